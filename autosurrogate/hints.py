@@ -1,0 +1,181 @@
+"""Whether what a function's type hints ask for contradicts what the function will be given."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
+
+import numpy as np
+
+from autosurrogate.errors import MetricError
+
+#: view -> level -> types of (preds, target), as a task gives them.
+Views = Mapping[str, Mapping[str, tuple[Any, Any]]]
+
+_NO_NUMBER = (str, bytes, list, tuple, dict, set, frozenset, NoneType)
+
+
+def check(function: Callable[..., Any], views: Views, view: str, level: str) -> None:
+    """See that a metric's function can be called with what the view gives at that level.
+
+    Raises:
+        MetricError: it does not take two arguments, a hint of theirs contradicts what they will be, or the result
+            is hinted to be something else than a number.
+    """
+    try:
+        asked = of_arguments(function)
+    except TypeError as error:
+        raise MetricError(f"it is called with (preds, target), but: {error}") from None
+    for (parameter, hint), given in zip(asked, views[view][level], strict=True):
+        if contradicts(hint, given):
+            raise MetricError(
+                f"parameter {parameter!r} is hinted {show(hint)}, but with level={level!r} and view={view!r} it is "
+                f"given {show(given)}; hint it {show(given)}{_other_declarations(asked, views, view, level)}"
+            )
+    result = of_result(function)
+    if never_a_number(result):
+        raise MetricError(
+            f"the result is hinted {show(result)}, but a metric returns one number; return one and hint it float"
+        )
+
+
+def of_arguments(function: Callable[..., Any]) -> list[tuple[str, Any]]:
+    """Names and hints of the parameters that take the first and the second argument of a call.
+
+    A hint that is missing, or cannot be resolved, is `Any`.
+
+    Raises:
+        TypeError: the function cannot be called with two arguments; the message is that of the call.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, NameError):  # no signature, as of functions written in C; or a hint without its name
+        return [("preds", Any), ("target", Any)]
+    signature.bind(None, None)
+    positional = [p for p in signature.parameters.values() if p.kind < inspect.Parameter.KEYWORD_ONLY]
+    names = _names(function)
+    return [(p.name, _resolve(p.annotation, names)) for p in (positional[0], positional[:2][-1])]
+
+
+def of_result(function: Callable[..., Any]) -> Any:
+    """The hint of what the function returns; `Any` if it is missing or cannot be resolved."""
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError, NameError):
+        return Any
+    return _resolve(signature.return_annotation, _names(function))
+
+
+def contradicts(hint: Any, given: Any) -> bool:
+    """Whether a value of type `given` can not be what `hint` asks for.
+
+    In doubt it can: `Any`, type variables, protocols that cannot be asked, and types without arguments contradict
+    nothing. `float` takes an int, and a NumPy array passes for a sequence. A str passes for a sequence, but not
+    for a `Sequence[str]`: whoever writes that means a list of words.
+
+    Args:
+        hint: a resolved type hint.
+        given: a class, or a class with arguments such as `list[int]`.
+
+    >>> contradicts(list[str], str), contradicts(list[str], list[int]), contradicts(float | None, int)
+    (True, True, False)
+    """
+    hint = _plain(hint)
+    asked, arguments = get_origin(hint) or hint, get_args(hint)
+    if asked is Union or asked is UnionType:
+        return all(contradicts(member, given) for member in arguments)
+    kind = get_origin(given) or given
+    if asked is Literal:
+        return isinstance(kind, type) and not any(isinstance(value, kind) for value in arguments)
+    if asked is Any or kind is Any or not isinstance(asked, type):
+        return False
+    if not _passes_for(kind, asked):
+        return True
+    if kind is str and len(arguments) == 1:
+        return _plain(arguments[0]) is str or contradicts(arguments[0], str)
+    return any(contradicts(a, g) for a, g in zip(arguments, get_args(given), strict=False))
+
+
+def never_a_number(hint: Any) -> bool:
+    """Whether a function with this hint of its result never returns a number.
+
+    >>> never_a_number(str), never_a_number(float), never_a_number(float | None)
+    (True, False, False)
+    """
+    hint = _plain(hint)
+    asked = get_origin(hint) or hint
+    if asked is Union or asked is UnionType:
+        return all(never_a_number(member) for member in get_args(hint))
+    return isinstance(asked, type) and asked is not Any and issubclass(asked, _NO_NUMBER)
+
+
+def show(hint: Any) -> str:
+    """A type as one writes it.
+
+    >>> show(list[str]), show(int), show(np.ndarray)
+    ('list[str]', 'int', 'numpy.ndarray')
+    """
+    if not isinstance(hint, type) or get_args(hint):
+        return str(hint)
+    return hint.__qualname__ if hint.__module__ == "builtins" else f"{hint.__module__}.{hint.__qualname__}"
+
+
+def _other_declarations(asked: list[tuple[str, Any]], views: Views, view: str, level: str) -> str:
+    """The changes of either view or level, as an ending of a sentence, that would suit the hints."""
+    fitting = [
+        f", or declare view={other_view!r}" if other_level == level else f", or declare level={other_level!r}"
+        for other_view, levels in views.items()
+        for other_level, kinds in levels.items()
+        if (other_view == view) != (other_level == level)
+        and not any(contradicts(hint, kind) for (_, hint), kind in zip(asked, kinds, strict=True))
+    ]
+    return "".join(fitting)
+
+
+def _names(function: Callable[..., Any]) -> dict[str, Any]:
+    """The names that the function's hints were written among."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    function = inspect.unwrap(function)
+    if not hasattr(function, "__globals__"):
+        function = type(function).__call__
+    names: dict[str, Any] = getattr(function, "__globals__", {})
+    return names
+
+
+def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
+    def holder() -> None: ...
+
+    if annotation is inspect.Signature.empty:
+        return Any
+    holder.__annotations__ = {"hint": annotation}
+    try:
+        return typing.get_type_hints(holder, globalns=names)["hint"]
+    except Exception:  # a hint may be any expression, also one that only a type checker can follow
+        return Any
+
+
+def _plain(hint: Any) -> Any:
+    """The hint without its wrappers: NewType, Annotated, a type alias."""
+    if isinstance(hint, NewType):
+        return _plain(hint.__supertype__)
+    if get_origin(hint) is Annotated:
+        return _plain(get_args(hint)[0])
+    if hasattr(hint, "__value__"):  # `type Words = list[str]`, from Python 3.12 on
+        return _plain(hint.__value__)
+    return hint
+
+
+def _passes_for(given: Any, asked: type) -> bool:
+    try:
+        if issubclass(given, asked):
+            return True
+    except TypeError:  # a protocol that cannot be asked
+        return True
+    if issubclass(given, int | float) and issubclass(asked, np.number):
+        return True
+    return (given is int and asked in (float, complex)) or (issubclass(given, np.ndarray) and asked is Sequence)
