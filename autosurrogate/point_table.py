@@ -1,0 +1,105 @@
+"""What training needs of labelled points: features, and how they move with the predictions.
+
+A network is `score(features(preds))`, and `features` has no parameters. So the norm of a point's gradient with respect
+to the predictions is that of vᵀ J, with v the gradient of the score with respect to the features and J the Jacobian of
+the features: ‖vᵀ J‖² = vᵀ (J Jᵀ) v. J Jᵀ is small, and computed once for all steps of all trials; the gradient penalty
+(ReLoss, eq. 8) then costs a double backward pass through the score alone.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autosurrogate.labelled_set import Chunk
+from autosurrogate.surrogates import arguments
+from autosurrogate.tasks import Task
+
+BLOCK_ROWS = 64  # examples whose Jacobians are held at a time
+
+
+@dataclass(frozen=True)
+class PointTable:
+    """Labelled points as the scores of a kind of network see them.
+
+    Args:
+        features: shape (n_points, n_rows, n_features); a point is one row, or a row an example.
+        gram: shape (n_points, n_rows, n_features, n_features), J Jᵀ of each row.
+        values: shape (n_points,), float64, the metric.
+        columns: names of the features; empty where they have none.
+    """
+
+    features: Tensor
+    gram: Tensor
+    values: Tensor
+    columns: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+    def select(self, columns: Sequence[str]) -> PointTable:
+        """The same points as a network sees them that has only these features."""
+        if not self.columns or tuple(columns) == self.columns:
+            return self
+        index = torch.tensor([self.columns.index(name) for name in columns], device=self.features.device)
+        gram = self.gram.index_select(2, index).index_select(3, index)
+        return PointTable(self.features.index_select(2, index), gram, self.values, tuple(columns))
+
+
+def tabulate(
+    loss: Any, task: Task, chunks: Iterable[Chunk], device: torch.device, within_s: float = math.inf
+) -> PointTable:
+    """Features and Gram matrices of labelled points.
+
+    Args:
+        loss: a loss of the task, see `surrogates.build`; only its features matter.
+        task: the task.
+        chunks: labelled points, all of one set size; the first is always taken.
+        device: where to compute and keep the table.
+        within_s: seconds after which no further chunk is taken.
+    """
+    start = time.monotonic()
+    features: list[Tensor] = []
+    grams: list[Tensor] = []
+    values: list[Tensor] = []
+    for chunk in chunks:
+        if values and time.monotonic() - start > within_s:
+            break
+        rows = loss.network.rows(chunk.set_size)
+        found, gram = _of_chunk(loss, task, chunk, device)
+        features.append(found.view(-1, rows, found.shape[1]))
+        grams.append(gram.view(-1, rows, *gram.shape[1:]))
+        values.append(chunk.values.to(device))
+    width = max(f.shape[2] for f in features)  # shorter ones are filled up with features that are not there
+    return PointTable(
+        torch.cat([F.pad(f, (0, width - f.shape[2])) for f in features]),
+        torch.cat([F.pad(g, (0, width - g.shape[2]) * 2) for g in grams]),
+        torch.cat(values),
+        tuple(loss.network.columns()),
+    )
+
+
+def _of_chunk(loss: Any, task: Task, chunk: Chunk, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Features (n_rows, n_features) and Gram matrices (n_rows, n_features, n_features) of a chunk's examples."""
+    set_size = chunk.set_size
+    per_block = max(1, BLOCK_ROWS // set_size) * set_size
+    found: list[Tensor] = []
+    grams: list[Tensor] = []
+    for start in range(0, len(chunk.examples), per_block):
+        examples = chunk.examples[slice(start, start + per_block)].to(device)
+        preds = examples.preds.float().requires_grad_(True)
+        features = loss.features(*arguments(task, examples.with_preds(preds)), set_size)
+        n_rows, n_features = features.shape
+        one_each = torch.eye(n_features, device=device)[:, None, :].expand(-1, n_rows, -1)
+        (jacobian,) = torch.autograd.grad(features, preds, one_each, is_grads_batched=True, materialize_grads=True)
+        jacobian = jacobian.reshape(n_features, n_rows, -1).transpose(0, 1)
+        found.append(features.detach())
+        grams.append(jacobian @ jacobian.transpose(1, 2))
+    return torch.cat(found), torch.cat(grams)

@@ -1,0 +1,65 @@
+"""Networks that stand for a metric: one file a task, of the task's name.
+
+A network is split in two. `features(...)` says what the metric depends on; it has no parameters, so that it and the
+gradients of its columns are computed once for all trials. `score(...)` is learned: it maps the features of a point to
+its loss. Each file also wraps a network as the loss that is exported: `SampleLoss` and `SetLoss`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from autosurrogate.errors import SpaceError
+from autosurrogate.examples import Examples
+from autosurrogate.tasks import Task
+
+
+def networks(task: str) -> Mapping[str, type[nn.Module]]:
+    """The networks of a task by name."""
+    found: Mapping[str, type[nn.Module]] = importlib.import_module(f"{__name__}.{task}").NETWORKS
+    return found
+
+
+def settings(task: str, network: str) -> list[str]:
+    """Names of the settings that a network's constructor takes.
+
+    Raises:
+        SpaceError: the task has no such network.
+    """
+    if network not in networks(task):
+        raise SpaceError(f"unknown network {network!r} of task {task!r}; there are {', '.join(networks(task))}")
+    return list(inspect.signature(networks(task)[network]).parameters)
+
+
+def feature_settings(task: str, network: str) -> tuple[str, ...]:
+    """Names of the settings that decide which features a network has.
+
+    A list of them or a larger number gives more features, and the same ones among them.
+    """
+    names: tuple[str, ...] = vars(networks(task)[network])["FEATURE_SETTINGS"]
+    return names
+
+
+def build(task: str, level: str, network: str, **values: Any) -> nn.Module:
+    """A loss of the task around a new network, untrained and of scale 1.
+
+    Args:
+        task: name of the task.
+        level: "sample" or "set".
+        network: name of the network.
+        values: arguments of the network's constructor.
+    """
+    module = importlib.import_module(f"{__name__}.{task}")
+    wrapper = module.SampleLoss if level == "sample" else module.SetLoss
+    loss: nn.Module = wrapper(networks(task)[network](**values))
+    return loss
+
+
+def arguments(task: Task, examples: Examples) -> tuple[Tensor | None, ...]:
+    """The tensors a loss of the task is called with, in order; None for an extra that is not there."""
+    return (examples.preds, examples.target, *(examples.extras.get(name) for name in task.extras))

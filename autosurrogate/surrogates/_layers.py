@@ -1,0 +1,61 @@
+"""Layers that the networks share: scriptable, and exact under autocast."""
+
+import torch
+from torch import Tensor, nn
+
+# A scripted function sees a constant only as the default of an argument.
+IGNORE_INDEX = -100
+FAR = 1e4
+
+
+def has_target(target: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
+    """Where there is a target, bool."""
+    return target != ignore_index
+
+
+def bounded(logits: Tensor, far: float = FAR) -> Tensor:
+    """Logits in float32, infinities clamped to ±1e4 so that no gradient is NaN."""
+    return logits.to(torch.float32).clamp(-far, far)
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """`a @ b` in the dtype of `a`, under autocast too.
+
+    A scripted module ignores `torch.autocast(enabled=False)`, so the product of two ones tells whether autocast is
+    on; elementwise products are left alone by it.
+    """
+    one = torch.ones((1, 1), dtype=a.dtype, device=a.device)
+    if torch.mm(one, one).dtype != a.dtype:
+        return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
+    return torch.matmul(a, b)
+
+
+class Linear(nn.Linear):
+    """`nn.Linear` that is exact under autocast, and computes in the dtype of its input."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Shape (..., in_features) to (..., out_features)."""
+        return matmul(input, self.weight.to(input.dtype).t()) + self.bias
+
+
+class Perceptron(nn.Module):
+    """Fully connected layers with ELU between them: smooth, so that the gradient penalty has a second derivative.
+
+    Args:
+        n_inputs: size of the last axis of the input.
+        width: size of the hidden layers.
+        n_hidden: number of hidden layers, at least 1.
+        n_outputs: size of the last axis of the output.
+    """
+
+    def __init__(self, n_inputs: int, width: int, n_hidden: int, n_outputs: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for i in range(n_hidden):
+            layers += [Linear(n_inputs if i == 0 else width, width), nn.ELU()]
+        self.layers = nn.Sequential(*layers, Linear(width, n_outputs))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Shape (..., n_inputs) to (..., n_outputs)."""
+        output: Tensor = self.layers(input)
+        return output

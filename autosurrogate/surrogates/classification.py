@@ -1,0 +1,215 @@
+"""Networks for classification.
+
+Every network is given, for n examples of which each `set_size` make a point:
+
+    logits   (n, C), float32, finite
+    target   (n,), int64, 0 where there is none
+    kept     (n,), float32: 1 where there is a target, else 0
+
+No parameter depends on C or n.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target
+
+
+def _mean(rows: Tensor, weight: Tensor, n_rows: int) -> Tensor:
+    """Weighted means of each `n_rows` rows: (n, d) and (n,) to (n // n_rows, d)."""
+    weights = weight.view(-1, n_rows, 1)
+    return (rows.view(-1, n_rows, rows.size(1)) * weights).sum(1) / weights.sum(1).clamp_min(1)
+
+
+class TargetProbability(nn.Module):
+    """The paper's network (ReLoss, eq. 10): a perceptron on the probability of the target class, averaged.
+
+    Args:
+        width: hidden units; 128 in the paper.
+        n_hidden: hidden layers; 3, so four layers of weights, in the paper.
+    """
+
+    FEATURE_SETTINGS = ()
+
+    def __init__(self, width: int = 128, n_hidden: int = 3) -> None:
+        super().__init__()
+        self.layers = Perceptron(1, width, n_hidden, 1)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point."""
+        return set_size
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        return ["probability", "kept"]
+
+    def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
+        """Shape (n, 2)."""
+        probability = logits.softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
+        return torch.stack([probability * kept, kept], 1)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n // rows,)."""
+        return _mean(self.layers(features[:, :1]), features[:, 1], rows).squeeze(1)
+
+
+class Margin(nn.Module):
+    """Margins to the strongest competitors at several temperatures, a perceptron for each example, one for the mean.
+
+    A competitor is any class but the target; the k-th strongest decides top-k accuracy.
+
+    Args:
+        temperatures: margins are seen through tanh(margin / (2 · temperature)); small ones see the order alone,
+            large ones reach examples far from the border with their gradient.
+        n_competitors: how many of the strongest are seen.
+        width: hidden units.
+        n_outputs: size of the description of an example.
+    """
+
+    FEATURE_SETTINGS = ("temperatures", "n_competitors")
+
+    def __init__(self, temperatures: list[float], n_competitors: int = 5, width: int = 32, n_outputs: int = 8) -> None:
+        super().__init__()
+        self.temperatures = list(temperatures)
+        self.n_competitors = n_competitors
+        self.example = Perceptron(len(temperatures) * n_competitors + 1, width, 2, n_outputs)
+        self.point = Perceptron(n_outputs, width, 1, 1)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point."""
+        return set_size
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        margins = [f"margin {k} at {t:g}" for t in self.temperatures for k in range(self.n_competitors)]
+        return [*margins, "probability", "kept"]
+
+    def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
+        """Shape (n, n_temperatures * n_competitors + 2)."""
+        margins = _margins(logits, target, self.n_competitors)
+        features: list[Tensor] = []
+        for temperature in self.temperatures:
+            features.append(torch.tanh(margins / (2 * temperature)))
+        features.append(logits.softmax(1).gather(1, target.unsqueeze(1)))
+        return torch.cat([torch.cat(features, 1) * kept.unsqueeze(1), kept.unsqueeze(1)], 1)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n // rows,)."""
+        return self.point(_mean(self.example(features[:, :-1]), features[:, -1], rows)).squeeze(1)
+
+
+class Confusion(nn.Module):
+    """Soft counts of each class over the set: what F1, balanced accuracy, MCC and kappa are made of.
+
+    Args:
+        temperatures: of the softmax; small ones see the argmax.
+        width: hidden units.
+        n_hidden: hidden layers.
+    """
+
+    FEATURE_SETTINGS = ("temperatures",)
+    PER_TEMPERATURE = ("accuracy", "recall", "precision", "f1", "chance", "spread", "mcc", "kappa")
+
+    def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
+        super().__init__()
+        self.temperatures = list(temperatures)
+        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point."""
+        return 1
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        names = [f"{name} at {t:g}" for t in self.temperatures for name in self.PER_TEMPERATURE]
+        return [*names, "classes", "balance"]
+
+    def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
+        """Shape (n // set_size, n_features)."""
+        n_classes = logits.size(1)
+        truth = torch.zeros_like(logits).scatter(1, target.unsqueeze(1), kept.unsqueeze(1))
+        actual = truth.view(-1, set_size, n_classes).sum(1)
+        n = actual.sum(1).clamp_min(1)
+        present = (actual > 0).to(logits.dtype)
+        n_present = present.sum(1).clamp_min(1)
+        balance = actual.square().sum(1) / n.square()
+        features: list[Tensor] = []
+        for temperature in self.temperatures:
+            probability = (logits / temperature).softmax(1) * kept.unsqueeze(1)
+            hits = (probability * truth).view(-1, set_size, n_classes).sum(1)
+            called = probability.view(-1, set_size, n_classes).sum(1)
+            accuracy = hits.sum(1) / n
+            recall = (hits / actual.clamp_min(1)).sum(1) / n_present
+            precision = (present * hits / (called + 0.1)).sum(1) / n_present
+            f1 = (2 * hits / (called + actual + 1e-6)).sum(1) / n_present
+            chance = (called * actual).sum(1) / n.square()
+            spread = called.square().sum(1) / n.square()
+            agreement = accuracy - chance
+            mcc = agreement / ((1 - spread) * (1 - balance) + 0.01).sqrt()
+            kappa = agreement / (1 - chance + 0.01)
+            features += [accuracy, recall, precision, f1, chance, spread, mcc, kappa]
+        features += [1 / n_present, balance]
+        return torch.stack(features, 1)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n_points,)."""
+        return self.layers(features).squeeze(1)
+
+
+def _margins(logits: Tensor, target: Tensor, n_competitors: int, far: float = FAR) -> Tensor:
+    """The target's logit less those of the strongest others, shape (n, n_competitors); `far` where there are fewer."""
+    own = logits.gather(1, target.unsqueeze(1))
+    others = F.pad(logits.scatter(1, target.unsqueeze(1), -2 * far), (0, n_competitors), value=-2 * far)
+    return (own - others.topk(n_competitors, 1)[0]).clamp(max=far)
+
+
+NETWORKS = {"margin": Margin, "confusion": Confusion, "target_probability": TargetProbability}
+
+
+class SetLoss(nn.Module):
+    """The loss of a whole batch as one set.
+
+    Args:
+        network: see `NETWORKS`.
+    """
+
+    scale: Tensor
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("scale", torch.ones(()))
+
+    def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
+        """The network's features of examples of which each `set_size` make a point."""
+        kept = has_target(target)
+        return self.network.features(bounded(preds), target.long() * kept, kept.to(torch.float32), set_size)
+
+    def points(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
+        """The loss of each point, shape (n // set_size,)."""
+        features = self.features(preds, target, set_size)
+        return self.network.score(features, self.network.rows(set_size)) * self.scale
+
+    def forward(self, preds: Tensor, target: Tensor) -> Tensor:
+        """Scalar, lower is better.
+
+        Args:
+            preds: logits, shape (n, C).
+            target: class, shape (n,), any integer dtype; -100 is left out.
+        """
+        return self.points(preds, target, preds.size(0))[0]
+
+
+class SampleLoss(SetLoss):
+    """The mean loss of the examples of a batch."""
+
+    def forward(self, preds: Tensor, target: Tensor) -> Tensor:
+        """Scalar, lower is better: the mean of `per_sample` over the examples that have a target."""
+        kept = has_target(target).to(torch.float32)
+        return (self.points(preds, target, 1) * kept).sum() / kept.sum().clamp_min(1)
+
+    @torch.jit.export
+    def per_sample(self, preds: Tensor, target: Tensor) -> Tensor:
+        """The loss of each example, shape (n,); 0 where there is no target."""
+        return self.points(preds, target, 1) * has_target(target)

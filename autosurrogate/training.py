@@ -1,0 +1,166 @@
+"""Fitting one surrogate to labelled points (ReLoss, algorithm 1)."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from autosurrogate.objective import approximation, correlation, hard_rank
+from autosurrogate.point_table import PointTable
+from autosurrogate.statistics import spearman
+
+EVALUATE_EVERY = 50  # steps
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a surrogate is trained.
+
+    Args:
+        n_steps: steps of the optimiser.
+        batch_points: points a step.
+        learning_rate: largest learning rate of a one-cycle schedule.
+        weight_decay: of AdamW.
+        penalty: weight of the gradient penalty (λ; 10 in the paper).
+        soft_rank: "pairwise" or "diffsort".
+        steepness: of the soft ranks, per standard deviation of the losses.
+        objective: "correlation" (eq. 6) or "approximation" (eq. 5).
+        random_share: probability that a batch comes from the random generator, where there are recorded outputs.
+    """
+
+    n_steps: int
+    batch_points: int
+    learning_rate: float
+    weight_decay: float
+    penalty: float
+    soft_rank: str = "pairwise"
+    steepness: float = 8.0
+    objective: Literal["correlation", "approximation"] = "correlation"
+    random_share: float = 1.0
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The points a surrogate is trained on and those it is judged on, from G_R and, where there are any, G_M."""
+
+    generated: PointTable
+    held_out: PointTable
+    recorded: PointTable | None = None
+    recorded_held_out: PointTable | None = None
+
+
+def losses(loss: Any, table: PointTable) -> Tensor:
+    """The loss of each point of a table, shape (n_points,)."""
+    return _score(loss, table.features)
+
+
+def rank_correlation(loss: Any, table: PointTable, higher_is_better: bool) -> float:
+    """Spearman's correlation on a table, tie-averaged; positive where a lower loss means a better metric.
+
+    A loss that is constant on the table has none: 0.
+    """
+    with torch.no_grad():
+        found = losses(loss, table).double().cpu().numpy()
+    value = spearman(found, table.values.cpu().numpy()) * (-1.0 if higher_is_better else 1.0)
+    return value if value == value else 0.0
+
+
+def held_out_correlation(loss: Any, tables: Tables, higher_is_better: bool) -> float:
+    """What checkpoints and trials are chosen by: the mean over generated and recorded held-out points."""
+    found = rank_correlation(loss, tables.held_out, higher_is_better)
+    if tables.recorded_held_out is None:
+        return found
+    return (found + rank_correlation(loss, tables.recorded_held_out, higher_is_better)) / 2
+
+
+def train(
+    loss: Any,
+    tables: Tables,
+    settings: Settings,
+    *,
+    higher_is_better: bool,
+    seed: int,
+    report: Callable[[int, float], None] = lambda step, correlation: None,
+    out_of_time: Callable[[], bool] = lambda: False,
+) -> float:
+    """Train `loss` in place; it is left at its best checkpoint by rank correlation on held-out points.
+
+    Args:
+        loss: from `surrogates.build`.
+        tables: as the network of `loss` sees the points.
+        settings: see `Settings`.
+        higher_is_better: direction of the metric.
+        seed: of the order of the points.
+        report: called with the step and the held-out correlation at each checkpoint; what it raises ends training.
+        out_of_time: asked after each checkpoint; training stops there when true.
+
+    Returns:
+        The best held-out rank correlation, see `held_out_correlation`.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    optimiser = torch.optim.AdamW(loss.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=settings.n_steps, pct_start=0.1
+    )
+    badness = {id(t): _badness(t, higher_is_better) for t in (tables.generated, tables.recorded) if t is not None}
+    if held_out_correlation(loss, tables, higher_is_better) < 0:
+        loss.scale.neg_()  # the penalty would keep a network that starts the wrong way round from turning
+    best, kept = -2.0, copy.deepcopy(loss.state_dict())
+    for step in range(1, settings.n_steps + 1):
+        table = tables.generated
+        if tables.recorded is not None and torch.rand((), generator=generator).item() >= settings.random_share:
+            table = tables.recorded
+        index = torch.randperm(len(table), generator=generator)[: settings.batch_points].to(table.features.device)
+        objective = _objective(loss, table, badness[id(table)], index, settings)
+        optimiser.zero_grad(set_to_none=True)
+        objective.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        schedule.step()
+        if step % EVALUATE_EVERY == 0 or step == settings.n_steps:
+            found = held_out_correlation(loss, tables, higher_is_better)
+            if found > best:
+                best, kept = found, copy.deepcopy(loss.state_dict())
+            report(step, found)
+            if out_of_time():
+                break
+    loss.load_state_dict(kept)
+    return best
+
+
+def _score(loss: Any, features: Tensor) -> Tensor:
+    found: Tensor = loss.network.score(features.flatten(0, 1), features.shape[1]) * loss.scale
+    return found
+
+
+def _badness(table: PointTable, higher_is_better: bool) -> Tensor:
+    """The metric scaled to [0, 1], 0 the best value of the table, shape (n_points,)."""
+    low, high = table.values.min(), table.values.max()
+    scaled = (table.values - low) / (high - low).clamp_min(1e-12)
+    return 1 - scaled if higher_is_better else scaled
+
+
+def _objective(loss: Any, table: PointTable, badness: Tensor, index: Tensor, settings: Settings) -> Tensor:
+    features = table.features[index].requires_grad_(settings.penalty > 0)
+    found = _score(loss, features)
+    if settings.objective == "approximation":
+        objective = approximation(found, badness[index].to(found.dtype))
+    else:
+        # Ranks of badness, so that the loss is to rise with them: minimise the negative correlation.
+        objective = -correlation(
+            found, hard_rank(badness[index]), method=settings.soft_rank, steepness=settings.steepness
+        )
+    if settings.penalty > 0:
+        objective = objective + settings.penalty * _gradient_penalty(found, features, table.gram[index])
+    return objective
+
+
+def _gradient_penalty(found: Tensor, features: Tensor, gram: Tensor) -> Tensor:
+    """The mean of (‖∇_preds L‖₂ - 1)² over points (ReLoss, eq. 8), see `point_table`."""
+    (v,) = torch.autograd.grad(found.sum(), features, create_graph=True)
+    squared = torch.einsum("pra,prab,prb->p", v, gram, v)
+    return (squared.clamp_min(1e-12).sqrt() - 1).square().mean()
