@@ -1,0 +1,27 @@
+"""Differentiable losses for evaluation metrics that have no gradient."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from autosurrogate.metric import metric
+
+if TYPE_CHECKING:
+    from autosurrogate.fitting import FitResult, fit, resume
+    from autosurrogate.recorded_evaluation import evaluate
+
+__all__ = ["FitResult", "evaluate", "fit", "metric", "resume"]
+
+# In a clone, metrics/ and search_spaces/ stand beside this package; installed, inside it.
+if not (Path(__file__).parent / "metrics").is_dir():
+    __path__.append(str(Path(__file__).parents[1]))
+
+_HOMES = {"FitResult": "fitting", "fit": "fitting", "resume": "fitting", "evaluate": "recorded_evaluation"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs torch when it is first asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

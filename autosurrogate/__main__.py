@@ -1,0 +1,7 @@
+"""`python -m autosurrogate` is the command line."""
+
+import sys
+
+from autosurrogate.cli import main
+
+sys.exit(main())

@@ -1,0 +1,194 @@
+"""The command line: parses, calls one library function, prints."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autosurrogate.errors import AutosurrogateError, OptionError
+
+if TYPE_CHECKING:
+    from autosurrogate.fitting import FitResult
+
+INTERRUPTED = 130
+LEFT_OUT = (
+    "Not offered: metrics that depend on how tokens are spelled (chrF, METEOR): a loss sees which tokens there are, "
+    "not their letters."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0 done, 2 wrong input, 3 refused for quality, 130 interrupted."""
+    options = _parser().parse_args(argv)
+    try:
+        code: int = options.run(options)
+    except AutosurrogateError as e:
+        print(f"autosurrogate: {' '.join(str(e).split())}", file=sys.stderr)
+        return e.exit_code
+    except KeyboardInterrupt:
+        print("autosurrogate: interrupted; nothing was exported", file=sys.stderr)
+        return INTERRUPTED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="autosurrogate", description="Differentiable losses for evaluation metrics that have no gradient."
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    metrics = commands.add_parser("metrics", help="list what can be fitted")
+    metrics.set_defaults(run=_metrics)
+
+    fit = commands.add_parser("fit", help="fit a loss to a metric and export it")
+    fit.add_argument("--metric", metavar="SPEC", help="a built-in metric, or file.py:function")
+    fit.add_argument("--out", metavar="FILE.pt", help="file to write (default: <name of the metric>.pt)")
+    fit.add_argument("--budget", metavar="TIME", help="wall-clock time for everything, such as 90s, 5m, 1h30m (5m)")
+    fit.add_argument("--trials", type=int, metavar="N", help="stop after N trials if the budget is not spent before")
+    fit.add_argument("--outputs", nargs="+", metavar="FILE", help="recorded outputs of real models to train on, too")
+    fit.add_argument("--random-share", type=float, metavar="P", help="share of generated batches (default: searched)")
+    fit.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (auto)")
+    fit.add_argument("--seed", type=int, metavar="N", help="of everything random (0)")
+    fit.add_argument("--run-dir", metavar="DIR", help="folder of the run (default: runs/<name>-<date>)")
+    fit.add_argument("--resume", metavar="RUN_DIR", help="continue a run with its own options; needs no other option")
+    fit.add_argument("--objective", choices=("correlation", "approximation"), help="(correlation)")
+    fit.add_argument("--space", metavar="FILE.toml", help="search space (default: the task's own)")
+    fit.add_argument("--force", action="store_true", default=None, help="write the loss even if refused for quality")
+    fit.add_argument("--overwrite", action="store_true", default=None, help="replace the file if it exists")
+    fit.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    fit.set_defaults(run=_fit)
+
+    evaluate = commands.add_parser("evaluate", help="rank correlations of a loss on recorded outputs")
+    evaluate.add_argument("loss", metavar="LOSS", help="a loss written by fit")
+    evaluate.add_argument("--outputs", nargs="+", required=True, metavar="FILE", help="recorded outputs")
+    evaluate.add_argument("--metric", metavar="SPEC", help="default: the one the loss was fitted to")
+    evaluate.add_argument("--set-size", type=int, metavar="N", help="examples a set, for a set-level metric")
+    evaluate.add_argument("--seed", type=int, default=0, metavar="N", help="of shuffles and bootstrap (0)")
+    evaluate.add_argument("--json", action="store_true", help="print JSON; correlations as fractions")
+    evaluate.set_defaults(run=_evaluate)
+
+    inspect = commands.add_parser("inspect", help="show how a loss was made and how good it is")
+    inspect.add_argument("loss", metavar="LOSS", help="a loss written by fit")
+    inspect.add_argument("--json", action="store_true", help="print the whole metadata as JSON")
+    inspect.set_defaults(run=_inspect)
+    return parser
+
+
+def _metrics(options: argparse.Namespace) -> int:
+    from rich.table import Table
+
+    from autosurrogate.console import console
+    from autosurrogate.metric import builtins
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("metric", "task", "level", "better", "source"):
+        table.add_column(heading, no_wrap=True)
+    for metric in builtins():
+        level = metric.level if metric.level == "sample" else f"set of {metric.set_size}"
+        table.add_row(metric.name, metric.task, level, "higher" if metric.higher_is_better else "lower", metric.source)
+    console().print(table)
+    console().print(f"\nYour own: --metric file.py:function, decorated with autosurrogate.metric. {LEFT_OUT}")
+    return 0
+
+
+def _fit(options: argparse.Namespace) -> int:
+    given = {
+        name: value
+        for name, value in vars(options).items()
+        if value is not None and name not in ("run", "resume", "quiet", "metric")
+    }
+    if options.resume is None and options.metric is None:
+        raise OptionError("fit: needs --metric SPEC (see `autosurrogate metrics`), or --resume RUN_DIR")
+    if options.resume is not None and (given or options.metric is not None):
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in ["metric"] * bool(options.metric) + sorted(given))
+        raise OptionError(f"fit: --resume takes the options of its run; leave out {names}")
+
+    from autosurrogate import fitting
+    from autosurrogate.console import ConsoleProgress, console
+    from autosurrogate.progress import Progress
+
+    def run(progress: Progress) -> FitResult:
+        if options.resume is not None:
+            return fitting.resume(options.resume, progress)
+        return fitting.fit(options.metric, **given, progress=progress)
+
+    if options.quiet:
+        run(Progress())
+        return 0
+    with ConsoleProgress(console()) as progress:
+        result = run(progress)
+    _print_result(result)
+    return 0
+
+
+def _print_result(result: FitResult) -> None:
+    from autosurrogate.console import console, facts, figures, use
+
+    out = console()
+    out.print()
+    out.print(figures(result.metadata))
+    out.print()
+    for line in facts(result.metadata):
+        out.print(line, markup=False)
+    for path, n_bytes in result.sizes.items():
+        out.print(f"written           {_shown(path)}  {n_bytes / 1024:.0f} KiB", markup=False)
+    out.print(f"run               {_shown(result.run_dir)}  {result.seconds:.0f} s", markup=False)
+    for shortfall in result.shortfalls:
+        out.print(f"written by force  {shortfall}", markup=False)
+    out.print(f"\n{use(_shown(result.path), result.metadata['task'])}", markup=False)
+
+
+def _shown(path: str | Path) -> str:
+    """A path as the user would type it here."""
+    path = Path(path).absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from dataclasses import asdict
+
+    from autosurrogate.console import agreement_table, console
+    from autosurrogate.recorded_evaluation import evaluate
+
+    found = evaluate(options.loss, options.outputs, metric=options.metric, set_size=options.set_size, seed=options.seed)
+    if options.json:
+        print(json.dumps(found.as_dict(), indent=2))
+        return 0
+    out = console()
+    out.print(agreement_table({Path(options.loss).name: asdict(found.loss), "regular loss": asdict(found.regular)}))
+    if found.set_size is not None:
+        out.print(f"sets of {found.set_size}, mean of 10 shuffles")
+    if found.n_dropped:
+        out.print(f"the metric failed on {found.n_dropped} points, which are left out")
+    return 0
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from autosurrogate.console import console, facts, figures
+    from autosurrogate.loss_file import load
+
+    metadata = load(options.loss)[1]
+    if options.json:
+        print(json.dumps(metadata, indent=2))
+        return 0
+    out = console()
+    better = "higher" if metadata["higher_is_better"] else "lower"
+    level = "sample" if metadata["level"] == "sample" else f"sets of {metadata['set_size']}"
+    out.print(
+        f"{metadata['metric']}: {metadata['task']}, {level}, {better} is better; made {metadata['made']}\n",
+        markup=False,
+    )
+    out.print(figures(metadata))
+    out.print()
+    for line in facts(metadata):
+        out.print(line, markup=False)
+    out.print("versions          " + ", ".join(f"{k} {v}" for k, v in metadata["versions"].items()), markup=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

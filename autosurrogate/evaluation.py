@@ -1,0 +1,175 @@
+"""How good a loss is: rank correlations beside the regular loss's, and the descent check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autosurrogate.examples import Examples
+from autosurrogate.labelled_set import Chunk
+from autosurrogate.labelling import Labeller
+from autosurrogate.registry import Metric
+from autosurrogate.sampling import points_of
+from autosurrogate.statistics import Agreement, agreement
+from autosurrogate.surrogates import arguments
+from autosurrogate.tasks import Task
+
+PointLosses = Callable[[Examples, int], Tensor]  # examples and set size to the loss of each point
+BLOCK_NUMBERS = 4_000_000  # of predictions worked on at a time
+DESCENT_STEPS = 10
+DESCENT_POINTS = {"sample": 256, "set": 48}
+
+
+def loss_of_points(loss: Any, task: Task) -> PointLosses:
+    """A surrogate's loss of each point."""
+
+    def of_points(examples: Examples, set_size: int) -> Tensor:
+        found: Tensor = loss.points(*arguments(task, examples), set_size)
+        return found
+
+    return of_points
+
+
+def regular_of_points(task: Task) -> PointLosses:
+    """The regular loss of each point: the mean over its examples that have a target."""
+
+    def of_points(examples: Examples, set_size: int) -> Tensor:
+        per_example = task.regular_loss(examples).view(-1, set_size)
+        kept = task.kept(examples)
+        if kept is None:
+            return per_example.mean(1)
+        weight = torch.as_tensor(kept, device=per_example.device).view(-1, set_size).to(per_example.dtype)
+        return (per_example * weight).sum(1) / weight.sum(1).clamp_min(1)
+
+    return of_points
+
+
+def blocks(examples: Examples, set_size: int) -> Iterator[Examples]:
+    """The examples in pieces of whole points that fit in memory."""
+    numbers_a_point = max(1, examples.preds[0].numel() * set_size)
+    step = max(1, BLOCK_NUMBERS // numbers_a_point) * set_size
+    for start in range(0, len(examples), step):
+        yield examples[slice(start, start + step)]
+
+
+def compare(
+    of_points: PointLosses, chunks: Sequence[Chunk], higher_is_better: bool, device: torch.device, seed: int = 0
+) -> Agreement:
+    """Rank correlation of a loss with the metric over all points of the chunks."""
+    found: list[np.ndarray] = []
+    with torch.no_grad():
+        for chunk in chunks:
+            for block in blocks(chunk.examples, chunk.set_size):
+                found.append(of_points(block.to(device), chunk.set_size).double().cpu().numpy())
+    values = np.concatenate([chunk.values.numpy() for chunk in chunks])
+    return agreement(np.concatenate(found), values, higher_is_better, seed)
+
+
+def middling(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) -> list[Chunk]:
+    """Points neither hopeless nor nearly perfect: the metric between 20 % and 70 % of its way from worst to best.
+
+    Args:
+        chunks: labelled points.
+        higher_is_better: direction of the metric.
+        n_points: at most so many, of all chunks alike.
+
+    Returns:
+        Pieces of the chunks; of all points where fewer than a tenth lie in between.
+    """
+    chunks = list(chunks)
+    values = torch.cat([chunk.values for chunk in chunks])
+    worst, best = (values.min(), values.max()) if higher_is_better else (values.max(), values.min())
+    between = [((c.values - worst) / (best - worst) - 0.45).abs() <= 0.25 for c in chunks]
+    if sum(int(b.sum()) for b in between) < len(values) / 10:
+        between = [torch.ones_like(b) for b in between]
+    found: list[Chunk] = []
+    for chunk, chosen in zip(chunks, between, strict=True):
+        index = chosen.nonzero().flatten()[: max(1, n_points // len(chunks))]
+        if len(index):
+            rows = (index[:, None] * chunk.set_size + torch.arange(chunk.set_size)).flatten()
+            found.append(Chunk(chunk.examples[rows], chunk.set_size, chunk.values[index], None))
+    return found
+
+
+def gradient_norms(of_points: PointLosses, chunks: Iterable[Chunk], device: torch.device) -> Tensor:
+    """Norms of the points' gradients with respect to their predictions, shape (n_points,)."""
+    norms: list[Tensor] = []
+    for chunk in chunks:
+        for block in blocks(chunk.examples, chunk.set_size):
+            gradient = _gradient(of_points, block.to(device), chunk.set_size)
+            norms.append(gradient.reshape(len(block) // chunk.set_size, -1).norm(dim=1).cpu())
+    return torch.cat(norms)
+
+
+@dataclass(frozen=True)
+class Descent:
+    """What the metric gains when predictions follow a loss for a fixed distance (after ReLoss, figure 2c).
+
+    Args:
+        gain: mean improvement of the metric, positive when better, in the metric's unit.
+        regular_gain: the regular loss's, over the same distance on the same points.
+        distance: L2 distance that each point's predictions moved.
+        n_points: number of points.
+    """
+
+    gain: float
+    regular_gain: float
+    distance: float
+    n_points: int
+
+
+def gain(
+    of_points: PointLosses,
+    chunks: Sequence[Chunk],
+    task: Task,
+    metric: Metric,
+    labeller: Labeller,
+    device: torch.device,
+    distance: float = 1.0,
+) -> float:
+    """Mean improvement of the metric when each point's predictions move down the loss's normalised gradient.
+
+    Args:
+        of_points: the loss.
+        chunks: the points to start from, see `middling`.
+        task: the task.
+        metric: the metric.
+        labeller: runs the metric.
+        device: where to compute.
+        distance: length of a point's way (L2), in ten steps.
+
+    Returns:
+        In the metric's unit, positive when better; points on which the metric then fails are left out. NaN if all are.
+    """
+    points: list[tuple[Any, Any]] = []
+    for chunk in chunks:
+        for block in blocks(chunk.examples, chunk.set_size):
+            moved = _descend(of_points, block.to(device), chunk.set_size, distance)
+            points += points_of(task, metric, moved, chunk.set_size)
+    change = labeller.label(points).values - np.concatenate([chunk.values.numpy() for chunk in chunks])
+    if not np.isfinite(change).any():
+        return float("nan")
+    return float(np.nanmean(change)) * (1.0 if metric.higher_is_better else -1.0)
+
+
+def _descend(of_points: PointLosses, examples: Examples, set_size: int, distance: float) -> Examples:
+    preds = examples.preds.float()
+    step = distance / DESCENT_STEPS
+    for _ in range(DESCENT_STEPS):
+        gradient = _gradient(of_points, examples.with_preds(preds), set_size)
+        norm = gradient.reshape(len(examples) // set_size, -1).norm(dim=1).clamp_min(1e-12)
+        norm = norm.repeat_interleave(set_size).view(-1, *[1] * (preds.ndim - 1))
+        preds = preds - step * gradient / norm
+    return examples.with_preds(preds)
+
+
+def _gradient(of_points: PointLosses, examples: Examples, set_size: int) -> Tensor:
+    preds = examples.preds.float().detach().requires_grad_(True)
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(of_points(examples.with_preds(preds), set_size).sum(), preds)
+    return gradient

@@ -1,0 +1,107 @@
+"""Writing a loss: one TorchScript file that needs torch alone, and the same for `torch.export`."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autosurrogate.errors import LossFileError, OptionError
+
+METADATA = "metadata.json"
+TOLERANCE = 1e-5
+
+
+def program_path(out: Path) -> Path:
+    """Where the `torch.export` program of a loss stands: beside it, with the ending .pt2."""
+    return out.with_suffix(".pt2")
+
+
+def check_writable(out: Path, *, overwrite: bool) -> None:
+    """Find out now whether a loss could be written, rather than after the search.
+
+    Raises:
+        OptionError: a file is there and may not be overwritten, or the folder cannot be written to.
+    """
+    if out.suffix != ".pt":
+        raise OptionError(f"--out {out}: must end in .pt, as in --out {out.with_suffix('.pt')}")
+    for path in (out, program_path(out)):
+        if path.is_dir():
+            raise OptionError(f"--out {path}: is a folder; name a file in it, such as {path / 'loss.pt'}")
+        if path.exists() and not overwrite:
+            raise OptionError(f"--out {path}: exists already; choose another name, or pass --overwrite to replace it")
+    probe = out.with_name(f".{out.name}.{os.getpid()}.probe")
+    try:
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as e:
+        raise OptionError(f"--out {out}: cannot be written: {e.strerror or e}") from e
+
+
+def write(
+    loss: Any, metadata: dict[str, Any], examples: Sequence[tuple[Tensor | None, ...]], out: Path
+) -> dict[str, int]:
+    """Write a loss for use without this package: `out`, and beside it the `torch.export` program.
+
+    Both are first compared with the loss itself, on all the examples.
+
+    Args:
+        loss: see `surrogates.build`, trained and scaled.
+        metadata: goes into both files.
+        examples: arguments of the loss, of two sizes or more; the first are what the program is made with.
+        out: the TorchScript file.
+
+    Returns:
+        The files' sizes in bytes, by name.
+
+    Raises:
+        LossFileError: a file does not give the loss's numbers.
+    """
+    frozen = freeze(loss)
+    text = json.dumps(metadata, indent=2)
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
+        warnings.simplefilter("ignore")  # TorchScript's deprecation is answered by the program beside it
+        parts = {path: Path(folder) / path.name for path in (program_path(out), out)}
+        torch.jit.script(frozen).save(str(parts[out]), _extra_files={METADATA: text})  # type: ignore[no-untyped-call]
+        _save_program(frozen, text, examples[0], parts[program_path(out)])
+        scripted = torch.jit.load(str(parts[out]))  # type: ignore[no-untyped-call]
+        program = torch.export.load(parts[program_path(out)]).module()
+        for arguments in examples:
+            expected = frozen(*arguments)
+            for name, module in (("TorchScript file", scripted), ("torch.export program", program)):
+                _compare(name, expected, module(*arguments))
+        for path, part in parts.items():
+            os.replace(part, path)
+    return {str(path): path.stat().st_size for path in parts}
+
+
+def freeze(loss: nn.Module) -> nn.Module:
+    """A copy on the CPU whose parameters are buffers, so that no optimiser is given them."""
+    frozen = copy.deepcopy(loss).cpu().eval()
+    for module in list(frozen.modules()):
+        for name, parameter in list(module._parameters.items()):
+            if parameter is not None:
+                del module._parameters[name]
+                module.register_buffer(name, parameter.detach().clone())
+    return frozen
+
+
+def _save_program(frozen: nn.Module, text: str, arguments: tuple[Tensor | None, ...], path: Path) -> None:
+    auto = torch.export.Dim.AUTO
+    sizes = tuple(None if a is None else dict.fromkeys(range(a.ndim), auto) for a in arguments)
+    program = torch.export.export(frozen, arguments, dynamic_shapes=sizes)
+    torch.export.save(program, path, extra_files={METADATA: text})
+
+
+def _compare(name: str, expected: Tensor, got: Tensor) -> None:
+    difference = float((got - expected).abs())
+    if not difference <= TOLERANCE * max(1.0, abs(float(expected))):
+        raise LossFileError(f"{name}: gives {float(got):g} where the loss is {float(expected):g}; nothing was written")

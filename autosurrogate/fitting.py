@@ -1,0 +1,370 @@
+"""Fitting a loss to a metric, from its name to the exported file."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+import torch
+
+from autosurrogate import evaluation, export, outputs, sampling, search_space, surrogates, tasks
+from autosurrogate.devices import device_of
+from autosurrogate.durations import seconds
+from autosurrogate.errors import OptionError, QualityError
+from autosurrogate.labelled_points import LabelledPoints, Points
+from autosurrogate.labelling import Labeller
+from autosurrogate.metric import find
+from autosurrogate.outputs import Recorded
+from autosurrogate.progress import Progress
+from autosurrogate.registry import Metric
+from autosurrogate.run_dir import Clock, RunDir
+from autosurrogate.search import Search
+from autosurrogate.search_space import Space
+from autosurrogate.tasks import Task
+
+LEAST_BUDGET_S = 5.0
+FINISH_S = 20.0  # kept for the last check and the export, at most a fifth of the budget
+TIMEOUT_S = 10.0  # of one call of the metric
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit ended with.
+
+    Args:
+        path: the TorchScript file.
+        program: the `torch.export` program beside it.
+        run_dir: the run's folder.
+        metadata: what `autosurrogate inspect` shows.
+        sizes: bytes of each file.
+        shortfalls: what would have been refused without `force`; empty for a good loss.
+        seconds: wall-clock time.
+    """
+
+    path: Path
+    program: Path
+    run_dir: Path
+    metadata: dict[str, Any]
+    sizes: dict[str, int]
+    shortfalls: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Options:
+    """A run's options, as they are kept in its folder."""
+
+    metric: str | None
+    out: str
+    budget_s: float
+    trials: int | None
+    outputs: tuple[str, ...]
+    random_share: float | None
+    device: str
+    seed: int
+    objective: Literal["correlation", "approximation"]
+    space: str | None
+    force: bool
+
+
+def fit(
+    metric: str | Callable[..., Any] | Metric,
+    *,
+    out: str | Path | None = None,
+    budget: str | float = "5m",
+    trials: int | None = None,
+    outputs: str | Path | Sequence[str | Path] = (),
+    random_share: float | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    run_dir: str | Path | None = None,
+    objective: Literal["correlation", "approximation"] = "correlation",
+    space: str | Path | None = None,
+    force: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Fit a loss to a metric and export it.
+
+    Args:
+        metric: name of a built-in metric, "file.py:function", or a function decorated with `metric`.
+        out: TorchScript file to write; `<name of the metric>.pt` if None.
+        budget: wall-clock time for everything: seconds, or such as "90s", "5m", "1h30m".
+        trials: stop after so many trials, if the budget is not spent before.
+        outputs: files of recorded outputs of real models (G_M), to train on beside generated points.
+        random_share: probability that a batch is generated where there are recorded outputs; searched if None.
+        device: "auto", "cpu", "cuda" or "cuda:N".
+        seed: of everything random.
+        run_dir: folder of the run; `runs/<name>-<date>` if None.
+        objective: "correlation" (ReLoss, eq. 6) or "approximation" (eq. 5).
+        space: TOML file of a search space; the task's own if None.
+        force: write the loss even if it is refused for quality.
+        overwrite: replace `out` if it exists.
+        progress: told what happens.
+
+    Returns:
+        Where the loss is and how good it is.
+
+    Raises:
+        MetricError, OptionError, OutputsError, SpaceError: an argument cannot be used; nothing was started.
+        LabellingError: the metric fails on too many points, is constant, or returns no number.
+        QualityError: the best loss is not good enough; nothing was written.
+        KeyboardInterrupt: interrupted before a first trial was complete.
+    """
+    found = find(metric)
+    files = (outputs,) if isinstance(outputs, str | Path) else tuple(outputs)
+    options = _Options(
+        metric=found.spec,
+        out=str(Path(out if out is not None else f"{_file_name(found.name)}.pt").absolute()),
+        budget_s=seconds(budget),
+        trials=trials,
+        outputs=tuple(str(Path(f).absolute()) for f in files),
+        random_share=random_share,
+        device=device,
+        seed=seed,
+        objective=objective,
+        space=None if space is None else str(Path(space).absolute()),
+        force=force,
+    )
+    _check(options)
+    export.check_writable(Path(options.out), overwrite=overwrite)
+    prepared = _prepare(found, options)
+    run = RunDir(run_dir if run_dir is not None else _new_run_dir(found.name))
+    run.create(asdict(options))
+    return _run(run, found, options, prepared, progress or Progress())
+
+
+def resume(run_dir: str | Path, progress: Progress | None = None) -> FitResult:
+    """Continue a run that was ended early, with its own options and the rest of its budget.
+
+    Args:
+        run_dir: the run's folder.
+        progress: told what happens.
+
+    Raises:
+        OptionError: there is no run in the folder, or its metric was a function that only that process knew.
+    """
+    run = RunDir(run_dir)
+    try:
+        kept = run.config()
+        options = _Options(**{**kept, "outputs": tuple(kept["outputs"])})
+    except (TypeError, KeyError) as e:
+        raise OptionError(f"--resume {run_dir}: its options were written by another version: {e}") from e
+    if options.metric is None:
+        raise OptionError(
+            f"--resume {run_dir}: its metric was a function of a script or notebook, which cannot be found again; "
+            "put it in a file and fit it as file.py:function"
+        )
+    found = find(options.metric)
+    export.check_writable(Path(options.out), overwrite=True)
+    return _run(run, found, options, _prepare(found, options), progress or Progress())
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    task: Task
+    device: torch.device
+    space: Space
+    recorded: tuple[Recorded, ...]
+
+
+def _prepare(metric: Metric, options: _Options) -> _Prepared:
+    """All that can be found wrong before anything starts."""
+    task = tasks.get(metric.task)
+    recorded = tuple(outputs.read(file, task) for file in options.outputs)
+    return _Prepared(task, device_of(options.device), search_space.load(metric.task, options.space), recorded)
+
+
+def _check(options: _Options) -> None:
+    if options.budget_s < LEAST_BUDGET_S:
+        raise OptionError(f"--budget {options.budget_s:g}s: is too short; a fit needs {LEAST_BUDGET_S:g}s or more")
+    if options.trials is not None and options.trials < 1:
+        raise OptionError(f"--trials {options.trials}: must be 1 or more")
+    if options.random_share is not None and not 0 <= options.random_share <= 1:
+        raise OptionError(f"--random-share {options.random_share:g}: is a probability, from 0 to 1")
+    if options.random_share is not None and not options.outputs:
+        raise OptionError("--random-share: needs recorded outputs to share with; add --outputs FILE")
+    if options.objective not in ("correlation", "approximation"):
+        raise OptionError(f"--objective {options.objective}: expected correlation or approximation")
+
+
+def _run(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared, progress: Progress) -> FitResult:
+    clock = Clock(run, options.budget_s)
+    reserve_s = min(FINISH_S, options.budget_s / 5)
+    with torch.random.fork_rng(), Labeller(metric, timeout_s=TIMEOUT_S) as labeller:
+        labelled = LabelledPoints(run, clock, prepared.task, metric, labeller, options.seed, progress)
+        points = labelled.all(prepared.recorded)
+        judge = _Judge(prepared.task, metric, labeller, prepared.device, points, options.seed)
+        search = Search(
+            run, clock, prepared.task, metric, prepared.space, points,
+            objective=options.objective, random_share=options.random_share,
+            seed=options.seed, device=prepared.device, gain=judge.gain,
+        )  # fmt: skip
+        progress.say("searching")
+        try:
+            search.run(options.trials, reserve_s, judge.regular_held_out(), progress)
+        except KeyboardInterrupt:
+            if not search.has_complete():
+                raise
+            progress.say("interrupted: exporting the best loss so far")
+        loss, trial = search.best()
+        judge.rescale(loss)
+        metadata = _metadata(metric, options, prepared.device, trial, search)
+        metadata["generator"] = labelled.coverage(points)
+        metadata |= judge.report(loss)
+    shortfalls = _shortfalls(metadata)
+    if shortfalls and not options.force:
+        raise QualityError(
+            f"no loss was written: {'; '.join(shortfalls)}. A longer --budget may help; --force writes it all the "
+            f"same; the run is kept in {run.path}"
+        )
+    path = Path(options.out)
+    sizes = export.write(loss, metadata, _two_sizes(prepared.task, metric, options.seed), path)
+    clock.tick()
+    return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(shortfalls), clock.spent_s)
+
+
+class _Judge:
+    """Judges losses of one run: on validation points while searching, on test points at the end."""
+
+    def __init__(
+        self, task: Task, metric: Metric, labeller: Labeller, device: torch.device, points: Points, seed: int
+    ) -> None:
+        self._task, self._metric, self._labeller, self._device = task, metric, labeller, device
+        self._points, self._seed = points, seed
+        n_points = evaluation.DESCENT_POINTS[metric.level]
+        self._middling = evaluation.middling(points.validation, metric.higher_is_better, n_points)
+        self._middling_test = evaluation.middling(points.test, metric.higher_is_better, n_points)
+        self._regular = evaluation.regular_of_points(task)
+
+    def gain(self, loss: Any) -> float:
+        """The descent check on validation points."""
+        return self._gain(evaluation.loss_of_points(loss, self._task), test=False)
+
+    def regular_held_out(self) -> float:
+        """The regular loss's Spearman correlation on validation points."""
+        chunks = [*self._points.validation, *self._points.recorded_validation]
+        return evaluation.compare(self._regular, chunks, self._metric.higher_is_better, self._device).spearman
+
+    def rescale(self, loss: Any) -> None:
+        """Scale a loss so that the median norm of its gradient on middling points is the regular loss's."""
+        own, regular = self._norms(loss)
+        if own > 0:
+            loss.scale.mul_(regular / own)
+
+    def report(self, loss: Any) -> dict[str, Any]:
+        """Figures on points that nothing was chosen by."""
+        of_points = evaluation.loss_of_points(loss, self._task)
+        own, regular = self._norms(loss)
+        report: dict[str, Any] = {
+            "held_out": self._agreements(of_points, self._points.test),
+            "gradient_norm": {"loss": own, "regular": regular},
+            "suggested_weight": 1.0,
+            "descent": asdict(
+                evaluation.Descent(
+                    self._gain(of_points, test=True),
+                    self._gain(self._regular, test=True),
+                    1.0,
+                    sum(len(chunk) for chunk in self._middling_test),
+                )
+            ),
+            "n_parameters": sum(p.numel() for p in loss.parameters()),
+        }
+        if self._points.recorded_test:
+            report["held_out_recorded"] = self._agreements(of_points, self._points.recorded_test)
+        return report
+
+    def _agreements(self, of_points: evaluation.PointLosses, chunks: Sequence[Any]) -> dict[str, Any]:
+        higher = self._metric.higher_is_better
+        found = {
+            "loss": asdict(evaluation.compare(of_points, chunks, higher, self._device, self._seed)),
+            "regular": asdict(evaluation.compare(self._regular, chunks, higher, self._device, self._seed)),
+        }
+        return {**found, "set_size": sampling.set_size_of(self._metric)}
+
+    def _gain(self, of_points: evaluation.PointLosses, *, test: bool) -> float:
+        chunks = self._middling_test if test else self._middling
+        return evaluation.gain(of_points, chunks, self._task, self._metric, self._labeller, self._device)
+
+    def _norms(self, loss: Any) -> tuple[float, float]:
+        own = evaluation.gradient_norms(evaluation.loss_of_points(loss, self._task), self._middling, self._device)
+        regular = evaluation.gradient_norms(self._regular, self._middling, self._device)
+        return float(own.median()), float(regular.median())
+
+
+def _metadata(
+    metric: Metric, options: _Options, device: torch.device, trial: optuna.trial.FrozenTrial, search: Search
+) -> dict[str, Any]:
+    return {
+        "metric": metric.name,
+        "spec": metric.spec,
+        "task": metric.task,
+        "level": metric.level,
+        "view": metric.view,
+        "set_size": metric.set_size,
+        "higher_is_better": metric.higher_is_better,
+        "network": {"name": trial.user_attrs["network"], **trial.user_attrs["settings"]},
+        "training": {**trial.params, "objective": options.objective},
+        "search": {"trial": trial.number, **search.counts(), "validation_spearman": trial.value},
+        "seed": options.seed,
+        "budget_s": options.budget_s,
+        "outputs": [Path(file).name for file in options.outputs],
+        "device": str(device),
+        "made": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("autosurrogate", "torch", "optuna", "numpy")},
+        },
+    }
+
+
+def _shortfalls(metadata: dict[str, Any]) -> list[str]:
+    """Why a loss should not be handed out: the figures that fell short."""
+    found: list[str] = []
+    parts = {"held-out generated points": metadata["held_out"]}
+    if "held_out_recorded" in metadata:
+        parts["held-out recorded outputs"] = metadata["held_out_recorded"]
+    for where, agreement in parts.items():
+        own, regular = agreement["loss"]["spearman"], agreement["regular"]["spearman"]
+        if not own > 0:
+            found.append(f"its Spearman correlation on {where} is {100 * own:.1f}: it does not follow the metric")
+        elif not own > regular:
+            found.append(
+                f"its Spearman correlation on {where} is {100 * own:.1f}, the regular loss's {100 * regular:.1f}"
+            )
+    descent = metadata["descent"]
+    if not descent["gain"] >= descent["regular_gain"]:
+        found.append(
+            f"its gain in the descent check is {descent['gain']:.4g}, the regular loss's {descent['regular_gain']:.4g}"
+        )
+    return found
+
+
+def _two_sizes(task: Task, metric: Metric, seed: int) -> list[tuple[torch.Tensor | None, ...]]:
+    """Arguments of a loss, of several sizes, to compare the files with the loss."""
+    examples = []
+    for k in range(3):
+        generator = sampling.generator_of(seed, "export", k)
+        made = task.generate(torch.rand(5 + k, generator=generator), generator)
+        examples.append(surrogates.arguments(task, made))
+    return examples
+
+
+def _new_run_dir(name: str) -> Path:
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    path, n = Path("runs") / f"{_file_name(name)}-{now}", 1
+    while path.exists():
+        n += 1
+        path = Path("runs") / f"{_file_name(name)}-{now}-{n}"
+    return path
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name)

@@ -1,0 +1,63 @@
+"""Reading a loss that was exported."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from autosurrogate.errors import LossFileError
+from autosurrogate.examples import Examples
+from autosurrogate.export import METADATA
+from autosurrogate.surrogates import arguments
+from autosurrogate.tasks import Task
+
+
+def load(path: str | Path, device: torch.device | str = "cpu") -> tuple[Any, dict[str, Any]]:
+    """An exported loss and its metadata.
+
+    Raises:
+        LossFileError: the file is not there, or was not written by `autosurrogate fit`.
+    """
+    extra = {METADATA: ""}
+    if not Path(path).is_file():
+        raise LossFileError(f"{path}: no such file; expected a loss written by `autosurrogate fit`")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            loss = torch.jit.load(str(path), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
+        metadata: dict[str, Any] = json.loads(extra[METADATA])
+    except (RuntimeError, ValueError) as e:
+        raise LossFileError(
+            f"{path}: is not a loss written by `autosurrogate fit` (a TorchScript file with metadata)"
+        ) from e
+    return loss, metadata
+
+
+def losses_of_points(loss: Any, task: Task, examples: Examples, set_size: int | None) -> Tensor:
+    """The exported loss of each point.
+
+    Args:
+        loss: from `load`.
+        task: the task it is for.
+        examples: point by point.
+        set_size: examples a point; None where each example is one.
+
+    Returns:
+        Shape (n_points,).
+    """
+    with torch.no_grad():
+        if set_size is None:
+            found: Tensor = loss.per_sample(*arguments(task, examples))
+            return found
+        return torch.stack([loss(*arguments(task, part)) for part in _sets(examples, set_size)])
+
+
+def _sets(examples: Examples, set_size: int) -> Iterator[Examples]:
+    for start in range(0, len(examples), set_size):
+        yield examples[slice(start, start + set_size)]

@@ -1,0 +1,117 @@
+"""Points from the random generator G_R, whose severity is chosen so that the metric covers its range evenly."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from autosurrogate.examples import Examples
+from autosurrogate.registry import Metric
+from autosurrogate.tasks import Task
+
+N_LEVELS = 17
+N_BINS = 10
+
+
+def generator_of(seed: int, *what: object) -> torch.Generator:
+    """A source of randomness for one purpose, the same in every run of that seed."""
+    return torch.Generator().manual_seed(zlib.crc32(repr((seed, *what)).encode()))
+
+
+def set_size_of(metric: Metric) -> int:
+    """Examples a generated point."""
+    return metric.set_size if metric.level == "set" else 1
+
+
+def points_of(task: Task, metric: Metric, examples: Examples, set_size: int) -> list[tuple[Any, Any]]:
+    """The arguments of each call of the metric on the examples, each `set_size` of them a point."""
+    return task.points(examples, metric.view, set_size if metric.level == "set" else None)
+
+
+@dataclass(frozen=True)
+class Severities:
+    """A distribution of severities under which the metric's values cover their range evenly.
+
+    Args:
+        levels: severities in [0, 1], ascending.
+        goodness: mean value of the metric at each level, its sign turned so that higher is better, descending.
+    """
+
+    levels: tuple[float, ...]
+    goodness: tuple[float, ...]
+
+    def draw(self, n_points: int, generator: torch.Generator) -> torch.Tensor:
+        """Severities, shape (n_points,): those at which evenly drawn values of the metric are reached."""
+        u = torch.rand(n_points, generator=generator, dtype=torch.float64).numpy()
+        best, worst = self.goodness[0], self.goodness[-1]
+        if best <= worst:  # the metric does not follow the severity: nothing to invert
+            return torch.from_numpy(u).float()
+        wanted = worst + u * (best - worst)
+        return torch.from_numpy(np.interp(wanted, self.goodness[::-1], self.levels[::-1])).float()
+
+
+def pilot(task: Task, metric: Metric, seed: int) -> tuple[list[tuple[Any, Any]], np.ndarray]:
+    """Points at each of a ladder of severities, to be labelled for `calibrate`.
+
+    Returns:
+        The arguments of the metric's calls, and the severity of each.
+    """
+    generator = generator_of(seed, "pilot")
+    per_level = 8 if metric.level == "set" else 48
+    points: list[tuple[Any, Any]] = []
+    levels = np.linspace(0, 1, N_LEVELS)
+    n_sizes = 4  # each level at several sizes of example, as the sizes are drawn for each call
+    for level in levels:
+        for _ in range(n_sizes):
+            severity = torch.full((per_level // n_sizes,), float(level))
+            examples = task.generate(severity, generator, set_size_of(metric))
+            points += points_of(task, metric, examples, set_size_of(metric))
+    return points, np.repeat(levels, per_level)
+
+
+def calibrate(severity: np.ndarray, values: np.ndarray, higher_is_better: bool) -> Severities:
+    """The distribution of severities from labelled pilot points; NaN values are left out."""
+    sign = 1.0 if higher_is_better else -1.0
+    levels = np.unique(severity)
+    means = [
+        np.nanmean(sign * values[severity == s]) if np.isfinite(values[severity == s]).any() else np.nan for s in levels
+    ]
+    known = np.isfinite(means)
+    falling = np.minimum.accumulate(np.asarray(means)[known])
+    return Severities(tuple(levels[known].tolist()), tuple(falling.tolist()))
+
+
+def coverage(values: np.ndarray) -> float:
+    """How evenly values fill the range from the least to the largest of them.
+
+    Returns:
+        In (0, 1]: the exponential of the entropy over ten equal bins, divided by ten. 1 where all bins hold as many.
+
+    >>> coverage(np.linspace(0, 1, 100)), coverage(np.array([0.0, 0.0, 0.0, 1.0]))
+    (1.0, 0.175...)
+    """
+    counts = np.histogram(values, N_BINS)[0]
+    share = counts[counts > 0] / counts.sum()
+    return float(np.exp(-(share * np.log(share)).sum()) / N_BINS)
+
+
+def chunk(
+    task: Task, metric: Metric, severities: Severities, seed: int, split: str, index: int
+) -> tuple[Examples, np.ndarray]:
+    """One chunk of generated points, the same for the same seed, split and index.
+
+    Returns:
+        Its examples, and the severity of each point.
+    """
+    generator = generator_of(seed, split, index)
+    severity = severities.draw(n_points_of_chunk(metric), generator)
+    return task.generate(severity, generator, set_size_of(metric)), severity.numpy().astype(np.float64)
+
+
+def n_points_of_chunk(metric: Metric) -> int:
+    """Points a chunk: fewer where each is a set."""
+    return 64 if metric.level == "set" else 256

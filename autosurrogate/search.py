@@ -1,0 +1,213 @@
+"""The Optuna study: which network, trained how, stands best for the metric."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+import zlib
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, Literal
+
+import optuna
+import torch
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
+
+from autosurrogate import surrogates
+from autosurrogate.labelled_points import Points
+from autosurrogate.labelled_set import Chunk
+from autosurrogate.point_table import PointTable, tabulate
+from autosurrogate.progress import Progress
+from autosurrogate.registry import Metric
+from autosurrogate.run_dir import Clock, RunDir
+from autosurrogate.search_space import Space
+from autosurrogate.tasks import Task
+from autosurrogate.training import Settings, Tables, train
+
+BAND = 0.05  # of rank correlation, within which the gain of the descent check decides (DESIGN, finding 6)
+TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
+
+
+class Search:
+    """A study in a run's folder: an ordinary Optuna study, resumed if it is there.
+
+    Args:
+        run: the run's folder.
+        clock: its budget.
+        task: the task.
+        metric: the metric.
+        space: what may be chosen.
+        points: labelled chunks.
+        objective: "correlation" or "approximation".
+        random_share: probability of a batch from G_R; None searches it.
+        seed: of everything random.
+        device: where to train.
+        gain: the descent check of a loss on validation points.
+    """
+
+    def __init__(
+        self,
+        run: RunDir,
+        clock: Clock,
+        task: Task,
+        metric: Metric,
+        space: Space,
+        points: Points,
+        *,
+        objective: Literal["correlation", "approximation"],
+        random_share: float | None,
+        seed: int,
+        device: torch.device,
+        gain: Callable[[Any], float],
+    ) -> None:
+        self._run, self._clock, self._task, self._metric, self._space = run, clock, task, metric, space
+        self._points, self._objective, self._random_share = points, objective, random_share
+        self._seed, self._device, self._gain = seed, device, gain
+        self._tables: dict[str, Tables] = {}
+
+    @cached_property
+    def study(self) -> optuna.Study:
+        """The study; trials that an earlier session left running are marked as failed."""
+        optuna.logging.set_verbosity(logging.ERROR)
+        study = optuna.create_study(
+            study_name=self._metric.name,
+            storage=JournalStorage(JournalFileBackend(str(self._run.study))),
+            direction="maximize",
+            pruner=optuna.pruners.PercentilePruner(66.0, n_startup_trials=6, n_warmup_steps=100),
+            load_if_exists=True,
+        )
+        for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL)
+        return study
+
+    def run(self, n_trials: int | None, reserve_s: float, regular: float, progress: Progress) -> None:
+        """Run trials until `n_trials` have ended or only `reserve_s` seconds of the budget are left.
+
+        At least one trial is completed. KeyboardInterrupt ends the running trial as failed and is raised again.
+        """
+        while True:
+            ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+            complete = [t for t in ended if t.state == TrialState.COMPLETE]
+            if ended:
+                best = max((float(t.value or 0.0) for t in complete), default=float("nan"))
+                progress.trial(len(ended), best, regular, self._clock.left_s)
+            if n_trials is not None and len(ended) >= n_trials and complete:
+                return
+            if complete and self._clock.left_s <= reserve_s:
+                return
+            self._one_trial(reserve_s)
+
+    def has_complete(self) -> bool:
+        """Whether there is a trial to export."""
+        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+
+    def counts(self) -> dict[str, int]:
+        """Numbers of trials that were completed and pruned."""
+        states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
+        return {"n_complete": states.count(TrialState.COMPLETE), "n_pruned": states.count(TrialState.PRUNED)}
+
+    def best(self) -> tuple[Any, optuna.trial.FrozenTrial]:
+        """The loss to export and its trial: the largest gain within five points of the best rank correlation.
+
+        Raises:
+            LookupError: no trial is complete.
+        """
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if not complete:
+            raise LookupError("no trial is complete")
+        best = max(float(t.value or 0.0) for t in complete)
+        within = [t for t in complete if float(t.value or 0.0) >= best - BAND]
+        chosen = max(within, key=lambda t: (t.user_attrs["gain"], t.value))
+        loss = surrogates.build(
+            self._task.name, self._metric.level, chosen.user_attrs["network"], **chosen.user_attrs["settings"]
+        )
+        loss.load_state_dict(torch.load(self._run.trial(chosen.number), weights_only=True))
+        return loss.to(self._device), chosen
+
+    def _one_trial(self, reserve_s: float) -> None:
+        n = len(self.study.get_trials(deepcopy=False))
+        seed = zlib.crc32(repr((self._seed, n)).encode())  # so that a resumed study does not repeat its first trials
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.sampler = optuna.samplers.TPESampler(seed=seed)
+        trial = self.study.ask()
+        try:
+            training, network, values, method, rank_settings = self._space.suggest(trial)
+            training["random_share"] = self._share(training)
+            settings = Settings(
+                **training, soft_rank=method, steepness=rank_settings["steepness"], objective=self._objective
+            )
+            torch.manual_seed(seed)
+            loss: Any = surrogates.build(self._task.name, self._metric.level, network, **values)
+            value = train(
+                loss.to(self._device),
+                self._tables_of(network, loss.network.columns()),
+                settings,
+                higher_is_better=self._metric.higher_is_better,
+                seed=seed,
+                report=lambda step, found: self._report(trial, step, found),
+                out_of_time=lambda: self._clock.left_s <= reserve_s,
+            )
+            gain = self._gain(loss)
+        except optuna.TrialPruned:
+            self.study.tell(trial, state=TrialState.PRUNED)
+            return
+        except BaseException:
+            self.study.tell(trial, state=TrialState.FAIL)
+            raise
+        self._keep(trial, loss)
+        trial.set_user_attr("gain", gain if gain == gain else -1e30)
+        trial.set_user_attr("network", network)
+        trial.set_user_attr("settings", values)
+        trial.set_user_attr("training", training)
+        self.study.tell(trial, value)
+
+    def _share(self, training: dict[str, Any]) -> float:
+        if not self._points.recorded_train:
+            return 1.0
+        return self._random_share if self._random_share is not None else float(training.get("random_share", 0.5))
+
+    def _report(self, trial: optuna.Trial, step: int, found: float) -> None:
+        self._clock.tick()
+        trial.report(found, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    def _keep(self, trial: optuna.Trial, loss: Any) -> None:
+        path = self._run.trial(trial.number)
+        part = path.with_name(f"{path.name}.part")
+        torch.save({name: value.cpu() for name, value in loss.state_dict().items()}, part)
+        os.replace(part, path)
+
+    def _tables_of(self, network: str, columns: list[str]) -> Tables:
+        """The points as a network of these features sees them; one table serves all its settings."""
+        if network not in self._tables:
+            wide = surrogates.build(self._task.name, self._metric.level, network, **self._widest(network)).to(
+                self._device
+            )
+            share = TABLE_SHARE / len(self._space.networks)
+            points = self._points
+
+            def table(chunks: list[Chunk], part: float) -> PointTable | None:
+                within_s = self._clock.budget_s * share * part
+                return tabulate(wide, self._task, chunks, self._device, within_s) if chunks else None
+
+            generated, held_out = table(points.train, 0.7), table(points.validation, 0.3)
+            assert generated is not None
+            assert held_out is not None
+            self._tables[network] = Tables(
+                generated, held_out, table(points.recorded_train, 0.7), table(points.recorded_validation, 0.3)
+            )
+        whole = self._tables[network]
+        return Tables(
+            whole.generated.select(columns),
+            whole.held_out.select(columns),
+            whole.recorded.select(columns) if whole.recorded else None,
+            whole.recorded_held_out.select(columns) if whole.recorded_held_out else None,
+        )
+
+    def _widest(self, network: str) -> dict[str, Any]:
+        return self._space.widest(self._task.name, network)

@@ -1,0 +1,220 @@
+"""Search spaces: TOML files that say which settings a search may choose."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from autosurrogate import surrogates
+from autosurrogate.errors import SpaceError
+from autosurrogate.ranks import METHODS
+from autosurrogate.registry import one_of
+
+TRAINING = {  # setting: type, least value, whether that value itself is allowed
+    "n_steps": (int, 1, True),
+    "batch_points": (int, 4, True),
+    "learning_rate": (float, 0, False),
+    "weight_decay": (float, 0, True),
+    "penalty": (float, 0, True),
+    "random_share": (float, 0, True),
+}
+RANGE_KEYS = {"low", "high", "log"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Range:
+    """A range of numbers, whole ones where both ends are."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """One of several values."""
+
+    options: tuple[Any, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """What may be chosen.
+
+    Args:
+        training: setting of `training.Settings` to fixed value, `Choice` or `Range`.
+        soft_ranks: method to its settings.
+        networks: network to the settings of its constructor.
+    """
+
+    training: Mapping[str, Any]
+    soft_ranks: Mapping[str, Mapping[str, Any]]
+    networks: Mapping[str, Mapping[str, Any]]
+
+    def widest(self, task: str, network: str) -> dict[str, Any]:
+        """The settings of a network that give all the features any choice of the space has."""
+        wide: dict[str, Any] = {}
+        for name in surrogates.feature_settings(task, network):
+            entry = self.networks[network].get(name)
+            options = (
+                entry.options if isinstance(entry, Choice) else (entry.high,) if isinstance(entry, Range) else (entry,)
+            )
+            if entry is None:
+                continue
+            if isinstance(options[0], list):
+                wide[name] = sorted({value for option in options for value in option}, reverse=True)
+            else:
+                wide[name] = max(options)
+        return wide
+
+    def suggest(self, trial: optuna.Trial) -> tuple[dict[str, Any], str, dict[str, Any], str, dict[str, Any]]:
+        """Choose by a trial: training settings, network and its settings, soft rank and its settings."""
+        training = _suggest_all(trial, "", self.training)
+        network = _suggest(trial, "network", Choice(tuple(self.networks)))
+        values = _suggest_all(trial, f"{network}.", self.networks[network])
+        method = _suggest(trial, "soft_rank", Choice(tuple(self.soft_ranks)))
+        return training, network, values, method, _suggest_all(trial, f"{method}.", self.soft_ranks[method])
+
+
+def load(task: str, path: str | Path | None = None) -> Space:
+    """Read a search space, the task's own if `path` is None.
+
+    Raises:
+        SpaceError: the file is not there, is no TOML, or holds an unknown key or an empty range or choice.
+    """
+    if path is None:
+        text = resources.files("autosurrogate.search_spaces").joinpath(f"{task}.toml").read_text(encoding="utf-8")
+        return parse(text, task, f"search space of {task}")
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as e:
+        raise SpaceError(f"{path}: cannot read the search space: {e.strerror or e}; --space takes a TOML file") from e
+    except UnicodeDecodeError as e:
+        raise SpaceError(f"{path}: is not a text file in UTF-8; --space takes a TOML file") from e
+    return parse(text, task, str(path))
+
+
+def parse(text: str, task: str, name: str) -> Space:
+    """Check and read the text of a search space; `name` stands in the messages."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as e:
+        raise SpaceError(f"{name}: is not valid TOML: {e}") from e
+    _known(name, "", tables, {"training", "soft_ranks", "networks"})
+    for part in ("training", "networks"):
+        if not isinstance(tables.get(part), dict) or not tables[part]:
+            raise SpaceError(f"{name}: needs a table [{part}{'.NAME' if part == 'networks' else ''}] that is not empty")
+    training = _entries(name, "training", tables["training"], set(TRAINING))
+    missing = set(TRAINING) - {"random_share"} - set(training)
+    if missing:
+        raise SpaceError(f"{name}: [training] lacks {', '.join(sorted(missing))}")
+    for key, entry in training.items():
+        _check_training(name, key, entry)
+    soft_ranks = tables.get("soft_ranks", {"pairwise": {"steepness": 8.0}})
+    _known(name, "soft_ranks.", soft_ranks, set(METHODS))
+    _known(name, "networks.", tables["networks"], set(surrogates.networks(task)))
+    networks = {
+        n: _entries(name, f"networks.{n}", t, set(surrogates.settings(task, n))) for n, t in tables["networks"].items()
+    }
+    for network, entries in networks.items():
+        _try_build(name, task, network, entries)
+    ranks = {m: _entries(name, f"soft_ranks.{m}", t, {"steepness"}) for m, t in soft_ranks.items()}
+    for method, entries in ranks.items():
+        if "steepness" not in entries:
+            raise SpaceError(f"{name}: [soft_ranks.{method}] lacks steepness")
+        _check_number(f"{name}: [soft_ranks.{method}] steepness", entries["steepness"], float, 0, False)
+    return Space(training, ranks, networks)
+
+
+def _known(name: str, where: str, table: Any, known: set[str]) -> None:
+    if not isinstance(table, dict):
+        raise SpaceError(f"{name}: {where.rstrip('.')} must be a table, got {table!r}")
+    for key in table:
+        if key not in known:
+            raise SpaceError(f"{name}: unknown key {where}{key}; expected {one_of(key, sorted(known))}")
+
+
+def _entries(name: str, where: str, table: Any, known: set[str]) -> dict[str, Any]:
+    _known(name, f"{where}.", table, known)
+    return {key: _entry(f"{name}: [{where}] {key}", value) for key, value in table.items()}
+
+
+def _entry(where: str, value: Any) -> Any:
+    """A fixed value, a `Choice` or a `Range`."""
+    if isinstance(value, list):
+        if not value:
+            raise SpaceError(f"{where} is an empty choice; list one value or more")
+        return Choice(tuple(value)) if len(value) > 1 else value[0]
+    if isinstance(value, dict):
+        unknown = set(value) - RANGE_KEYS
+        if unknown or not {"low", "high"} <= set(value):
+            raise SpaceError(f"{where} must be {{ low = …, high = … }}, perhaps with log = true; got {value}")
+        found = Range(value["low"], value["high"], value.get("log", False))
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in (found.low, found.high)):
+            raise SpaceError(f"{where} needs numbers for low and high; got {value}")
+        if not isinstance(found.log, bool):
+            raise SpaceError(f"{where} needs true or false for log; got {found.log!r}")
+        if not found.low < found.high:
+            raise SpaceError(f"{where} is an empty range: low = {found.low} is not below high = {found.high}")
+        if found.log and found.low <= 0:
+            raise SpaceError(f"{where} has log = true, so low must be above 0; got low = {found.low}")
+        return found
+    return value
+
+
+def _values(entry: Any) -> tuple[Any, ...]:
+    """The values at the ends of an entry, or all of a choice."""
+    if isinstance(entry, Choice):
+        return entry.options
+    return (entry.low, entry.high) if isinstance(entry, Range) else (entry,)
+
+
+def _check_training(name: str, key: str, entry: Any) -> None:
+    kind, least, inclusive = TRAINING[key]
+    _check_number(f"{name}: [training] {key}", entry, kind, least, inclusive)
+    if key == "random_share" and max(_values(entry)) > 1:
+        raise SpaceError(f"{name}: [training] random_share is a probability, at most 1; got {max(_values(entry))}")
+
+
+def _check_number(where: str, entry: Any, kind: type, least: float, inclusive: bool) -> None:
+    for value in _values(entry):
+        right_kind = isinstance(value, int) if kind is int else isinstance(value, int | float)
+        if not right_kind or isinstance(value, bool):
+            raise SpaceError(f"{where} must be {'a whole number' if kind is int else 'a number'}, got {value!r}")
+        if value < least or (value == least and not inclusive):
+            raise SpaceError(f"{where} must be {'at least' if inclusive else 'above'} {least}, got {value}")
+
+
+def _try_build(name: str, task: str, network: str, entries: Mapping[str, Any]) -> None:
+    """Build the network with each end of each entry, so that a wrong type is found now and not in a trial."""
+    first = {key: _values(entry)[0] for key, entry in entries.items()}
+    for key, entry in {"": None, **entries}.items():
+        for value in _values(entry):
+            values = {**first, key: value} if key else first
+            try:
+                surrogates.build(task, "set", network, **values)
+            except Exception as e:
+                told = f"{key} = {value!r}" if key else f"{values}"
+                raise SpaceError(f"{name}: [networks.{network}] cannot be built with {told}: {e}") from e
+
+
+def _suggest_all(trial: optuna.Trial, prefix: str, entries: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _suggest(trial, f"{prefix}{key}", entry) for key, entry in entries.items()}
+
+
+def _suggest(trial: optuna.Trial, name: str, entry: Any) -> Any:
+    if isinstance(entry, Choice):
+        # As JSON, since Optuna keeps choices of plain values alone.
+        return json.loads(trial.suggest_categorical(name, [json.dumps(option) for option in entry.options]))
+    if isinstance(entry, Range):
+        if isinstance(entry.low, int) and isinstance(entry.high, int):
+            return trial.suggest_int(name, entry.low, entry.high, log=entry.log)
+        return trial.suggest_float(name, entry.low, entry.high, log=entry.log)
+    return entry
