@@ -22,7 +22,10 @@ from autosurrogate.tasks import Task
 PointLosses = Callable[[Examples, int], Tensor]  # examples and set size to the loss of each point
 BLOCK_NUMBERS = 4_000_000  # of predictions worked on at a time
 DESCENT_STEPS = 10
-DESCENT_POINTS = {"sample": 256, "set": 48}
+# Small enough to tell the direction of the gradient, and not how far the slopes of a loss reach: the examples of a set
+# share its way.
+DESCENT_DISTANCE = {"sample": 1.0, "set": 0.1}
+DESCENT_POINTS = {"sample": 256, "set": 64}
 
 
 def loss_of_points(loss: Any, task: Task) -> PointLosses:
@@ -88,8 +91,9 @@ def middling(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) -> 
     if sum(int(b.sum()) for b in between) < len(values) / 10:
         between = [torch.ones_like(b) for b in between]
     found: list[Chunk] = []
-    for chunk, chosen in zip(chunks, between, strict=True):
-        index = chosen.nonzero().flatten()[: max(1, n_points // len(chunks))]
+    for i, (chunk, chosen) in enumerate(zip(chunks, between, strict=True)):
+        share = (i + 1) * n_points // len(chunks) - i * n_points // len(chunks)
+        index = chosen.nonzero().flatten()[:share]
         if len(index):
             rows = (index[:, None] * chunk.set_size + torch.arange(chunk.set_size)).flatten()
             found.append(Chunk(chunk.examples[rows], chunk.set_size, chunk.values[index], None))
@@ -123,16 +127,16 @@ class Descent:
     n_points: int
 
 
-def gain(
+def gains(
     of_points: PointLosses,
     chunks: Sequence[Chunk],
     task: Task,
     metric: Metric,
     labeller: Labeller,
     device: torch.device,
-    distance: float = 1.0,
-) -> float:
-    """Mean improvement of the metric when each point's predictions move down the loss's normalised gradient.
+    distance: float,
+) -> np.ndarray:
+    """Improvement of the metric when each point's predictions move down the loss's normalised gradient.
 
     Args:
         of_points: the loss.
@@ -144,17 +148,17 @@ def gain(
         distance: length of a point's way (L2), in ten steps.
 
     Returns:
-        In the metric's unit, positive when better; points on which the metric then fails are left out. NaN if all are.
+        Of each point, in the metric's unit, positive when better; points on which the metric then fails are left out.
     """
     points: list[tuple[Any, Any]] = []
     for chunk in chunks:
         for block in blocks(chunk.examples, chunk.set_size):
             moved = _descend(of_points, block.to(device), chunk.set_size, distance)
             points += points_of(task, metric, moved, chunk.set_size)
-    change = labeller.label(points).values - np.concatenate([chunk.values.numpy() for chunk in chunks])
-    if not np.isfinite(change).any():
-        return float("nan")
-    return float(np.nanmean(change)) * (1.0 if metric.higher_is_better else -1.0)
+    change: np.ndarray = labeller.label(points).values - np.concatenate([chunk.values.numpy() for chunk in chunks])
+    improved: np.ndarray = change if metric.higher_is_better else -change
+    kept: np.ndarray = improved[np.isfinite(improved)]
+    return kept
 
 
 def _descend(of_points: PointLosses, examples: Examples, set_size: int, distance: float) -> Examples:

@@ -65,11 +65,11 @@ def _diffsort(scores: Tensor, steepness: float) -> Tensor:
     size = 2 ** math.ceil(math.log2(max(n_items, 2)))
     above = scores.detach().amax(-1, keepdim=True) + 1e3 / steepness
     padded = torch.cat([scores, above.expand(-1, size - n_items)], -1)
-    permutation: Tensor = _network(size, steepness)(padded)[1]  # sorted = scores @ permutation
+    permutation: Tensor = _network(size, steepness, str(scores.device))(padded)[1]  # sorted = scores @ permutation
     ascending = torch.arange(1, size + 1, dtype=scores.dtype, device=scores.device)
     return (permutation @ ascending)[:, :n_items]
 
 
 @functools.lru_cache(maxsize=64)
-def _network(size: int, steepness: float) -> diffsort.DiffSortNet:
-    return diffsort.DiffSortNet("bitonic", size, steepness=steepness, distribution="logistic_phi")
+def _network(size: int, steepness: float, device: str) -> diffsort.DiffSortNet:
+    return diffsort.DiffSortNet("bitonic", size, device, steepness=steepness, distribution="logistic_phi")

@@ -25,9 +25,10 @@ from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir
 from autosurrogate.search_space import Space
 from autosurrogate.tasks import Task
-from autosurrogate.training import Settings, Tables, train
+from autosurrogate.training import Settings, Tables, held_out_correlation, train
 
 BAND = 0.05  # of rank correlation, within which the gain of the descent check decides (DESIGN, finding 6)
+N_STRETCHES = 8  # of points of much the same quality
 TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
 
 
@@ -45,7 +46,7 @@ class Search:
         random_share: probability of a batch from G_R; None searches it.
         seed: of everything random.
         device: where to train.
-        gain: the descent check of a loss on validation points.
+        gain: the descent check of a loss on validation points: the mean gain, and its standard error.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Search:
         random_share: float | None,
         seed: int,
         device: torch.device,
-        gain: Callable[[Any], float],
+        gain: Callable[[Any], tuple[float, float]],
     ) -> None:
         self._run, self._clock, self._task, self._metric, self._space = run, clock, task, metric, space
         self._points, self._objective, self._random_share = points, objective, random_share
@@ -110,7 +111,13 @@ class Search:
         return {"n_complete": states.count(TrialState.COMPLETE), "n_pruned": states.count(TrialState.PRUNED)}
 
     def best(self) -> tuple[Any, optuna.trial.FrozenTrial]:
-        """The loss to export and its trial: the largest gain within five points of the best rank correlation.
+        """The loss to export and its trial.
+
+        Of the trials within five points of the best rank correlation, over all points and among points of much the
+        same quality, those whose gain is within one standard error of the largest (the rule of Breiman et al.,
+        Classification and Regression Trees, 1984, section 3.4.3); of these, the best rank correlation among points
+        of much the same quality. That one tells trials apart where the other is nearly 1 for all, and the outputs
+        of a real model are of much the same quality.
 
         Raises:
             LookupError: no trial is complete.
@@ -118,9 +125,12 @@ class Search:
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:
             raise LookupError("no trial is complete")
-        best = max(float(t.value or 0.0) for t in complete)
-        within = [t for t in complete if float(t.value or 0.0) >= best - BAND]
-        chosen = max(within, key=lambda t: (t.user_attrs["gain"], t.value))
+        best, nearly = (max(key(t) for t in complete) for key in (_overall, _near))
+        within = [t for t in complete if _overall(t) >= best - BAND and _near(t) >= nearly - BAND]
+        within = within or [max(complete, key=_near)]
+        largest = max(within, key=lambda t: t.user_attrs["gain"]).user_attrs
+        as_good = [t for t in within if t.user_attrs["gain"] >= largest["gain"] - largest["gain_error"]]
+        chosen = max(as_good, key=_near)
         loss = surrogates.build(
             self._task.name, self._metric.level, chosen.user_attrs["network"], **chosen.user_attrs["settings"]
         )
@@ -135,23 +145,24 @@ class Search:
             self.study.sampler = optuna.samplers.TPESampler(seed=seed)
         trial = self.study.ask()
         try:
-            training, network, values, method, rank_settings = self._space.suggest(trial)
-            training["random_share"] = self._share(training)
-            settings = Settings(
-                **training, soft_rank=method, steepness=rank_settings["steepness"], objective=self._objective
-            )
-            torch.manual_seed(seed)
+            recorded = bool(self._points.recorded_train)
+            training, network, values, method, ranks = self._space.suggest(trial, recorded=recorded)
+            training |= {**ranks, "soft_rank": method, "random_share": self._share(training)}
+            settings = Settings(**training, objective=self._objective)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would also set the caller's GPUs
             loss: Any = surrogates.build(self._task.name, self._metric.level, network, **values)
+            tables = self._tables_of(network, loss.network.columns())
             value = train(
                 loss.to(self._device),
-                self._tables_of(network, loss.network.columns()),
+                tables,
                 settings,
                 higher_is_better=self._metric.higher_is_better,
                 seed=seed,
                 report=lambda step, found: self._report(trial, step, found),
                 out_of_time=lambda: self._clock.left_s <= reserve_s,
             )
-            gain = self._gain(loss)
+            near = held_out_correlation(loss, tables, self._metric.higher_is_better, N_STRETCHES)
+            gain, error = self._gain(loss)
         except optuna.TrialPruned:
             self.study.tell(trial, state=TrialState.PRUNED)
             return
@@ -159,7 +170,9 @@ class Search:
             self.study.tell(trial, state=TrialState.FAIL)
             raise
         self._keep(trial, loss)
-        trial.set_user_attr("gain", gain if gain == gain else -1e30)
+        trial.set_user_attr("near", near)
+        trial.set_user_attr("gain", gain)
+        trial.set_user_attr("gain_error", error)
         trial.set_user_attr("network", network)
         trial.set_user_attr("settings", values)
         trial.set_user_attr("training", training)
@@ -171,7 +184,6 @@ class Search:
         return self._random_share if self._random_share is not None else float(training.get("random_share", 0.5))
 
     def _report(self, trial: optuna.Trial, step: int, found: float) -> None:
-        self._clock.tick()
         trial.report(found, step)
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -211,3 +223,13 @@ class Search:
 
     def _widest(self, network: str) -> dict[str, Any]:
         return self._space.widest(self._task.name, network)
+
+
+def _overall(trial: optuna.trial.FrozenTrial) -> float:
+    """Held-out rank correlation over all points."""
+    return float(trial.value or 0.0)
+
+
+def _near(trial: optuna.trial.FrozenTrial) -> float:
+    """Held-out rank correlation among points of much the same quality."""
+    return float(trial.user_attrs["near"])

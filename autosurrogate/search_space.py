@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -24,7 +25,9 @@ TRAINING = {  # setting: type, least value, whether that value itself is allowed
     "weight_decay": (float, 0, True),
     "penalty": (float, 0, True),
     "random_share": (float, 0, True),
+    "window": (float, 0, False),
 }
+OPTIONAL = {"random_share", "window"}
 RANGE_KEYS = {"low", "high", "log"}
 
 
@@ -74,9 +77,17 @@ class Space:
                 wide[name] = max(options)
         return wide
 
-    def suggest(self, trial: optuna.Trial) -> tuple[dict[str, Any], str, dict[str, Any], str, dict[str, Any]]:
-        """Choose by a trial: training settings, network and its settings, soft rank and its settings."""
-        training = _suggest_all(trial, "", self.training)
+    def suggest(
+        self, trial: optuna.Trial, *, recorded: bool
+    ) -> tuple[dict[str, Any], str, dict[str, Any], str, dict[str, Any]]:
+        """Choose by a trial: training settings, network and its settings, soft rank and its settings.
+
+        Args:
+            trial: the trial.
+            recorded: whether there are recorded outputs, so that `random_share` matters.
+        """
+        asked = {name: entry for name, entry in self.training.items() if recorded or name != "random_share"}
+        training = _suggest_all(trial, "", asked)
         network = _suggest(trial, "network", Choice(tuple(self.networks)))
         values = _suggest_all(trial, f"{network}.", self.networks[network])
         method = _suggest(trial, "soft_rank", Choice(tuple(self.soft_ranks)))
@@ -89,16 +100,23 @@ def load(task: str, path: str | Path | None = None) -> Space:
     Raises:
         SpaceError: the file is not there, is no TOML, or holds an unknown key or an empty range or choice.
     """
+    return parse(text_of(task, path), task, f"search space of {task}" if path is None else str(path))
+
+
+def text_of(task: str, path: str | Path | None = None) -> str:
+    """The text of a search space, the task's own if `path` is None.
+
+    Raises:
+        SpaceError: the file cannot be read.
+    """
     if path is None:
-        text = resources.files("autosurrogate.search_spaces").joinpath(f"{task}.toml").read_text(encoding="utf-8")
-        return parse(text, task, f"search space of {task}")
+        return resources.files("autosurrogate.search_spaces").joinpath(f"{task}.toml").read_text(encoding="utf-8")
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except OSError as e:
         raise SpaceError(f"{path}: cannot read the search space: {e.strerror or e}; --space takes a TOML file") from e
     except UnicodeDecodeError as e:
         raise SpaceError(f"{path}: is not a text file in UTF-8; --space takes a TOML file") from e
-    return parse(text, task, str(path))
 
 
 def parse(text: str, task: str, name: str) -> Space:
@@ -112,24 +130,30 @@ def parse(text: str, task: str, name: str) -> Space:
         if not isinstance(tables.get(part), dict) or not tables[part]:
             raise SpaceError(f"{name}: needs a table [{part}{'.NAME' if part == 'networks' else ''}] that is not empty")
     training = _entries(name, "training", tables["training"], set(TRAINING))
-    missing = set(TRAINING) - {"random_share"} - set(training)
+    missing = set(TRAINING) - OPTIONAL - set(training)
     if missing:
         raise SpaceError(f"{name}: [training] lacks {', '.join(sorted(missing))}")
     for key, entry in training.items():
         _check_training(name, key, entry)
     soft_ranks = tables.get("soft_ranks", {"pairwise": {"steepness": 8.0}})
     _known(name, "soft_ranks.", soft_ranks, set(METHODS))
+    if not soft_ranks:
+        raise SpaceError(f"{name}: [soft_ranks] is empty; name {' or '.join(METHODS)} in it, or leave it out")
     _known(name, "networks.", tables["networks"], set(surrogates.networks(task)))
     networks = {
         n: _entries(name, f"networks.{n}", t, set(surrogates.settings(task, n))) for n, t in tables["networks"].items()
     }
     for network, entries in networks.items():
         _try_build(name, task, network, entries)
-    ranks = {m: _entries(name, f"soft_ranks.{m}", t, {"steepness"}) for m, t in soft_ranks.items()}
+    ranks = {m: _entries(name, f"soft_ranks.{m}", t, {"steepness", "batch_points"}) for m, t in soft_ranks.items()}
     for method, entries in ranks.items():
         if "steepness" not in entries:
             raise SpaceError(f"{name}: [soft_ranks.{method}] lacks steepness")
         _check_number(f"{name}: [soft_ranks.{method}] steepness", entries["steepness"], float, 0, False)
+        if "batch_points" in entries:  # in place of that of [training]
+            _check_number(
+                f"{name}: [soft_ranks.{method}] batch_points", entries["batch_points"], *TRAINING["batch_points"]
+            )
     return Space(training, ranks, networks)
 
 
@@ -179,8 +203,8 @@ def _values(entry: Any) -> tuple[Any, ...]:
 def _check_training(name: str, key: str, entry: Any) -> None:
     kind, least, inclusive = TRAINING[key]
     _check_number(f"{name}: [training] {key}", entry, kind, least, inclusive)
-    if key == "random_share" and max(_values(entry)) > 1:
-        raise SpaceError(f"{name}: [training] random_share is a probability, at most 1; got {max(_values(entry))}")
+    if key in OPTIONAL and max(_values(entry)) > 1:
+        raise SpaceError(f"{name}: [training] {key} is a share, at most 1; got {max(_values(entry))}")
 
 
 def _check_number(where: str, entry: Any, kind: type, least: float, inclusive: bool) -> None:
@@ -188,6 +212,8 @@ def _check_number(where: str, entry: Any, kind: type, least: float, inclusive: b
         right_kind = isinstance(value, int) if kind is int else isinstance(value, int | float)
         if not right_kind or isinstance(value, bool):
             raise SpaceError(f"{where} must be {'a whole number' if kind is int else 'a number'}, got {value!r}")
+        if not math.isfinite(value):
+            raise SpaceError(f"{where} must be finite, got {value}")
         if value < least or (value == least and not inclusive):
             raise SpaceError(f"{where} must be {'at least' if inclusive else 'above'} {least}, got {value}")
 
@@ -195,6 +221,9 @@ def _check_number(where: str, entry: Any, kind: type, least: float, inclusive: b
 def _try_build(name: str, task: str, network: str, entries: Mapping[str, Any]) -> None:
     """Build the network with each end of each entry, so that a wrong type is found now and not in a trial."""
     first = {key: _values(entry)[0] for key, entry in entries.items()}
+    for key, entry in entries.items():
+        for value in _values(entry):
+            _check_positive(f"{name}: [networks.{network}] {key}", value)
     for key, entry in {"": None, **entries}.items():
         for value in _values(entry):
             values = {**first, key: value} if key else first
@@ -203,6 +232,15 @@ def _try_build(name: str, task: str, network: str, entries: Mapping[str, Any]) -
             except Exception as e:
                 told = f"{key} = {value!r}" if key else f"{values}"
                 raise SpaceError(f"{name}: [networks.{network}] cannot be built with {told}: {e}") from e
+
+
+def _check_positive(where: str, value: Any) -> None:
+    """Sizes, numbers of things and temperatures, or lists of them: a network of none, or at 0, can be built."""
+    if value == []:
+        raise SpaceError(f"{where} must not be an empty list")
+    for number in value if isinstance(value, list) else [value]:
+        if isinstance(number, bool) or (isinstance(number, int | float) and not 0 < number < math.inf):
+            raise SpaceError(f"{where} must be above 0, got {value!r}")
 
 
 def _suggest_all(trial: optuna.Trial, prefix: str, entries: Mapping[str, Any]) -> dict[str, Any]:

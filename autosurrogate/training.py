@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -27,6 +28,8 @@ class Settings:
         learning_rate: largest learning rate of a one-cycle schedule.
         weight_decay: of AdamW.
         penalty: weight of the gradient penalty (λ; 10 in the paper).
+        window: share of the points, by the metric, from which a batch is drawn: 1 for all; less for batches of points
+            of much the same quality, which are harder to tell apart, as the outputs of one model are.
         soft_rank: "pairwise" or "diffsort".
         steepness: of the soft ranks, per standard deviation of the losses.
         objective: "correlation" (eq. 6) or "approximation" (eq. 5).
@@ -38,6 +41,7 @@ class Settings:
     learning_rate: float
     weight_decay: float
     penalty: float
+    window: float = 1.0
     soft_rank: str = "pairwise"
     steepness: float = 8.0
     objective: Literal["correlation", "approximation"] = "correlation"
@@ -59,23 +63,32 @@ def losses(loss: Any, table: PointTable) -> Tensor:
     return _score(loss, table.features)
 
 
-def rank_correlation(loss: Any, table: PointTable, higher_is_better: bool) -> float:
+def rank_correlation(loss: Any, table: PointTable, higher_is_better: bool, n_stretches: int = 1) -> float:
     """Spearman's correlation on a table, tie-averaged; positive where a lower loss means a better metric.
 
-    A loss that is constant on the table has none: 0.
+    Args:
+        loss: from `surrogates.build`.
+        table: as its network sees the points.
+        higher_is_better: direction of the metric.
+        n_stretches: the points are cut into so many stretches by their metric; the mean over these is returned.
+
+    Returns:
+        In [-1, 1]; a loss or metric that is constant on a stretch counts as 0 there.
     """
     with torch.no_grad():
         found = losses(loss, table).double().cpu().numpy()
-    value = spearman(found, table.values.cpu().numpy()) * (-1.0 if higher_is_better else 1.0)
-    return value if value == value else 0.0
+    values = table.values.cpu().numpy()
+    stretches = np.array_split(np.argsort(values, kind="stable"), n_stretches)
+    each = [spearman(found[rows], values[rows]) for rows in stretches]
+    return float(np.nan_to_num(each).mean()) * (-1.0 if higher_is_better else 1.0)
 
 
-def held_out_correlation(loss: Any, tables: Tables, higher_is_better: bool) -> float:
+def held_out_correlation(loss: Any, tables: Tables, higher_is_better: bool, n_stretches: int = 1) -> float:
     """What checkpoints and trials are chosen by: the mean over generated and recorded held-out points."""
-    found = rank_correlation(loss, tables.held_out, higher_is_better)
+    found = rank_correlation(loss, tables.held_out, higher_is_better, n_stretches)
     if tables.recorded_held_out is None:
         return found
-    return (found + rank_correlation(loss, tables.recorded_held_out, higher_is_better)) / 2
+    return (found + rank_correlation(loss, tables.recorded_held_out, higher_is_better, n_stretches)) / 2
 
 
 def train(
@@ -108,14 +121,13 @@ def train(
         optimiser, settings.learning_rate, total_steps=settings.n_steps, pct_start=0.1
     )
     badness = {id(t): _badness(t, higher_is_better) for t in (tables.generated, tables.recorded) if t is not None}
-    if held_out_correlation(loss, tables, higher_is_better) < 0:
-        loss.scale.neg_()  # the penalty would keep a network that starts the wrong way round from turning
+    order = {id(t): t.values.cpu().argsort() for t in (tables.generated, tables.recorded) if t is not None}
     best, kept = -2.0, copy.deepcopy(loss.state_dict())
     for step in range(1, settings.n_steps + 1):
         table = tables.generated
         if tables.recorded is not None and torch.rand((), generator=generator).item() >= settings.random_share:
             table = tables.recorded
-        index = torch.randperm(len(table), generator=generator)[: settings.batch_points].to(table.features.device)
+        index = _draw(order[id(table)], settings, generator).to(table.features.device)
         objective = _objective(loss, table, badness[id(table)], index, settings)
         optimiser.zero_grad(set_to_none=True)
         objective.backward()  # type: ignore[no-untyped-call]
@@ -123,6 +135,9 @@ def train(
         schedule.step()
         if step % EVALUATE_EVERY == 0 or step == settings.n_steps:
             found = held_out_correlation(loss, tables, higher_is_better)
+            if found < 0:  # a network nearly linear in a feature would not turn: its ranks do not change with its slope
+                loss.scale.neg_()
+                found = -found
             if found > best:
                 best, kept = found, copy.deepcopy(loss.state_dict())
             report(step, found)
@@ -130,6 +145,13 @@ def train(
                 break
     loss.load_state_dict(kept)
     return best
+
+
+def _draw(order: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:
+    """Numbers of the points of a batch, from a random stretch of the points in the order of the metric."""
+    length = min(len(order), max(settings.batch_points, round(settings.window * len(order))))
+    start = int(torch.randint(len(order) - length + 1, (), generator=generator))
+    return order[start + torch.randperm(length, generator=generator)[: settings.batch_points]]
 
 
 def _score(loss: Any, features: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ FAR = 1e4
 
 def has_target(target: Tensor, ignore_index: int = IGNORE_INDEX) -> Tensor:
     """Where there is a target, bool."""
-    return target != ignore_index
+    return target.long() != ignore_index  # in uint8, -100 is class 156
 
 
 def bounded(logits: Tensor, far: float = FAR) -> Tensor:

@@ -71,9 +71,9 @@ class Margin(nn.Module):
 
     def __init__(self, temperatures: list[float], n_competitors: int = 5, width: int = 32, n_outputs: int = 8) -> None:
         super().__init__()
-        self.temperatures = list(temperatures)
+        self.temperatures = [float(t) for t in temperatures]
         self.n_competitors = n_competitors
-        self.example = Perceptron(len(temperatures) * n_competitors + 1, width, 2, n_outputs)
+        self.example = Perceptron(len(temperatures) * n_competitors, width, 2, n_outputs)
         self.point = Perceptron(n_outputs, width, 1, 1)
 
     def rows(self, set_size: int) -> int:
@@ -82,16 +82,14 @@ class Margin(nn.Module):
 
     def columns(self) -> list[str]:
         """Names of the columns of `features`."""
-        margins = [f"margin {k} at {t:g}" for t in self.temperatures for k in range(self.n_competitors)]
-        return [*margins, "probability", "kept"]
+        return [*(f"margin {k} at {t:g}" for t in self.temperatures for k in range(self.n_competitors)), "kept"]
 
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
-        """Shape (n, n_temperatures * n_competitors + 2)."""
+        """Shape (n, n_temperatures * n_competitors + 1)."""
         margins = _margins(logits, target, self.n_competitors)
         features: list[Tensor] = []
         for temperature in self.temperatures:
             features.append(torch.tanh(margins / (2 * temperature)))
-        features.append(logits.softmax(1).gather(1, target.unsqueeze(1)))
         return torch.cat([torch.cat(features, 1) * kept.unsqueeze(1), kept.unsqueeze(1)], 1)
 
     def score(self, features: Tensor, rows: int) -> Tensor:
@@ -113,7 +111,7 @@ class Confusion(nn.Module):
 
     def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
-        self.temperatures = list(temperatures)
+        self.temperatures = [float(t) for t in temperatures]
         self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
 
     def rows(self, set_size: int) -> int:

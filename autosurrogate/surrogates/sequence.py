@@ -4,7 +4,7 @@ Every network is given, for n examples of which each `set_size` make a point:
 
     logits   (n, T, V), float32, finite
     keep     (n, T), bool: the positions of the hypothesis
-    target   (n, S), int64, 0 where there is no token
+    target   (n, S), int64, the tokens of the reference first, 0 where there is no token
     real     (n, S), bool: the tokens of the reference
 
 No parameter depends on T, S, V or n.
@@ -20,7 +20,7 @@ from autosurrogate.surrogates._layers import Linear, Perceptron, bounded, has_ta
 class TargetAttention(nn.Module):
     """The paper's network for translation: self-attention over the probabilities of the target's tokens.
 
-    Position t of the hypothesis is compared with position t of the reference, as cross-entropy does.
+    Token t of the hypothesis is compared with token t of the reference, as cross-entropy does.
 
     Args:
         width: size of the description of a token.
@@ -46,8 +46,9 @@ class TargetAttention(nn.Module):
     def features(self, logits: Tensor, keep: Tensor, target: Tensor, real: Tensor, set_size: int) -> Tensor:
         """Shape (n, 2T): by position, the probability of its target and whether there is one."""
         n_positions = logits.size(1)
-        target, real = F.pad(target, (0, n_positions))[:, :n_positions], F.pad(real, (0, n_positions))[:, :n_positions]
-        both = (keep & real).to(logits.dtype)
+        place = (keep.cumsum(1) - 1).clamp_min(0)  # of a position among those of the hypothesis
+        target = F.pad(target, (0, n_positions)).gather(1, place)
+        both = (keep & F.pad(real, (0, n_positions)).gather(1, place)).to(logits.dtype)
         probability = logits.softmax(2).gather(2, target.unsqueeze(2)).squeeze(2)
         return torch.stack([probability * both, both], 2).flatten(1)
 
@@ -94,7 +95,7 @@ class Match(nn.Module):
 
     def __init__(self, temperatures: list[float], width: int = 96, n_hidden: int = 2) -> None:
         super().__init__()
-        self.temperatures = list(temperatures)
+        self.temperatures = [float(t) for t in temperatures]
         self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
 
     def rows(self, set_size: int) -> int:
@@ -128,8 +129,9 @@ class Match(nn.Module):
         for temperature in self.temperatures:
             normaliser = torch.logsumexp(logits / temperature, 2).gather(1, order)
             match = torch.exp(reference_logits / temperature - normaliser.unsqueeze(2)) * both
+            padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
             for shift in (-1, 0, 1):
-                matches.append(torch.diagonal(match, shift, 1, 2).sum(1))
+                matches.append(torch.diagonal(padded, shift, 1, 2).sum(1))
             grams = match
             for n in range(4):
                 if n > 0:
@@ -176,7 +178,7 @@ class Match(nn.Module):
 
 def _shifted(match: Tensor, by: int) -> Tensor:
     """match[:, t + by, s + by], 0 beyond the end; the same shape."""
-    return F.pad(match[:, by:, by:], (0, min(by, match.size(2)), 0, min(by, match.size(1))))
+    return F.pad(match, (0, by, 0, by))[:, by:, by:]  # in this order an exported program serves the shortest, too
 
 
 NETWORKS = {"match": Match, "target_attention": TargetAttention}
@@ -232,8 +234,10 @@ class SetLoss(nn.Module):
         keep = _hypothesis(logits, target, preds_mask, self.eos_id, self.blank_id)
         real = has_target(target)
         if self.eos_id >= 0:
-            real = real & _before_end(target, self.eos_id)
-        return self.network.features(logits, keep, target.long() * real, real, set_size)
+            real = real & _before_end(target.long(), self.eos_id)
+        order = torch.argsort((~real).to(torch.uint8), dim=1, stable=True)  # the tokens first, where -100 is not last
+        real = real.gather(1, order)
+        return self.network.features(logits, keep, target.long().gather(1, order) * real, real, set_size)
 
     def points(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None, set_size: int) -> Tensor:
         """The loss of each point, shape (n // set_size,)."""

@@ -44,7 +44,7 @@ class Classification(Task):
 
     def kept(self, examples: Examples) -> np.ndarray:
         """Which examples have a target."""
-        return (examples.target != IGNORE_INDEX).cpu().numpy()
+        return (examples.target.long() != IGNORE_INDEX).cpu().numpy()  # in uint8, -100 is class 156
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Cross-entropy; 0 where there is no target."""
