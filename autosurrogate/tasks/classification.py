@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -14,6 +13,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._draw import Draw
 
 IGNORE_INDEX = -100
 MIN_CLASSES, MAX_CLASSES = 2, 120
@@ -34,7 +34,7 @@ class Classification(Task):
         A set shares its error rate, its sharpness, the balance of its classes, how hard each class is, and how
         far behind the target falls when it is not first.
         """
-        return _generate(severity, generator, set_size)
+        return _generate(severity, Draw(generator), set_size)
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Arrays: the class of largest logit (n,), or the probabilities (n, C); and the classes (n,)."""
@@ -70,52 +70,49 @@ class Classification(Task):
             )
 
 
-def _generate(severity: Tensor, generator: torch.Generator, set_size: int) -> Examples:
+def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     n_sets = severity.shape[0]
-
-    def rand(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator)
-
-    def randn(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
-
-    def log_uniform(low: float, high: float, *shape: int) -> Tensor:
-        return (math.log(low) + (math.log(high) - math.log(low)) * rand(*shape)).exp()
-
-    n_classes = int(log_uniform(MIN_CLASSES, MAX_CLASSES + 1, 1).item())
-    prior = (log_uniform(0.1, 2.0, n_sets, 1) * randn(n_sets, n_classes)).softmax(-1)
-    target = torch.multinomial(prior, set_size, replacement=True, generator=generator)
+    n_classes = int(draw.log_uniform(MIN_CLASSES, MAX_CLASSES + 1, 1).item())
+    prior = (draw.log_uniform(0.1, 2.0, n_sets, 1) * draw.normal(n_sets, n_classes)).softmax(-1)
+    target = torch.multinomial(prior, set_size, replacement=True, generator=draw.generator)
 
     # How many classes stand before the target: none with probability 1 - severity, modulated by the class.
-    hardness = rand(n_sets, 1) * 2.0 * randn(n_sets, n_classes)
+    hardness = draw.uniform(n_sets, 1) * 2.0 * draw.normal(n_sets, n_classes)
     error = torch.sigmoid(torch.logit(severity[:, None].clamp(1e-4, 1 - 1e-4)) + hardness.gather(1, target))
-    behind = torch.floor(torch.log(rand(n_sets, set_size).clamp_min(1e-6)) / torch.log(rand(n_sets, 1) * 0.95 + 0.02))
-    rank = torch.where(rand(n_sets, set_size) < error, 1 + behind, 0.0).clamp(max=n_classes - 1).long()
+    behind = torch.floor(-draw.exponential(n_sets, set_size) / torch.log(draw.uniform(n_sets, 1) * 0.95 + 0.02))
+    rank = torch.where(draw.uniform(n_sets, set_size) < error, 1 + behind, 0.0).clamp(max=n_classes - 1).long()
 
-    # Logits of the others, in descending order; some sets have one strong competitor, some many.
-    others = log_uniform(0.5, 2.0, n_sets, 1, 1) * randn(n_sets, set_size, n_classes - 1)
+    target_logit, others = _ranked_logits(rank, n_classes, draw)
+    logits = torch.empty(n_sets, set_size, n_classes)
+    logits.scatter_(-1, _order(target, n_classes, draw), torch.cat([target_logit, others], -1))
+    logits = logits * draw.log_uniform(0.4, 3.0, n_sets, 1, 1) + draw.normal(n_sets, set_size, 1)
+    return Examples(logits.flatten(0, 1), target.flatten())
+
+
+def _ranked_logits(rank: Tensor, n_classes: int, draw: Draw) -> tuple[Tensor, Tensor]:
+    """The target's logit (n_sets, set_size, 1), and those of the others in descending order, `rank` of them above it.
+
+    Some sets have one strong competitor, some many.
+    """
+    n_sets, set_size = rank.shape
+    others = draw.log_uniform(0.5, 2.0, n_sets, 1, 1) * draw.normal(n_sets, set_size, n_classes - 1)
     others = others.sort(-1, descending=True).values
-    boost = log_uniform(0.3, 6.0, n_sets, 1) * -torch.log(rand(n_sets, set_size).clamp_min(1e-6))
-    others[..., 0] += boost * rand(n_sets, set_size)
-    margin = log_uniform(0.3, 8.0, n_sets, 1) * -torch.log(rand(n_sets, set_size).clamp_min(1e-6))
+    boost = draw.log_uniform(0.3, 6.0, n_sets, 1) * draw.exponential(n_sets, set_size)
+    others[..., 0] += boost * draw.uniform(n_sets, set_size)
+    margin = draw.log_uniform(0.3, 8.0, n_sets, 1) * draw.exponential(n_sets, set_size)
     padded = torch.cat([others[..., :1] + 2 * margin[..., None], others, others[..., -1:] - margin[..., None]], -1)
     above = padded.gather(-1, rank[..., None])
     below = padded.gather(-1, rank[..., None] + 1)
-    target_logit = below + (above - below) * (0.1 + 0.8 * rand(n_sets, set_size, 1))
+    return below + (above - below) * (0.1 + 0.8 * draw.uniform(n_sets, set_size, 1)), others
 
-    # Which class is which competitor: at random, or by a confusion that the whole set shares.
-    order = rand(n_sets, set_size, n_classes)
-    order += (
-        rand(n_sets, 1, 1)
-        * 2.0
-        * rand(n_sets, n_classes, n_classes).gather(1, target[..., None].expand(-1, -1, n_classes))
-    )
-    order.scatter_(-1, target[..., None], -1.0)  # the target comes first
-    classes = order.argsort(-1)
-    logits = torch.empty(n_sets, set_size, n_classes)
-    logits.scatter_(-1, classes, torch.cat([target_logit, others], -1))
-    logits = logits * log_uniform(0.4, 3.0, n_sets, 1, 1) + randn(n_sets, set_size, 1)
-    return Examples(logits.flatten(0, 1), target.flatten())
+
+def _order(target: Tensor, n_classes: int, draw: Draw) -> Tensor:
+    """Which class is which competitor, the target first: at random, or by a confusion that the whole set shares."""
+    n_sets, set_size = target.shape
+    order = draw.uniform(n_sets, set_size, n_classes)
+    shared = draw.uniform(n_sets, 1, 1) * 2.0 * draw.uniform(n_sets, n_classes, n_classes)
+    order += shared.gather(1, target[..., None].expand(-1, -1, n_classes))
+    return order.scatter_(-1, target[..., None], -1.0).argsort(-1)
 
 
 TASK = Classification()

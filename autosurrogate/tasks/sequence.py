@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._draw import Draw
 
 IGNORE_INDEX = -100
 MIN_VOCABULARY, MAX_VOCABULARY = 16, 128
@@ -36,7 +38,7 @@ class SequenceTask(Task):
         Substitutions, omissions, repetitions, insertions, swaps, moved blocks and cut ends, in proportions drawn
         for each example; the number of edits follows the severity.
         """
-        return _generate(severity.repeat_interleave(set_size), generator)
+        return _generate(severity.repeat_interleave(set_size), Draw(generator))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Lists of tokens, or their numbers joined by spaces, without padding."""
@@ -91,93 +93,110 @@ class SequenceTask(Task):
             expect_dtype("preds_mask", mask, np.bool_)
 
 
-def _generate(severity: Tensor, generator: torch.Generator) -> Examples:
-    n = severity.shape[0]
+@dataclass(frozen=True)
+class _References:
+    """n references of their own lengths.
 
-    def rand(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator)
+    Args:
+        tokens: shape (n, n_tokens).
+        length: shape (n, 1), how many of the tokens are real.
+        real: shape (n, n_tokens), which.
+        frequency: shape (vocabulary,), how often each token is drawn, up to a factor.
+    """
 
-    def randn(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator)
+    tokens: Tensor
+    length: Tensor
+    real: Tensor
+    frequency: Tensor
 
-    def exponential(*shape: int) -> Tensor:
-        return -torch.log(rand(*shape).clamp_min(1e-6))
 
-    def integer(low: float, high: float) -> int:  # log-uniform
-        return round(math.exp(math.log(low) + (math.log(high) - math.log(low)) * rand(1).item()))
+def _generate(severity: Tensor, draw: Draw) -> Examples:
+    references = _references(severity.shape[0], draw)
+    hypothesis, keep = _hypotheses(references, severity, draw)
+    logits = _logits(references, hypothesis, draw)
+    return Examples(logits, references.tokens.masked_fill(~references.real, IGNORE_INDEX), {"preds_mask": keep})
 
-    vocabulary = integer(MIN_VOCABULARY, MAX_VOCABULARY)
-    n_tokens = integer(MIN_LENGTH, MAX_LENGTH)
-    zipf = torch.arange(1, vocabulary + 1, dtype=torch.float32) ** -(0.3 + 0.9 * rand(1))
-    frequency = zipf[torch.randperm(vocabulary, generator=generator)]
 
-    def draw_tokens(*shape: int) -> Tensor:
-        drawn = torch.multinomial(frequency, math.prod(shape), replacement=True, generator=generator)
-        return drawn.view(shape)
+def _references(n: int, draw: Draw) -> _References:
+    vocabulary = round(draw.log_uniform(MIN_VOCABULARY, MAX_VOCABULARY).item())
+    n_tokens = round(draw.log_uniform(MIN_LENGTH, MAX_LENGTH).item())
+    zipf = torch.arange(1, vocabulary + 1, dtype=torch.float32) ** -(0.3 + 0.9 * draw.uniform(1))
+    frequency = zipf[torch.randperm(vocabulary, generator=draw.generator)]
+    tokens = draw.categorical(frequency, n, n_tokens)
+    length = (1 + (n_tokens - 1) * draw.uniform(n, 1) ** 0.5).round().long()
+    return _References(tokens, length, torch.arange(n_tokens) < length, frequency)
 
-    # References of their own lengths.
-    reference = draw_tokens(n, n_tokens)
-    length = (1 + (n_tokens - 1) * rand(n) ** 0.5).round().long()
-    position = torch.arange(n_tokens).expand(n, -1)
-    real = position < length[:, None]
 
-    # Edits of each kind, in proportions drawn for each example; sharp proportions: mostly one or two kinds.
-    share = (2.0 * randn(n, 7)).softmax(-1)[:, :, None] * (severity * 1.8)[:, None, None]
-    substitute, omit, repeat, insert, swap, move, cut = share.unbind(1)
-    token = torch.where(rand(n, n_tokens) < substitute, draw_tokens(n, n_tokens), reference)
-    from_reference = reference.gather(1, (rand(n, n_tokens) * length[:, None]).long())  # tokens that stand elsewhere
-    token = torch.where(rand(n, n_tokens) < 0.3 * substitute, from_reference, token)
-    omitted = rand(n, n_tokens) < omit
-    omitted |= position >= length[:, None] * (1 - cut * rand(n, 1))
-    key = position + 2.5 * (rand(n, n_tokens) - 0.5) * (rand(n, n_tokens) < 2 * swap)
-    start = (rand(n, 1) * length[:, None]).floor()
-    n_moved = (rand(n, 1) * length[:, None] * 0.7 + 1).floor()
-    moved = (position >= start) & (position < start + n_moved) & (rand(n, 1) < 2 * move)
-    key = torch.where(moved, key + (rand(n, 1) * 2 - 1) * length[:, None], key)
-
-    # Each reference position yields itself, perhaps itself again, perhaps another token; sorting lines them up.
-    tokens = torch.cat(
-        [token, token, torch.where(rand(n, n_tokens) < 0.5, from_reference, draw_tokens(n, n_tokens))], 1
-    )
-    keys = torch.cat([key, key + 0.01, key + 0.02], 1)
-    here = torch.cat([~omitted, ~omitted & (rand(n, n_tokens) < repeat), rand(n, n_tokens) < insert], 1)
-    here &= real.repeat(1, 3)
-    if rand(1).item() < 0.5:  # as many positions as the reference has, as a model that is told the length
-        n_positions = n_tokens
-        limit = length[:, None]
-    else:
-        n_positions = max(2, int(n_tokens * (0.7 + 0.7 * rand(1).item())))
-        limit = torch.full((n, 1), n_positions)
+def _hypotheses(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Edited references: tokens (n, n_positions), and which positions belong to the hypothesis."""
+    n, n_tokens = references.tokens.shape
+    tokens, keys, here = _edited(references, severity, draw)
+    told_length = draw.uniform(1).item() < 0.5  # as many positions as the reference, as a model that is told the length
+    n_positions = n_tokens if told_length else max(2, int(n_tokens * (0.7 + 0.7 * draw.uniform(1).item())))
     order = keys.masked_fill(~here, math.inf).argsort(1)[:, :n_positions]
-    hypothesis = tokens.gather(1, order)
-    keep = here.gather(1, order)
-    if n_positions == n_tokens:  # the positions left over at the end are filled with repeats or any token
-        filler = torch.where(rand(n, 1) < 0.5, tokens.gather(1, order[:, :1]), draw_tokens(n, n_positions))
-        last = hypothesis.gather(1, (keep.sum(1, keepdim=True) - 1).clamp_min(0))
-        filler = torch.where(rand(n, n_positions) < 0.5, last, filler)
-        hypothesis = torch.where(keep, hypothesis, filler)
-        keep = torch.ones_like(keep)
-    keep &= torch.arange(n_positions) < limit
+    hypothesis, keep = tokens.gather(1, order), here.gather(1, order)
+    if not told_length:
+        return hypothesis, keep
+    # The positions left over at the end are filled with repeats or any token.
+    one_token = draw.uniform(n, 1) < 0.5
+    filler = torch.where(one_token, hypothesis[:, :1], draw.categorical(references.frequency, n, n_positions))
+    last = hypothesis.gather(1, (keep.sum(1, keepdim=True) - 1).clamp_min(0))
+    filler = torch.where(draw.uniform(n, n_positions) < 0.5, last, filler)
+    return torch.where(keep, hypothesis, filler), torch.arange(n_positions) < references.length
 
-    # Logits: noise, the chosen token above all, and others close behind: the reference's own token at that place,
-    # those beside it, and any other, each by a gap of its own.
-    logits = randn(n, n_positions, vocabulary) * (0.3 + 1.2 * rand(n, 1, 1))
-    sure = (0.5 + 6.0 * rand(n, 1)) * (0.3 + exponential(n, n_positions)) + logits.amax(-1)
-    gap = (0.3 + 3.0 * rand(n, 1)) * exponential(n, n_positions)
-    padded = torch.cat([reference, draw_tokens(n, n_positions)], 1)
-    spread = 0.2 + 2.0 * rand(n, 1)
+
+def _edited(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+    """What the hypotheses are made of, each shape (n, 3 * n_tokens): tokens, keys to sort them by, and which are there.
+
+    Each token of a reference yields itself, perhaps itself again, perhaps another token.
+    """
+    n, n_tokens = references.tokens.shape
+    position = torch.arange(n_tokens).expand(n, -1)
+    # Edits of each kind in proportions drawn for each example, mostly one or two kinds.
+    share = (2.0 * draw.normal(n, 7)).softmax(-1)[:, :, None] * (severity * 1.8)[:, None, None]
+    substitute, omit, repeat, insert, swap, move, cut = share.unbind(1)
+
+    any_token = draw.uniform(n, n_tokens) < substitute
+    token = torch.where(any_token, draw.categorical(references.frequency, n, n_tokens), references.tokens)
+    elsewhere = references.tokens.gather(1, (draw.uniform(n, n_tokens) * references.length).long())
+    token = torch.where(draw.uniform(n, n_tokens) < 0.3 * substitute, elsewhere, token)
+
+    omitted = draw.uniform(n, n_tokens) < omit
+    omitted |= position >= references.length * (1 - cut * draw.uniform(n, 1))
+    key = position + 2.5 * (draw.uniform(n, n_tokens) - 0.5) * (draw.uniform(n, n_tokens) < 2 * swap)
+    start = (draw.uniform(n, 1) * references.length).floor()
+    n_moved = (draw.uniform(n, 1) * references.length * 0.7 + 1).floor()
+    moved = (position >= start) & (position < start + n_moved) & (draw.uniform(n, 1) < 2 * move)
+    key = torch.where(moved, key + (draw.uniform(n, 1) * 2 - 1) * references.length, key)
+
+    from_elsewhere = draw.uniform(n, n_tokens) < 0.5
+    inserted = torch.where(from_elsewhere, elsewhere, draw.categorical(references.frequency, n, n_tokens))
+    repeated = ~omitted & (draw.uniform(n, n_tokens) < repeat)
+    here = torch.cat([~omitted, repeated, draw.uniform(n, n_tokens) < insert], 1) & references.real.repeat(1, 3)
+    return torch.cat([token, token, inserted], 1), torch.cat([key, key + 0.01, key + 0.02], 1), here
+
+
+def _logits(references: _References, hypothesis: Tensor, draw: Draw) -> Tensor:
+    """Logits (n, n_positions, vocabulary) whose largest is nearly always the hypothesis's token.
+
+    Close behind stand the reference's own token there, those beside it, and any other, each by a gap of its own.
+    """
+    n, n_positions = hypothesis.shape
+    logits = draw.normal(n, n_positions, len(references.frequency)) * (0.3 + 1.2 * draw.uniform(n, 1, 1))
+    sure = (0.5 + 6.0 * draw.uniform(n, 1)) * (0.3 + draw.exponential(n, n_positions)) + logits.amax(-1)
+    gap = (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
+    padded = torch.cat([references.tokens, draw.categorical(references.frequency, n, n_positions)], 1)
+    spread = 0.2 + 2.0 * draw.uniform(n, 1)
     for shift in (0, 1, -1, 2, -2):
         beside = padded.gather(1, (torch.arange(n_positions) + shift).clamp_min(0).expand(n, -1))
-        height = sure - gap - spread * abs(shift) - exponential(n, n_positions)
-        height = torch.where(rand(n, n_positions) < 0.6, height, -math.inf)
-        _raise_to(logits, beside, height)
-    height = torch.where(
-        rand(n, n_positions) < 0.6, sure - (0.3 + 3.0 * rand(n, 1)) * exponential(n, n_positions), -math.inf
-    )
-    _raise_to(logits, draw_tokens(n, n_positions), height)
+        height = sure - gap - spread * abs(shift) - draw.exponential(n, n_positions)
+        _raise_to(logits, beside, height.masked_fill(draw.uniform(n, n_positions) > 0.6, -math.inf))
+    absent = draw.uniform(n, n_positions) > 0.6
+    height = sure - (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
+    height = height.masked_fill(absent, -math.inf)
+    _raise_to(logits, draw.categorical(references.frequency, n, n_positions), height)
     _raise_to(logits, hypothesis, sure)
-    logits = logits * torch.exp(0.6 * randn(n, 1, 1)).clamp(0.25, 4.0)
-    return Examples(logits, reference.masked_fill(~real, IGNORE_INDEX), {"preds_mask": keep})
+    return logits * torch.exp(0.6 * draw.normal(n, 1, 1)).clamp(0.25, 4.0)
 
 
 def _raise_to(logits: Tensor, token: Tensor, height: Tensor) -> None:
