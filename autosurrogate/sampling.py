@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import nnls
 
 from autosurrogate.examples import Examples
 from autosurrogate.registry import Metric
@@ -15,6 +16,7 @@ from autosurrogate.tasks import Task
 
 N_LEVELS = 17
 N_BINS = 10
+EVENNESS = 0.1  # price of unequal weights of severities
 
 
 def generator_of(seed: int, *what: object) -> torch.Generator:
@@ -38,20 +40,17 @@ class Severities:
 
     Args:
         levels: severities in [0, 1], ascending.
-        goodness: mean value of the metric at each level, its sign turned so that higher is better, descending.
+        weights: how often each is drawn, up to a factor; not negative.
     """
 
     levels: tuple[float, ...]
-    goodness: tuple[float, ...]
+    weights: tuple[float, ...]
 
     def draw(self, n_points: int, generator: torch.Generator) -> torch.Tensor:
-        """Severities, shape (n_points,): those at which evenly drawn values of the metric are reached."""
-        u = torch.rand(n_points, generator=generator, dtype=torch.float64).numpy()
-        best, worst = self.goodness[0], self.goodness[-1]
-        if best <= worst:  # the metric does not follow the severity: nothing to invert
-            return torch.from_numpy(u).float()
-        wanted = worst + u * (best - worst)
-        return torch.from_numpy(np.interp(wanted, self.goodness[::-1], self.levels[::-1])).float()
+        """Severities, shape (n_points,): a level, and evenly about it up to half the way to the next of the ladder."""
+        level = torch.multinomial(torch.tensor(self.weights), n_points, replacement=True, generator=generator)
+        away = (torch.rand(n_points, generator=generator) - 0.5) / (N_LEVELS - 1)
+        return (torch.tensor(self.levels)[level] + away).clamp(0, 1)
 
 
 def pilot(task: Task, metric: Metric, seed: int) -> tuple[list[tuple[Any, Any]], np.ndarray]:
@@ -61,10 +60,10 @@ def pilot(task: Task, metric: Metric, seed: int) -> tuple[list[tuple[Any, Any]],
         The arguments of the metric's calls, and the severity of each.
     """
     generator = generator_of(seed, "pilot")
-    per_level = 8 if metric.level == "set" else 48
+    per_level = 16 if metric.level == "set" else 64
     points: list[tuple[Any, Any]] = []
     levels = np.linspace(0, 1, N_LEVELS)
-    n_sizes = 4  # each level at several sizes of example, as the sizes are drawn for each call
+    n_sizes = 8  # each level at several sizes of example, as the sizes are drawn for each call
     for level in levels:
         for _ in range(n_sizes):
             severity = torch.full((per_level // n_sizes,), float(level))
@@ -73,16 +72,19 @@ def pilot(task: Task, metric: Metric, seed: int) -> tuple[list[tuple[Any, Any]],
     return points, np.repeat(levels, per_level)
 
 
-def calibrate(severity: np.ndarray, values: np.ndarray, higher_is_better: bool) -> Severities:
-    """The distribution of severities from labelled pilot points; NaN values are left out."""
-    sign = 1.0 if higher_is_better else -1.0
+def calibrate(severity: np.ndarray, values: np.ndarray) -> Severities:
+    """The distribution of severities from labelled pilot points; NaN values are left out.
+
+    The weights are not negative and bring the histogram of the values, over equal bins, closest to an even one
+    (non-negative least squares), at a small price for weights that are unequal.
+    """
+    severity, values = severity[np.isfinite(values)], values[np.isfinite(values)]
     levels = np.unique(severity)
-    means = [
-        np.nanmean(sign * values[severity == s]) if np.isfinite(values[severity == s]).any() else np.nan for s in levels
-    ]
-    known = np.isfinite(means)
-    falling = np.minimum.accumulate(np.asarray(means)[known])
-    return Severities(tuple(levels[known].tolist()), tuple(falling.tolist()))
+    edges = np.linspace(values.min(), values.max(), N_BINS + 1)
+    counts = np.stack([np.histogram(values[severity == level], edges)[0] for level in levels], 1)
+    even = np.concatenate([np.full(N_BINS, 1 / N_BINS), np.full(len(levels), EVENNESS / len(levels))])
+    weights, _ = nnls(np.concatenate([counts / counts.sum(0), EVENNESS * np.eye(len(levels))]), even)
+    return Severities(tuple(levels.tolist()), tuple(weights.tolist()))
 
 
 def coverage(values: np.ndarray) -> float:
@@ -91,8 +93,8 @@ def coverage(values: np.ndarray) -> float:
     Returns:
         In (0, 1]: the exponential of the entropy over ten equal bins, divided by ten. 1 where all bins hold as many.
 
-    >>> coverage(np.linspace(0, 1, 100)), coverage(np.array([0.0, 0.0, 0.0, 1.0]))
-    (1.0, 0.175...)
+    >>> round(coverage(np.linspace(0, 1, 100)), 3), round(coverage(np.array([0.0, 0.0, 0.0, 1.0])), 3)
+    (1.0, 0.175)
     """
     counts = np.histogram(values, N_BINS)[0]
     share = counts[counts > 0] / counts.sum()

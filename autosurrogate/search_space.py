@@ -133,8 +133,7 @@ def parse(text: str, task: str, name: str) -> Space:
     missing = set(TRAINING) - OPTIONAL - set(training)
     if missing:
         raise SpaceError(f"{name}: [training] lacks {', '.join(sorted(missing))}")
-    for key, entry in training.items():
-        _check_training(name, key, entry)
+    training = {key: _of_training(name, key, entry) for key, entry in training.items()}
     soft_ranks = tables.get("soft_ranks", {"pairwise": {"steepness": 8.0}})
     _known(name, "soft_ranks.", soft_ranks, set(METHODS))
     if not soft_ranks:
@@ -200,11 +199,15 @@ def _values(entry: Any) -> tuple[Any, ...]:
     return (entry.low, entry.high) if isinstance(entry, Range) else (entry,)
 
 
-def _check_training(name: str, key: str, entry: Any) -> None:
+def _of_training(name: str, key: str, entry: Any) -> Any:
+    """The entry, checked; a range of a real setting is real, also where its ends are written as whole numbers."""
     kind, least, inclusive = TRAINING[key]
     _check_number(f"{name}: [training] {key}", entry, kind, least, inclusive)
     if key in OPTIONAL and max(_values(entry)) > 1:
         raise SpaceError(f"{name}: [training] {key} is a share, at most 1; got {max(_values(entry))}")
+    return (
+        Range(float(entry.low), float(entry.high), entry.log) if isinstance(entry, Range) and kind is float else entry
+    )
 
 
 def _check_number(where: str, entry: Any, kind: type, least: float, inclusive: bool) -> None:

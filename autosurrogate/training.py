@@ -16,6 +16,7 @@ from autosurrogate.point_table import PointTable
 from autosurrogate.statistics import spearman
 
 EVALUATE_EVERY = 50  # steps
+WARM_UP = 0.1001  # share of the steps in which the learning rate rises; at 0.1 ten steps would divide by zero
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def train(
     generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(loss.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=settings.n_steps, pct_start=0.1
+        optimiser, settings.learning_rate, total_steps=settings.n_steps + 1, pct_start=WARM_UP
     )
     badness = {id(t): _badness(t, higher_is_better) for t in (tables.generated, tables.recorded) if t is not None}
     order = {id(t): t.values.cpu().argsort() for t in (tables.generated, tables.recorded) if t is not None}
@@ -150,7 +151,9 @@ def train(
 def _draw(order: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:
     """Numbers of the points of a batch, from a random stretch of the points in the order of the metric."""
     length = min(len(order), max(settings.batch_points, round(settings.window * len(order))))
-    start = int(torch.randint(len(order) - length + 1, (), generator=generator))
+    half = length // 2  # stretches may begin beyond the ends, or the best and worst points would seldom be drawn
+    start = int(torch.randint(-half, len(order) - length + half + 1, (), generator=generator))
+    start = min(max(start, 0), len(order) - length)
     return order[start + torch.randperm(length, generator=generator)[: settings.batch_points]]
 
 

@@ -79,7 +79,9 @@ def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     # How many classes stand before the target: none with probability 1 - severity, modulated by the class.
     hardness = draw.uniform(n_sets, 1) * 2.0 * draw.normal(n_sets, n_classes)
     error = torch.sigmoid(torch.logit(severity[:, None].clamp(1e-4, 1 - 1e-4)) + hardness.gather(1, target))
-    behind = torch.floor(-draw.exponential(n_sets, set_size) / torch.log(draw.uniform(n_sets, 1) * 0.95 + 0.02))
+    # How far behind, on average: between 0.3 and three times the classes, by its logarithm, further with the severity.
+    far = (0.8 * severity[:, None] + 0.4 * draw.uniform(n_sets, 1) - 0.1).clamp(0, 1)
+    behind = torch.floor(draw.exponential(n_sets, set_size) * 0.3 * (10 * n_classes) ** far)
     rank = torch.where(draw.uniform(n_sets, set_size) < error, 1 + behind, 0.0).clamp(max=n_classes - 1).long()
 
     target_logit, others = _ranked_logits(rank, n_classes, draw)

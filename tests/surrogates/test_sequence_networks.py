@@ -1,0 +1,406 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from torch import Tensor
+
+from autosurrogate import surrogates, tasks
+from autosurrogate.examples import Examples
+from autosurrogate.metric import find
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "match": {"temperatures": [1.0, 0.2], "width": 24},
+    "target_attention": {"width": 8, "n_layers": 2},
+}
+SHARP = 1e-3
+VOCABULARY = 9
+
+each_network = pytest.mark.parametrize("network", SETTINGS)
+each_level = pytest.mark.parametrize("level", ["sample", "set"])
+
+
+def built(network: str, level: str = "sample", **changed: Any) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        loss: Any = surrogates.build("sequence", level, network, **{**SETTINGS[network], **changed})
+    loss.scale.fill_(1.7)
+    return loss
+
+
+def examples(
+    n: int = 6, n_positions: int = 8, n_tokens: int = 7, vocabulary: int = VOCABULARY, seed: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits that lean to the reference, references with padding at the end, and masks of as different lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    target = torch.randint(0, vocabulary, (n, n_tokens), generator=generator)
+    preds = torch.randn(n, n_positions, vocabulary, generator=generator)
+    shared = min(n_positions, n_tokens)
+    preds[:, :shared].scatter_add_(2, target[:, :shared, None], 2 * torch.rand(n, shared, 1, generator=generator) + 1)
+    target[torch.arange(n_tokens) > torch.randint(0, n_tokens, (n, 1), generator=generator)] = -100
+    mask = torch.arange(n_positions) <= torch.randint(0, n_positions, (n, 1), generator=generator)
+    return preds, target, mask
+
+
+def of(loss: Any, *arguments: Tensor | None) -> Tensor:
+    """The loss of each example, or of the set."""
+    found: Tensor = loss.per_sample(*arguments) if hasattr(loss, "per_sample") else loss(*arguments)[None]
+    return found
+
+
+def same(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+def differs(a: Tensor, b: Tensor) -> bool:
+    return bool((a - b).abs().max() > 1e-4)
+
+
+def garbage(*shape: int) -> Tensor:
+    return 20 * torch.randn(shape, generator=torch.Generator().manual_seed(99))
+
+
+def test_all_networks_are_tested() -> None:
+    assert set(SETTINGS) == set(surrogates.networks("sequence"))
+
+
+@each_network
+def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
+    loss, arguments = built(network), examples()
+    assert loss.per_sample(*arguments).shape == (6,)
+    torch.testing.assert_close(loss(*arguments), loss.per_sample(*arguments).mean())
+    assert differs(loss.per_sample(*arguments), loss.per_sample(*arguments).mean())
+    assert not hasattr(built(network, "set"), "per_sample")
+
+
+@each_network
+@each_level
+def test_more_padding_of_the_reference_changes_nothing(network: str, level: str) -> None:
+    loss, (preds, target, mask) = built(network, level), examples()
+    padded = torch.cat([target, torch.full((6, 5), -100)], 1)
+    same(of(loss, preds, padded, mask), of(loss, preds, target, mask))
+
+
+@each_network
+@each_level
+def test_padding_of_the_reference_may_stand_anywhere(network: str, level: str) -> None:
+    loss, (preds, target, mask) = built(network, level), examples()
+    hole = torch.full((6, 2), -100)
+    same(of(loss, preds, torch.cat([hole, target[:, :3], hole, target[:, 3:]], 1), mask), of(loss, preds, target, mask))
+
+
+@each_network
+@each_level
+def test_more_masked_positions_change_nothing(network: str, level: str) -> None:
+    loss, (preds, target, mask) = built(network, level), examples()
+    longer = torch.cat([preds, garbage(6, 4, VOCABULARY)], 1)
+    longer_mask = torch.cat([mask, torch.zeros(6, 4, dtype=torch.bool)], 1)
+    same(of(loss, longer, target, longer_mask), of(loss, preds, target, mask))
+    assert differs(of(loss, longer, target, longer_mask | True), of(loss, preds, target, mask))
+
+
+@each_network
+@each_level
+def test_masked_positions_may_stand_anywhere(network: str, level: str) -> None:
+    loss, (preds, target, mask) = built(network, level), examples()
+    hole, closed = garbage(6, 2, VOCABULARY), torch.zeros(6, 2, dtype=torch.bool)
+    longer = torch.cat([hole, preds[:, :2], hole, preds[:, 2:]], 1)
+    same(
+        of(loss, longer, target, torch.cat([closed, mask[:, :2], closed, mask[:, 2:]], 1)),
+        of(loss, preds, target, mask),
+    )
+
+
+@each_network
+@each_level
+def test_what_masked_positions_hold_does_not_matter(network: str, level: str) -> None:
+    loss, (preds, target, mask) = built(network, level), examples()
+    changed = torch.where(mask[..., None], preds, garbage(6, 8, VOCABULARY))
+    same(of(loss, changed, target, mask), of(loss, preds, target, mask))
+
+
+@each_network
+@each_level
+def test_masks_of_numbers_are_masks(network: str, level: str) -> None:
+    loss, (preds, target, mask) = built(network, level), examples()
+    for dtype in (torch.int64, torch.float32, torch.uint8):
+        same(of(loss, preds, target, mask.to(dtype)), of(loss, preds, target, mask))
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("logit", [-1e4, -math.inf])
+def test_tokens_that_are_never_predicted_change_nothing(network: str, level: str, logit: float) -> None:
+    loss, (preds, target, mask) = built(network, level), examples()
+    more = torch.cat([preds, torch.full((6, 8, 11), logit)], 2)
+    same(of(loss, more, target, mask), of(loss, preds, target, mask))
+    assert differs(of(loss, more.clamp_min(3), target, mask), of(loss, preds, target, mask))
+
+
+@each_network
+@each_level
+def test_what_the_tokens_are_called_does_not_matter(network: str, level: str) -> None:
+    loss, (preds, target, mask) = built(network, level), examples()
+    names = torch.randperm(VOCABULARY, generator=torch.Generator().manual_seed(1))
+    renamed = torch.empty_like(preds).index_copy_(2, names, preds)
+    renamed_target = torch.where(target == -100, target, names[target.clamp_min(0)])
+    same(of(loss, renamed, renamed_target, mask), of(loss, preds, target, mask))
+    assert differs(of(loss, renamed, target, mask), of(loss, preds, target, mask))
+
+
+@each_network
+@each_level
+def test_the_order_of_examples_does_not_matter(network: str, level: str) -> None:
+    loss, arguments = built(network, level), examples()
+    order = torch.randperm(6, generator=torch.Generator().manual_seed(1))
+    expected = of(loss, *arguments)
+    same(of(loss, *(a[order] for a in arguments)), expected[order] if level == "sample" else expected)
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32])
+def test_any_signed_target(network: str, level: str, dtype: torch.dtype) -> None:
+    loss, (preds, target, mask) = built(network, level), examples()
+    loss.eos_id = 4
+    torch.testing.assert_close(of(loss, preds, target.to(dtype), mask), of(loss, preds, target, mask), atol=0, rtol=0)
+
+
+@each_network
+def test_any_unsigned_target(network: str) -> None:
+    loss, (preds, _, mask) = built(network), examples(vocabulary=200)
+    loss.eos_id = 300  # no byte
+    target = torch.tensor([[156, 3, 0, 199]] * 6)
+    for dtype in (torch.uint8, torch.uint16):
+        torch.testing.assert_close(
+            of(loss, preds, target.to(dtype), mask), of(loss, preds, target, mask), atol=0, rtol=0
+        )
+
+
+@each_network
+@each_level
+def test_empty_hypotheses_and_references_give_finite_losses_and_gradients(network: str, level: str) -> None:
+    preds, target, mask = examples()
+    target[0], mask[1] = -100, False
+    target[2], mask[2] = -100, False
+    loss = built(network, level)
+    for t, m in ((target, mask), (torch.full_like(target, -100), mask), (target, torch.zeros_like(mask))):
+        logits = preds.clone().requires_grad_()
+        found = loss(logits, t, m)
+        found.backward()
+        assert found.isfinite()
+        assert logits.grad is not None
+        assert logits.grad.isfinite().all()
+        assert (logits.grad[2] == 0).all()
+
+
+@each_network
+@each_level
+def test_infinite_logits_give_finite_gradients(network: str, level: str) -> None:
+    preds, target, mask = examples()
+    preds[0, :, 3:] = -math.inf  # reference tokens among them
+    preds[1, 0] = -math.inf
+    preds[2, 0, 1] = math.inf
+    preds.requires_grad_()
+    found = built(network, level)(preds, target, mask)
+    found.backward()
+    assert found.isfinite()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
+    assert preds.grad[3:].abs().sum() > 0
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 2), (1, 1, 6, 2), (1, 6, 1, 3), (3, 2, 9, 2), (3, 9, 2, 4), (1, 4, 4, 2)])
+def test_the_smallest_batches(network: str, level: str, sizes: tuple[int, int, int, int]) -> None:
+    preds, target, mask = examples(*sizes)
+    for m in (mask, None):
+        logits = preds.clone().requires_grad_()
+        found = built(network, level)(logits, target, m)
+        found.backward()
+        assert found.shape == ()
+        assert found.isfinite()
+        assert logits.grad is not None
+        assert logits.grad.isfinite().all()
+
+
+@each_network
+@each_level
+def test_without_a_mask_and_with_as_many_positions_those_without_a_target_are_left_out(
+    network: str, level: str
+) -> None:
+    loss, (preds, target, _) = built(network, level), examples(n_positions=7)
+    target[0, 0], target[1, 2] = -100, -100  # such as a prompt, or what masked language models are not asked
+    same(of(loss, preds, target), of(loss, preds, target, target != -100))
+    assert differs(of(loss, preds, target), of(loss, preds, target, torch.ones(6, 7, dtype=torch.bool)))
+
+
+@each_network
+@each_level
+def test_without_a_mask_all_positions_count_where_the_numbers_differ(network: str, level: str) -> None:
+    loss, (preds, target, _) = built(network, level), examples()
+    same(of(loss, preds, target), of(loss, preds, target, torch.ones(6, 8, dtype=torch.bool)))
+
+
+def before_first(tokens: list[int], end: int) -> list[int]:
+    return tokens[: tokens.index(end)] if end in tokens else tokens
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("n_positions", [7, 12])
+def test_hypotheses_and_references_end_at_their_first_eos(network: str, level: str, n_positions: int) -> None:
+    loss, (preds, target, _) = built(network, level), examples(12, n_positions)
+    end = 4
+    best = preds.argmax(2).tolist()
+    assert any(end in row for row in best)
+    assert any(end in row for row in target.tolist())
+    mask = torch.tensor([[t < len(before_first(row, end)) for t in range(n_positions)] for row in best])
+    kept = [before_first([t for t in row if t != -100], end) for row in target.tolist()]
+    clean = torch.tensor([row + [-100] * (7 - len(row)) for row in kept])
+    expected = of(loss, preds, clean, mask)
+    loss.eos_id = end
+    same(of(loss, preds, target), expected)
+    same(of(loss, preds, target, mask), expected)  # a mask speaks for the hypothesis
+
+
+def collapsed(frames: list[int], blank: int) -> list[int]:
+    """Where CTC's decoding of the frames keeps one: the first of each run that is not blank."""
+    return [t for t, token in enumerate(frames) if token != blank and (t == 0 or frames[t - 1] != token)]
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("masked", [False, True])
+def test_frames_collapse_as_ctc_s_do(network: str, level: str, masked: bool) -> None:
+    loss, (preds, target, mask) = built(network, level), examples(n_positions=15)
+    blank = 2
+    best = preds.argmax(2).tolist()
+    lengths = mask.sum(1).tolist() if masked else [15] * 6
+    kept = torch.zeros(6, 15, dtype=torch.bool)
+    for row, (frames, length) in enumerate(zip(best, lengths, strict=True)):
+        kept[row, collapsed(frames[:length], blank)] = True
+    assert kept.sum() < sum(lengths)
+    expected = of(loss, preds, target, kept)
+    loss.blank_id = blank
+    same(of(loss, preds, target, mask if masked else None), expected)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_collapsed_frames_match_as_their_tokens_would(masked: bool) -> None:
+    loss = built("match", "sample", temperatures=[SHARP])
+    preds, target, mask = examples(n_positions=15)
+    preds = preds.argsort(2).argsort(2).float()  # no two nearly equal
+    blank = 2
+    lengths = mask.sum(1).tolist() if masked else [15] * 6
+    rows = [[f[t] for t in collapsed(f[:n], blank)] for f, n in zip(preds.argmax(2).tolist(), lengths, strict=True)]
+    tokens = torch.tensor([row + [0] * (15 - len(row)) for row in rows])
+    token_mask = torch.tensor([[t < len(row) for t in range(15)] for row in rows])
+    expected = loss.features(torch.nn.functional.one_hot(tokens, VOCABULARY).float(), target, token_mask, 1)
+    loss.blank_id = blank
+    torch.testing.assert_close(
+        loss.features(preds, target, mask if masked else None, 1), expected, atol=1e-3, rtol=1e-3
+    )
+
+
+def grams(tokens: list[int], order: int) -> list[tuple[int, ...]]:
+    return [tuple(tokens[i : i + order]) for i in range(len(tokens) - order + 1)]
+
+
+def counted(hypothesis: list[int], reference: list[int]) -> dict[str, float]:
+    """The columns of `Match` at a temperature of 0, in plain Python."""
+    found: dict[str, float] = {}
+    n_clipped, n_hypothesis, n_reference = [], [], []
+    for order in (1, 2, 3, 4):
+        ours, theirs = grams(hypothesis, order), grams(reference, order)
+        clipped = sum((Counter(ours) & Counter(theirs)).values())
+        found[f"precision {order}"] = math.log((clipped + 0.25) / (len(ours) + 0.25)) / 2
+        found[f"recalled {order}"] = sum(g in ours for g in theirs) / max(len(theirs), 1)
+        found[f"covered {order}"] = sum(g in theirs for g in ours) / max(len(ours), 1)
+        n_clipped.append(clipped)
+        n_hypothesis.append(len(ours))
+        n_reference.append(len(theirs))
+    total = sum(n_clipped)
+    found["of hypothesis"] = total / max(sum(n_hypothesis), 1)
+    found["of reference"] = total / max(sum(n_reference), 1)
+    found["of longer"] = total / max(sum(n_hypothesis), sum(n_reference), 1)
+    pairs = list(zip(hypothesis, reference, strict=False))
+    found["diagonal"] = sum(a == b for a, b in pairs) / max(len(reference), 1)
+    return found
+
+
+def decoded(examples: Examples) -> list[tuple[list[int], list[int]]]:
+    return list(zip(*tasks.get("sequence").decode(examples, "tokens"), strict=True))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sharp_matches_are_exact_counts_of_n_grams(seed: int) -> None:
+    loss = built("match", "sample", temperatures=[SHARP])
+    columns = loss.network.columns()
+    preds, target, mask = examples(16, 14, 12, vocabulary=4, seed=seed)  # few words, so that they repeat
+    preds = preds.argsort(2).argsort(2).float()  # no two nearly equal
+    mask[0], target[1], mask[2, ::2] = False, -100, False
+    features = loss.features(preds, target, mask, 1)
+    for row, pair in enumerate(decoded(Examples(preds, target, {"preds_mask": mask}))):
+        for name, value in counted(*pair).items():
+            found = float(features[row, columns.index(f"{name} at {SHARP:g}")])
+            assert found == pytest.approx(value, abs=2e-3), (name, pair)
+
+
+def generated(n: int, seed: int) -> Examples:
+    generator = torch.Generator().manual_seed(seed)
+    return tasks.get("sequence").generate(torch.rand(n, generator=generator), generator)
+
+
+def test_the_geometric_mean_ranks_as_sacrebleu_does() -> None:
+    loss = built("match", "sample", temperatures=[SHARP])
+    column = loss.network.columns().index(f"geometric mean at {SHARP:g}")
+    found, values = [], []
+    for seed in range(6):
+        made = generated(64, seed)
+        found.append(loss.features(made.preds, made.target, made.extras["preds_mask"], 1)[:, column].numpy())
+        values += [find("bleu").function(*p) for p in tasks.get("sequence").points(made, "text", None)]
+    assert scipy.stats.spearmanr(np.concatenate(found), values).statistic > 0.97
+
+
+def test_the_geometric_mean_of_a_set_ranks_as_sacrebleu_s_of_a_corpus_does() -> None:
+    loss = built("match", "set", temperatures=[SHARP])
+    column = loss.network.columns().index(f"geometric mean at {SHARP:g}")
+    found, values = [], []
+    for seed in range(6):
+        generator = torch.Generator().manual_seed(seed)
+        made = tasks.get("sequence").generate(torch.rand(12, generator=generator), generator, 8)
+        found.append(loss.features(made.preds, made.target, made.extras["preds_mask"], 8)[:, column].numpy())
+        values += [find("corpus_bleu").function(*p) for p in tasks.get("sequence").points(made, "text", 8)]
+    assert scipy.stats.spearmanr(np.concatenate(found), values).statistic > 0.97
+
+
+@each_network
+@each_level
+def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
+    loss, arguments = built(network, level), examples()
+    size = 1 if level == "sample" else 3
+    points = loss.points(*arguments, size)
+    for i in range(0, 6, size):
+        same(points[i // size], loss(*(a[i : i + size] for a in arguments)))
+
+
+def test_features_and_columns_are_as_many() -> None:
+    loss, arguments = built("match", "set"), examples()
+    columns = loss.network.columns()
+    assert loss.features(*arguments, 3).shape == (2, len(columns))
+    assert len(set(columns)) == len(columns)
+
+
+def test_the_paper_s_network_sees_the_probabilities_of_the_target_alone() -> None:
+    loss, (preds, target, _) = built("target_attention"), examples(n_positions=7)
+    features = loss.features(preds, target, None, 1).view(6, 7, 2)
+    expected = preds.softmax(2).gather(2, target.clamp_min(0)[..., None]).squeeze(2) * (target != -100)
+    torch.testing.assert_close(features[..., 0], expected)
+    assert torch.equal(features[..., 1] == 1, target != -100)

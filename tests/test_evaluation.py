@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autosurrogate import evaluation, surrogates, tasks
+from autosurrogate.evaluation import compare, gains, gradient_norms, loss_of_points, middling, regular_of_points
+from autosurrogate.examples import Examples
+from autosurrogate.labelled_set import Chunk
+from autosurrogate.metric import find
+from autosurrogate.registry import Metric
+from autosurrogate.sampling import points_of
+
+CPU = torch.device("cpu")
+TASK = tasks.get("classification")
+ACCURACY = find("accuracy")
+
+
+class HereLabeller:
+    """Runs a metric in this process."""
+
+    def __init__(self, metric: Metric, *, fails: bool = False) -> None:
+        self._metric, self._fails = metric, fails
+
+    def label(self, points: list[tuple[Any, Any]]) -> Any:
+        values = np.array([np.nan if self._fails else self._metric.function(*point) for point in points])
+        return SimpleNamespace(values=values)
+
+
+def labelled(seed: int, n_points: int = 12, set_size: int = 32, metric: Metric = ACCURACY) -> Chunk:
+    generator = torch.Generator().manual_seed(seed)
+    task = tasks.get(metric.task)
+    examples = task.generate(torch.linspace(0.1, 0.9, n_points), generator, set_size)
+    values = [metric.function(*point) for point in points_of(task, metric, examples, set_size)]
+    return Chunk(examples, set_size, torch.tensor(values, dtype=torch.float64), None)
+
+
+def of_values(values: list[float], set_size: int = 2) -> Chunk:
+    """Points that are told by their predictions."""
+    preds = torch.arange(float(len(values) * set_size))[:, None].expand(-1, 3)
+    examples = Examples(preds, torch.zeros(len(preds), dtype=torch.long))
+    return Chunk(examples, set_size, torch.tensor(values, dtype=torch.float64), None)
+
+
+def target_probability(sign: float) -> evaluation.PointLosses:
+    def of_points(examples: Examples, set_size: int) -> Tensor:
+        probability = examples.preds.softmax(1).gather(1, examples.target[:, None]).squeeze(1)
+        return sign * probability.view(-1, set_size).mean(1)
+
+    return of_points
+
+
+def change(
+    of_points: evaluation.PointLosses, chunks: list[Chunk], metric: Metric = ACCURACY, distance: float = 1.0
+) -> np.ndarray:
+    labeller: Any = HereLabeller(metric)
+    return gains(of_points, chunks, tasks.get(metric.task), metric, labeller, CPU, distance)
+
+
+def test_middling_points_lie_between_a_fifth_and_seven_tenths_of_the_way() -> None:
+    chunk = of_values([0.0, 0.1, 0.3, 0.5, 0.69, 0.71, 1.0])
+    found = middling([chunk], True, 100)
+    assert [c.values.tolist() for c in found] == [[0.3, 0.5, 0.69]]
+    assert found[0].examples.preds[:, 0].tolist() == [4, 5, 6, 7, 8, 9]  # their own examples, whole
+    assert found[0].set_size == 2
+
+
+def test_middling_points_of_a_metric_where_lower_is_better_are_counted_from_its_worst() -> None:
+    assert middling([of_values([0.0, 0.1, 0.29, 0.31, 0.5, 0.79, 0.81, 1.0])], False, 100)[0].values.tolist() == [
+        0.31,
+        0.5,
+        0.79,
+    ]
+
+
+@pytest.mark.parametrize(("n_points", "n_chunks"), [(6, 3), (7, 3), (2, 5), (1, 4), (100, 3)])
+def test_middling_points_are_at_most_so_many_of_all_chunks_alike(n_points: int, n_chunks: int) -> None:
+    chunks = [of_values([0.0, *np.linspace(0.3, 0.6, 10), 1.0]) for _ in range(n_chunks)]
+    counts = [len(c) for c in middling(chunks, True, n_points)]
+    assert sum(counts) == min(n_points, 10 * n_chunks)
+    assert max(counts) - min(counts) <= 1
+
+
+@pytest.mark.parametrize("values", [[0.0] * 20 + [1.0] * 20, [0.5] * 9])
+def test_all_points_are_middling_where_hardly_any_is(values: list[float]) -> None:
+    assert middling([of_values(values)], True, 100)[0].values.tolist() == values
+
+
+def test_the_regular_loss_of_a_point_is_the_mean_over_its_targets() -> None:
+    preds = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+    target = torch.tensor([0, -100, 3, -100, -100, 2])
+    found = regular_of_points(TASK)(Examples(preds, target), 2)
+    expected = torch.stack([F.cross_entropy(preds[i : i + 2], target[i : i + 2]) for i in (0, 2, 4)])
+    torch.testing.assert_close(found, expected)
+
+
+def test_the_regular_loss_of_a_point_without_targets_is_0() -> None:
+    found = regular_of_points(TASK)(Examples(torch.randn(4, 3), torch.tensor([-100, -100, 1, 0])), 2)
+    assert found[0] == 0
+    assert found[1] > 0
+
+
+def test_the_regular_loss_of_a_set_of_sequences_is_the_mean_of_its_examples() -> None:
+    chunk = labelled(0, 4, 3, find("corpus_bleu"))
+    task = tasks.get("sequence")
+    found = regular_of_points(task)(chunk.examples, 3)
+    torch.testing.assert_close(found, task.regular_loss(chunk.examples).view(4, 3).mean(1))
+
+
+def test_the_loss_of_points_is_the_loss_of_each() -> None:
+    chunk = labelled(0, 4)
+    torch.manual_seed(0)
+    loss = surrogates.build("classification", "set", "margin", temperatures=[1.0])
+    found = loss_of_points(loss, TASK)(chunk.examples, 32)
+    expected = [loss(chunk.examples.preds[i : i + 32], chunk.examples.target[i : i + 32]) for i in range(0, 128, 32)]
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
+def test_comparing_ranks_all_chunks_together_and_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks = [labelled(0), labelled(1)]
+    whole = compare(target_probability(-1), chunks, True, CPU)
+    assert 0.4 < whole.spearman < 1
+    assert compare(target_probability(1), chunks, True, CPU).spearman == pytest.approx(-whole.spearman)
+    assert compare(target_probability(1), chunks, False, CPU).spearman == pytest.approx(whole.spearman)
+    monkeypatch.setattr(evaluation, "BLOCK_NUMBERS", 1)
+    assert compare(target_probability(-1), chunks, True, CPU).spearman == pytest.approx(whole.spearman, abs=1e-12)
+
+
+@pytest.mark.parametrize("limit", [1, 1000, 10**9])
+def test_blocks_are_whole_points_in_order(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluation, "BLOCK_NUMBERS", limit)
+    chunk = labelled(0, 7, 4)
+    found = list(evaluation.blocks(chunk.examples, 4))
+    assert all(len(block) % 4 == 0 and len(block) > 0 for block in found)
+    assert torch.equal(torch.cat([block.preds for block in found]), chunk.examples.preds)
+
+
+def test_gradient_norms_are_those_of_each_point() -> None:
+    chunk = labelled(0, 5)
+    found = gradient_norms(target_probability(-1), [chunk], CPU)
+    for i in range(5):
+        one = chunk.examples[slice(32 * i, 32 * (i + 1))]
+        preds = one.preds.clone().requires_grad_()
+        target_probability(-1)(one.with_preds(preds), 32).sum().backward()
+        assert preds.grad is not None
+        assert float(found[i]) == pytest.approx(float(preds.grad.norm()), rel=1e-4)
+
+
+def test_following_the_probability_of_the_target_gains_and_fleeing_it_loses() -> None:
+    chunks = middling([labelled(0, 30), labelled(1, 30)], True, 16)
+    up, down = (change(target_probability(sign), chunks, distance=3.0) for sign in (-1, 1))
+    assert up.shape == (16,)
+    assert up.mean() > 0.02
+    assert down.mean() < -0.02
+
+
+def test_a_loss_of_constant_gradient_the_wrong_way_loses() -> None:
+    def towards_others(examples: Examples, set_size: int) -> Tensor:
+        own = examples.preds.gather(1, examples.target[:, None]).squeeze(1)
+        return own.view(-1, set_size).sum(1)
+
+    chunks = middling([labelled(0), labelled(1)], True, 16)
+    assert change(towards_others, chunks, distance=5.0).mean() < -0.02
+
+
+def test_a_gain_is_positive_where_a_lower_metric_is_better() -> None:
+    error = dataclasses.replace(
+        ACCURACY, function=lambda preds, target: 1 - ACCURACY.function(preds, target), higher_is_better=False
+    )
+    chunk = labelled(0)
+    turned = Chunk(chunk.examples, chunk.set_size, 1 - chunk.values, None)
+    np.testing.assert_allclose(
+        change(target_probability(-1), [turned], error, distance=3.0),
+        change(target_probability(-1), [chunk], distance=3.0),
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_points_move_the_distance_they_are_told_whatever_the_scale(scale: float) -> None:
+    chunk = labelled(0, 3)
+
+    def straight(examples: Examples, set_size: int) -> Tensor:
+        return scale * examples.preds[:, 0].view(-1, set_size).sum(1)
+
+    moved = evaluation._descend(straight, chunk.examples, 32, 2.0)
+    torch.testing.assert_close(
+        (moved.preds - chunk.examples.preds).view(3, -1).norm(dim=1), torch.full((3,), 2.0), rtol=1e-3, atol=1e-3
+    )
+    assert torch.equal(moved.target, chunk.examples.target)
+
+
+def test_points_without_a_gradient_stay() -> None:
+    chunk = labelled(0, 2)
+    moved = evaluation._descend(lambda e, size: 0 * e.preds.view(2, -1).sum(1), chunk.examples, 32, 1.0)
+    assert torch.equal(moved.preds, chunk.examples.preds)
+    assert (change(lambda e, size: 0 * e.preds.view(2, -1).sum(1), [chunk]) == 0).all()
+
+
+def test_points_on_which_the_metric_then_fails_are_left_out() -> None:
+    labeller: Any = HereLabeller(ACCURACY, fails=True)
+    assert gains(target_probability(-1), [labelled(0, 2)], TASK, ACCURACY, labeller, CPU, 1.0).shape == (0,)
+
+
+def test_sentences_gain_from_the_regular_loss() -> None:
+    metric = find("bleu")
+    chunk = labelled(0, 40, 1, metric)
+    regular = regular_of_points(tasks.get("sequence"))
+    assert change(regular, [chunk], metric, distance=8.0).mean() > 0

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autosurrogate import surrogates, tasks, training
+from autosurrogate.labelled_set import Chunk
+from autosurrogate.point_table import BLOCK_ROWS, PointTable, tabulate
+from autosurrogate.surrogates import arguments
+
+CPU = torch.device("cpu")
+NETWORKS: dict[tuple[str, str], dict[str, Any]] = {
+    ("classification", "margin"): {"temperatures": [1.0, 0.3], "n_competitors": 3, "width": 8, "n_outputs": 4},
+    ("classification", "confusion"): {"temperatures": [1.0, 0.3], "width": 8},
+    ("classification", "target_probability"): {"width": 8, "n_hidden": 2},
+    ("sequence", "match"): {"temperatures": [1.0, 0.3], "width": 8},
+    ("sequence", "target_attention"): {"width": 8, "n_layers": 1},
+}
+each_network = pytest.mark.parametrize(("task", "network"), NETWORKS)
+each_level = pytest.mark.parametrize(("level", "set_size"), [("sample", 1), ("set", 1), ("set", 3), ("set", 80)])
+
+
+def built(task: str, network: str, level: str, **changed: Any) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        loss: Any = surrogates.build(task, level, network, **{**NETWORKS[task, network], **changed})
+    loss.scale.fill_(-2.5)
+    return loss
+
+
+def chunk(task: str, set_size: int, seed: int, n_points: int = 3) -> Chunk:
+    generator = torch.Generator().manual_seed(seed)
+    examples = tasks.get(task).generate(torch.rand(n_points, generator=generator), generator, set_size)
+    examples.target[0 if task == "classification" else (0, -1)] = -100
+    return Chunk(examples, set_size, torch.rand(n_points, generator=generator, dtype=torch.float64), None)
+
+
+def chunks(task: str, set_size: int) -> list[Chunk]:
+    """Points of two sizes of example, of more rows than are worked on at a time where they are single ones."""
+    return [chunk(task, set_size, 0), chunk(task, set_size, 1, BLOCK_ROWS + 5 if set_size == 1 else 2)]
+
+
+def gradients(loss: Any, task: str, chunk: Chunk, *, create_graph: bool = False) -> Tensor:
+    """The gradient of each point's loss with respect to its predictions, by autograd, shape (n_points, numbers)."""
+    preds = chunk.examples.preds.clone().requires_grad_()
+    found = loss.points(*arguments(tasks.get(task), chunk.examples.with_preds(preds)), chunk.set_size)
+    (gradient,) = torch.autograd.grad(found.sum(), preds, create_graph=create_graph)
+    return gradient.reshape(len(chunk), -1)
+
+
+def check_norms(loss: Any, task: str, table: PointTable, points: list[Chunk]) -> None:
+    features = table.features.clone().requires_grad_()
+    (v,) = torch.autograd.grad(training._score(loss, features).sum(), features)
+    found = torch.einsum("pra,prab,prb->p", v, table.gram, v).sqrt()
+    expected = torch.cat([gradients(loss, task, c).norm(dim=1) for c in points])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+    assert expected.max() > 1e-3
+
+
+@each_network
+@each_level
+def test_the_gram_matrices_give_the_norms_of_gradients(task: str, network: str, level: str, set_size: int) -> None:
+    loss, points = built(task, network, level), chunks(task, set_size)
+    table = tabulate(loss, tasks.get(task), points, CPU)
+    assert len(table) == sum(map(len, points))
+    assert table.features.shape[:2] == table.gram.shape[:2] == (len(table), loss.network.rows(set_size))
+    check_norms(loss, task, table, points)
+
+
+def test_the_check_catches_a_gram_matrix_of_something_else() -> None:
+    loss, points = built("classification", "margin", "set"), chunks("classification", 3)
+    table = tabulate(loss, tasks.get("classification"), points, CPU)
+    wrong = PointTable(table.features, torch.diag_embed(table.gram.diagonal(dim1=2, dim2=3)), table.values)
+    with pytest.raises(AssertionError):
+        check_norms(loss, "classification", wrong, points)
+
+
+@each_network
+@each_level
+def test_the_losses_of_a_table_are_those_of_its_points(task: str, network: str, level: str, set_size: int) -> None:
+    loss, points = built(task, network, level), chunks(task, set_size)
+    table = tabulate(loss, tasks.get(task), points, CPU)
+    expected = torch.cat([loss.points(*arguments(tasks.get(task), c.examples), set_size) for c in points])
+    torch.testing.assert_close(training.losses(loss, table), expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(table.values, torch.cat([c.values for c in points]))
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "narrower"),
+    [
+        ("classification", "margin", {"temperatures": [0.3]}),
+        ("classification", "margin", {"n_competitors": 1}),
+        ("classification", "confusion", {"temperatures": [0.3]}),
+        ("sequence", "match", {"temperatures": [0.3]}),
+        ("sequence", "match", {"temperatures": [0.3, 1.0]}),
+    ],
+)
+def test_a_selection_is_the_table_of_the_narrower_network(task: str, network: str, narrower: dict[str, Any]) -> None:
+    points = chunks(task, 3)
+    wide = tabulate(built(task, network, "set"), tasks.get(task), points, CPU)
+    loss = built(task, network, "set", **narrower)
+    own, selected = tabulate(loss, tasks.get(task), points, CPU), wide.select(loss.network.columns())
+    assert selected.columns == own.columns
+    torch.testing.assert_close(selected.features, own.features)
+    torch.testing.assert_close(selected.gram, own.gram)
+    assert selected.values is wide.values
+    check_norms(loss, task, selected, points)
+
+
+@each_network
+def test_selecting_all_columns_changes_nothing(task: str, network: str) -> None:
+    loss = built(task, network, "set")
+    table = tabulate(loss, tasks.get(task), chunks(task, 3), CPU)
+    assert table.select(loss.network.columns()) is table
+
+
+def test_what_is_not_there_cannot_be_selected() -> None:
+    table = tabulate(built("sequence", "match", "sample"), tasks.get("sequence"), [chunk("sequence", 1, 0)], CPU)
+    with pytest.raises(ValueError, match="not in"):
+        table.select(["of the moon"])
+
+
+def test_when_time_is_up_the_first_chunk_is_there() -> None:
+    points = chunks("classification", 3)
+    table = tabulate(built("classification", "margin", "set"), tasks.get("classification"), points, CPU, within_s=0)
+    assert len(table) == len(points[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_predictions_of_few_bits_are_tabulated_in_float32(dtype: torch.dtype) -> None:
+    made = chunk("classification", 3, 0)
+    low = Chunk(made.examples.with_preds(made.examples.preds.to(dtype)), 3, made.values, None)
+    same = Chunk(low.examples.with_preds(low.examples.preds.float()), 3, made.values, None)
+    loss, task = built("classification", "margin", "set"), tasks.get("classification")
+    torch.testing.assert_close(tabulate(loss, task, [low], CPU).gram, tabulate(loss, task, [same], CPU).gram)
+
+
+@each_network
+@each_level
+def test_the_gradient_penalty_and_its_gradients_are_those_of_a_double_backward(
+    task: str, network: str, level: str, set_size: int
+) -> None:
+    loss, points = built(task, network, level), chunks(task, set_size)
+    table = tabulate(loss, tasks.get(task), points, CPU)
+    features = table.features.clone().requires_grad_()
+    found = training._gradient_penalty(training._score(loss, features), features, table.gram)
+    norms = torch.cat([gradients(loss, task, c, create_graph=True).square().sum(1) for c in points])
+    expected = (norms.clamp_min(1e-12).sqrt() - 1).square().mean()
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    parameters = list(loss.parameters())
+    ours, theirs = (
+        torch.cat([g.flatten() for g in torch.autograd.grad(x, parameters, materialize_grads=True)])
+        for x in (found, expected)
+    )
+    assert theirs.norm() > 1e-4
+    assert (ours - theirs).norm() <= 1e-4 * theirs.norm()
