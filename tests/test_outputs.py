@@ -188,7 +188,7 @@ class TestRead:
         )
 
     def test_counts_rows_beyond_the_first_part(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("autosurrogate.outputs._ELEMENTS_AT_ONCE", 12)  # three rows
+        monkeypatch.setattr("autosurrogate.recorded._ELEMENTS_AT_ONCE", 12)  # three rows
         preds = changed(([4, 7, 9], 0), np.nan, n_rows=10)
         assert "NaN in 3 of 10 rows, first in row 4" in refusal(
             save(tmp_path / "x.npz", classification(10, preds=preds))
