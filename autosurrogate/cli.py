@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,12 +27,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except AutosurrogateError as e:
         print(f"autosurrogate: {' '.join(str(e).split())}", file=sys.stderr)
         return e.exit_code
-    except KeyboardInterrupt:
-        print("autosurrogate: interrupted; nothing was exported", file=sys.stderr)
+    except KeyboardInterrupt as e:
+        print(f"autosurrogate: {e}" if str(e) else "autosurrogate: interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:  # as of `autosurrogate inspect LOSS --json | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return code
 
 
@@ -54,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (auto)")
     fit.add_argument("--seed", type=int, metavar="N", help="of everything random (0)")
     fit.add_argument("--run-dir", metavar="DIR", help="folder of the run (default: runs/<name>-<date>)")
-    fit.add_argument("--resume", metavar="RUN_DIR", help="continue a run with its own options; needs no other option")
+    fit.add_argument("--resume", metavar="RUN_DIR", help="continue a run, with its own options")
     fit.add_argument("--objective", choices=("correlation", "approximation"), help="(correlation)")
     fit.add_argument("--space", metavar="FILE.toml", help="search space (default: the task's own)")
     fit.add_argument("--force", action="store_true", default=None, help="write the loss even if refused for quality")
@@ -103,8 +108,9 @@ def _fit(options: argparse.Namespace) -> int:
     }
     if options.resume is None and options.metric is None:
         raise OptionError("fit: needs --metric SPEC (see `autosurrogate metrics`), or --resume RUN_DIR")
-    if options.resume is not None and (given or options.metric is not None):
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in ["metric"] * bool(options.metric) + sorted(given))
+    others = [name for name in (*["metric"] * (options.metric is not None), *given) if name != "force"]
+    if options.resume is not None and others:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in others)
         raise OptionError(f"fit: --resume takes the options of its run; leave out {names}")
 
     from autosurrogate import fitting
@@ -113,7 +119,7 @@ def _fit(options: argparse.Namespace) -> int:
 
     def run(progress: Progress) -> FitResult:
         if options.resume is not None:
-            return fitting.resume(options.resume, progress)
+            return fitting.resume(options.resume, force=bool(options.force), progress=progress)
         return fitting.fit(options.metric, **given, progress=progress)
 
     if options.quiet:
@@ -126,20 +132,19 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _print_result(result: FitResult) -> None:
-    from autosurrogate.console import console, facts, figures, use
+    from autosurrogate.console import console, facts, figures, print_facts, use
 
     out = console()
     out.print()
     out.print(figures(result.metadata))
     out.print()
-    for line in facts(result.metadata):
-        out.print(line, markup=False)
-    for path, n_bytes in result.sizes.items():
-        out.print(f"written           {_shown(path)}  {n_bytes / 1024:.0f} KiB", markup=False)
-    out.print(f"run               {_shown(result.run_dir)}  {result.seconds:.0f} s", markup=False)
-    for shortfall in result.shortfalls:
-        out.print(f"written by force  {shortfall}", markup=False)
-    out.print(f"\n{use(_shown(result.path), result.metadata['task'])}", markup=False)
+    lines = facts(result.metadata)
+    lines += [("written", f"{_shown(path)}  {n_bytes / 1024:.0f} KiB") for path, n_bytes in result.sizes.items()]
+    lines += [("run", f"{_shown(result.run_dir)}  {result.seconds:.0f} s")]
+    lines += [("written by force", shortfall) for shortfall in result.shortfalls]
+    print_facts(out, lines)
+    out.print()
+    out.print(use(_shown(result.path), result.metadata["task"]), markup=False, soft_wrap=True)
 
 
 def _shown(path: str | Path) -> str:
@@ -159,7 +164,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         print(json.dumps(found.as_dict(), indent=2))
         return 0
     out = console()
-    out.print(agreement_table({Path(options.loss).name: asdict(found.loss), "regular loss": asdict(found.regular)}))
+    rows = {Path(options.loss).name: asdict(found.loss), "regular loss": asdict(found.regular)}
+    out.print(agreement_table({"": rows}))
     if found.set_size is not None:
         out.print(f"sets of {found.set_size}, mean of 10 shuffles")
     if found.n_dropped:
@@ -168,7 +174,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
-    from autosurrogate.console import console, facts, figures
+    from autosurrogate.console import console, facts, figures, print_facts
     from autosurrogate.loss_file import load
 
     metadata = load(options.loss)[1]
@@ -184,9 +190,7 @@ def _inspect(options: argparse.Namespace) -> int:
     )
     out.print(figures(metadata))
     out.print()
-    for line in facts(metadata):
-        out.print(line, markup=False)
-    out.print("versions          " + ", ".join(f"{k} {v}" for k, v in metadata["versions"].items()), markup=False)
+    print_facts(out, [*facts(metadata), ("versions", ", ".join(f"{k} {v}" for k, v in metadata["versions"].items()))])
     return 0
 
 

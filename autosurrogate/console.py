@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -15,13 +15,13 @@ from rich.text import Text
 from autosurrogate.progress import Progress
 
 PLAIN_LINE_EVERY_S = 2.0  # where the output is not a terminal
-WIDTH = 100  # of tables where the output is not a terminal
+WIDTH = 1000  # where the output is not a terminal: every line stays one
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Where to print; colours and a live line in a terminal, plain lines elsewhere."""
-    found = Console(stderr=stderr, highlight=False, soft_wrap=True)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, soft_wrap=True, width=WIDTH)
+def console() -> Console:
+    """Where to print; a live line in a terminal, plain lines elsewhere."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, soft_wrap=True, width=WIDTH)
 
 
 class ConsoleProgress(Progress):
@@ -29,8 +29,9 @@ class ConsoleProgress(Progress):
 
     def __init__(self, to: Console) -> None:
         self._console = to
-        self._live = Live(console=to, auto_refresh=False, transient=True) if to.is_terminal else None
-        self._printed = -math.inf
+        lively = to.is_terminal and not to.is_dumb_terminal
+        self._live = Live(console=to, auto_refresh=False, transient=True) if lively else None
+        self._printed: dict[str, float] = {}  # what is shown, to when a line of it was printed
 
     def __enter__(self) -> ConsoleProgress:
         if self._live is not None:
@@ -45,64 +46,107 @@ class ConsoleProgress(Progress):
         """Print a line."""
         self._console.print(text, markup=False)
 
-    def labelled(self, n_done: int, n_total: int, points_per_s: float) -> None:
+    def labelled(self, n_done: int, n_total: int, points_per_s: float, kind: str = "") -> None:
         """Show how far labelling is."""
-        self._show(f"labelling  {n_done:,} of {n_total:,} points  {points_per_s:,.0f} points/s", last=n_done >= n_total)
+        text = f"{n_done:,} of {n_total:,} {kind}points  {points_per_s:,.0f} points/s"
+        self._show("labelling", f"labelling  {text}", last=n_done >= n_total)
 
     def trial(self, number: int, best: float, regular: float, left_s: float) -> None:
         """Show how far the search is."""
+        so_far = "none yet" if math.isnan(best) else f"{100 * best:.1f}"
         self._show(
-            f"trial {number}  best held-out Spearman {100 * best:.1f}  regular loss {100 * regular:.1f}  "
-            f"{max(0.0, left_s):.0f} s left"
+            "trial",
+            f"trial {number}  best held-out Spearman {so_far}  regular loss {100 * regular:.1f}  "
+            f"{max(0.0, left_s):.0f} s left",
         )
 
-    def _show(self, text: str, last: bool = False) -> None:
+    def _show(self, what: str, text: str, last: bool = False) -> None:
         if self._live is not None:
             self._live.update(Text(text), refresh=True)
-        elif last or time.monotonic() - self._printed >= PLAIN_LINE_EVERY_S:
-            self._printed = time.monotonic()
+        elif last or time.monotonic() - self._printed.get(what, -math.inf) >= PLAIN_LINE_EVERY_S:
+            self._printed[what] = time.monotonic()
             self._console.print(text, markup=False)
 
 
-def agreement_table(rows: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Rank correlations in per cent with their 95 % intervals, a row each; values as `asdict(Agreement)` gives them."""
+def agreement_table(sections: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """Rank correlations in per cent with their 95 % intervals.
+
+    Args:
+        sections: title to name to values, as `asdict(Agreement)` gives them; a title that is empty is not shown.
+    """
     table = Table(box=None, pad_edge=False)
-    for heading in ("", "Spearman", "95 %", "Kendall", "95 %", "points"):
-        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
-    for name, row in rows.items():
-        cells = [f"{100 * row[k]:.1f}" for k in ("spearman", "kendall")]
-        intervals = [
-            "{:.1f} to {:.1f}".format(*(100 * v for v in row[f"{k}_interval"])) for k in ("spearman", "kendall")
-        ]
-        table.add_row(name, cells[0], intervals[0], cells[1], intervals[1], f"{row['n_points']:,}")
+    table.add_column("", overflow="fold")
+    for heading in ("Spearman", "95 %", "Kendall", "95 %", "points"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for title, rows in sections.items():
+        if title:
+            table.add_row(title)
+        for name, row in rows.items():
+            cells: list[str] = []
+            for what in ("spearman", "kendall"):
+                low, high = row[f"{what}_interval"]
+                cells += [f"{100 * row[what]:.1f}", f"{100 * low:.1f} to {100 * high:.1f}"]
+            table.add_row(Text(f"  {name}" if title else name), *cells, f"{row['n_points']:,}")
     return table
 
 
 def figures(metadata: Mapping[str, Any]) -> Table:
     """The rank correlations of a fitted loss and of the regular loss."""
-    rows: dict[str, Mapping[str, Any]] = {}
+    sections: dict[str, dict[str, Mapping[str, Any]]] = {}
     for key, where in (("held_out", "held-out generated"), ("held_out_recorded", "held-out recorded")):
         if key in metadata:
-            rows[f"{metadata['metric']} loss, {where}"] = metadata[key]["loss"]
-            rows[f"regular loss, {where}"] = metadata[key]["regular"]
-    return agreement_table(rows)
+            rows = {f"{metadata['metric']} loss": metadata[key]["loss"], "regular loss": metadata[key]["regular"]}
+            sections[where] = rows
+    return agreement_table(sections)
 
 
-def facts(metadata: Mapping[str, Any]) -> list[str]:
-    """The other figures of a fitted loss, a line each."""
+def facts(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The other figures of a fitted loss: what, and what is to be said of it."""
     descent, norm, generator = metadata["descent"], metadata["gradient_norm"], metadata["generator"]
+    labelled, search = metadata["labelled"], metadata["search"]
     settings = ", ".join(f"{k} {v}" for k, v in metadata["network"].items() if k != "name")
+    dropped = ""
+    if labelled["n_dropped"]:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in labelled["dropped"].items())
+        dropped = f"; {labelled['n_dropped']} dropped ({kinds}), for example: {labelled['example']}"
     return [
-        f"descent check     metric gains {descent['gain']:.4g} over a distance of {descent['distance']:g}, "
-        f"along the regular loss {descent['regular_gain']:.4g} ({descent['n_points']} points)",
-        f"network           {metadata['network']['name']} ({settings}), {metadata['n_parameters']:,} parameters",
-        f"gradient norm     {norm['loss']:.3g} (median of a point), regular loss {norm['regular']:.3g}; "
-        f"suggested weight {metadata['suggested_weight']:g}",
-        f"generated points  {generator['low']:.4g} to {generator['high']:.4g} on the metric, "
-        f"coverage {100 * generator['coverage']:.0f} %",
-        f"search            {metadata['search']['n_complete']} trials, {metadata['search']['n_pruned']} pruned; "
-        f"trial {metadata['search']['trial']} chosen; seed {metadata['seed']}",
+        (
+            "descent check",
+            f"metric gains {descent['gain']:.4g} over a distance of {descent['distance']:g}, along the regular loss "
+            f"{descent['regular_gain']:.4g} ({descent['n_points']} points)",
+        ),
+        ("network", f"{metadata['network']['name']} ({settings}), {metadata['n_parameters']:,} parameters"),
+        (
+            "gradient norm",
+            f"{norm['loss']:.3g} (median of a point), regular loss {norm['regular']:.3g}; suggested weight "
+            f"{metadata['suggested_weight']:g}",
+        ),
+        ("labelled points", f"{labelled['n_points']:,}{dropped}"),
+        (
+            "generated points",
+            f"{generator['low']:.4g} to {generator['high']:.4g} on the metric, coverage "
+            f"{100 * generator['coverage']:.0f} %",
+        ),
+        (
+            "search",
+            f"trials: {search['n_complete']} completed, {search['n_pruned']} pruned, number {search['trial']} chosen; "
+            f"seed {metadata['seed']}",
+        ),
     ]
+
+
+def print_facts(to: Console, lines: Sequence[tuple[str, str]]) -> None:
+    """Print them, a line each; in a terminal, the second column wraps in itself."""
+    if not to.is_terminal:
+        for name, text in lines:
+            to.print(f"{name:<16}  {text}", markup=False)
+        return
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, min_width=16)
+    grid.add_column(overflow="fold")
+    for name, text in lines:
+        grid.add_row(name, Text(text))
+    to.print(grid)
 
 
 USE = {
@@ -116,4 +160,4 @@ def use(path: str, task: str) -> str:
     arguments = USE.get(task, "preds, target")
     return f"""import torch
 loss_fn = torch.jit.load({path!r})
-loss = regular_loss + loss_fn({arguments})  # lower is better; add it, with weight 1 to begin with"""
+loss = regular_loss + loss_fn({arguments})  # lower is better"""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,14 +32,18 @@ def check_writable(out: Path, *, overwrite: bool) -> None:
     """
     if out.suffix != ".pt":
         raise OptionError(f"--out {out}: must end in .pt, as in --out {out.with_suffix('.pt')}")
-    for path in (out, program_path(out)):
-        if path.is_dir():
-            raise OptionError(f"--out {path}: is a folder; name a file in it, such as {path / 'loss.pt'}")
-        if path.exists() and not overwrite:
-            raise OptionError(f"--out {path}: exists already; choose another name, or pass --overwrite to replace it")
-    probe = out.with_name(f".{out.name}.{os.getpid()}.probe")
     try:
-        probe.touch(exist_ok=False)
+        for path in (out, program_path(out)):
+            if path.is_dir():
+                raise OptionError(f"--out {path}: is a folder; name a file in it, such as {path / 'loss.pt'}")
+            if path.exists() and not overwrite:
+                raise OptionError(
+                    f"--out {path}: exists already; choose another name, or pass --overwrite to replace it"
+                )
+        if not out.parent.exists():
+            raise OptionError(f"--out {out}: cannot be written: there is no folder {out.parent}; make it first")
+        probe = _part(out)
+        probe.touch()
         probe.unlink()
     except OSError as e:
         raise OptionError(f"--out {out}: cannot be written: {e.strerror or e}") from e
@@ -67,20 +70,29 @@ def write(
     """
     frozen = freeze(loss)
     text = json.dumps(metadata, indent=2)
-    with warnings.catch_warnings(), tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
-        warnings.simplefilter("ignore")  # TorchScript's deprecation is answered by the program beside it
-        parts = {path: Path(folder) / path.name for path in (program_path(out), out)}
-        torch.jit.script(frozen).save(str(parts[out]), _extra_files={METADATA: text})  # type: ignore[no-untyped-call]
-        _save_program(frozen, text, examples[0], parts[program_path(out)])
-        scripted = torch.jit.load(str(parts[out]))  # type: ignore[no-untyped-call]
-        program = torch.export.load(parts[program_path(out)]).module()
-        for arguments in examples:
-            expected = frozen(*arguments)
-            for name, module in (("TorchScript file", scripted), ("torch.export program", program)):
-                _compare(name, expected, module(*arguments))
-        for path, part in parts.items():
-            os.replace(part, path)
+    parts = {path: _part(path) for path in (out, program_path(out))}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # TorchScript's deprecation is answered by the program beside it
+            torch.jit.script(frozen).save(str(parts[out]), _extra_files={METADATA: text})  # type: ignore[no-untyped-call]
+            _save_program(frozen, text, examples[0], parts[program_path(out)])
+            scripted = torch.jit.load(str(parts[out]))  # type: ignore[no-untyped-call]
+            program = torch.export.load(parts[program_path(out)]).module()
+            for arguments in examples:
+                expected = frozen(*arguments)
+                for name, module in (("TorchScript file", scripted), ("torch.export program", program)):
+                    _compare(name, expected, module(*arguments))
+        for path in reversed(parts):  # the TorchScript file last: where it is, the other is too
+            os.replace(parts[path], path)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
     return {str(path): path.stat().st_size for path in parts}
+
+
+def _part(path: Path) -> Path:
+    """Where a file stands until it is whole; always there, so that a resumed run replaces what a killed one left."""
+    return path.with_name(f".{path.stem}.part{path.suffix}")
 
 
 def freeze(loss: nn.Module) -> nn.Module:

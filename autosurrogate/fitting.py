@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import hashlib
 import platform
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -17,11 +19,11 @@ import torch
 from autosurrogate import evaluation, export, outputs, sampling, search_space, surrogates, tasks
 from autosurrogate.devices import device_of
 from autosurrogate.durations import seconds
-from autosurrogate.errors import OptionError, QualityError
-from autosurrogate.labelled_points import LabelledPoints, Points
+from autosurrogate.errors import AutosurrogateError, LabellingError, OptionError, QualityError
+from autosurrogate.examples import Examples
+from autosurrogate.labelled_points import LabelledPoints, Points, split_recorded
 from autosurrogate.labelling import Labeller
 from autosurrogate.metric import find
-from autosurrogate.outputs import Recorded
 from autosurrogate.progress import Progress
 from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir
@@ -59,9 +61,13 @@ class FitResult:
 
 @dataclass(frozen=True)
 class _Options:
-    """A run's options, as they are kept in its folder."""
+    """A run's options, as they are kept in its folder.
+
+    `metric_digest` tells an edited metric file, whose points would not be those of the labels that are there.
+    """
 
     metric: str | None
+    metric_digest: str | None
     out: str
     budget_s: float
     trials: int | None
@@ -72,6 +78,7 @@ class _Options:
     objective: Literal["correlation", "approximation"]
     space: str | None
     force: bool
+    overwrite: bool
 
 
 def fit(
@@ -82,7 +89,7 @@ def fit(
     trials: int | None = None,
     outputs: str | Path | Sequence[str | Path] = (),
     random_share: float | None = None,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     seed: int = 0,
     run_dir: str | Path | None = None,
     objective: Literal["correlation", "approximation"] = "correlation",
@@ -122,39 +129,45 @@ def fit(
     files = (outputs,) if isinstance(outputs, str | Path) else tuple(outputs)
     options = _Options(
         metric=found.spec,
+        metric_digest=_digest(found.spec),
         out=str(Path(out if out is not None else f"{_file_name(found.name)}.pt").absolute()),
         budget_s=seconds(budget),
         trials=trials,
         outputs=tuple(str(Path(f).absolute()) for f in files),
         random_share=random_share,
-        device=device,
+        device=str(device),
         seed=seed,
         objective=objective,
         space=None if space is None else str(Path(space).absolute()),
         force=force,
+        overwrite=overwrite,
     )
     _check(options)
     export.check_writable(Path(options.out), overwrite=overwrite)
-    prepared = _prepare(found, options)
+    prepared = _prepare(found, options, options.space)
     run = RunDir(run_dir if run_dir is not None else _new_run_dir(found.name))
-    run.create(asdict(options))
+    run.create(asdict(options), search_space.text_of(found.task, options.space))
     return _run(run, found, options, prepared, progress or Progress())
 
 
-def resume(run_dir: str | Path, progress: Progress | None = None) -> FitResult:
+def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | None = None) -> FitResult:
     """Continue a run that was ended early, with its own options and the rest of its budget.
 
     Args:
         run_dir: the run's folder.
+        force: write the loss even if it is refused for quality.
         progress: told what happens.
 
     Raises:
-        OptionError: there is no run in the folder, or its metric was a function that only that process knew.
+        OptionError: there is no run in the folder, or its metric was a function that only that process knew or has
+            changed since.
+        QualityError: the best loss is not good enough; nothing was written.
     """
     run = RunDir(run_dir)
     try:
         kept = run.config()
         options = _Options(**{**kept, "outputs": tuple(kept["outputs"])})
+        options = replace(options, force=options.force or force)
     except (TypeError, KeyError) as e:
         raise OptionError(f"--resume {run_dir}: its options were written by another version: {e}") from e
     if options.metric is None:
@@ -163,8 +176,13 @@ def resume(run_dir: str | Path, progress: Progress | None = None) -> FitResult:
             "put it in a file and fit it as file.py:function"
         )
     found = find(options.metric)
-    export.check_writable(Path(options.out), overwrite=True)
-    return _run(run, found, options, _prepare(found, options), progress or Progress())
+    if _digest(found.spec) != options.metric_digest:
+        raise OptionError(
+            f"--resume {run_dir}: the file of metric {found.name!r} has changed since its points were labelled; "
+            "start a new run"
+        )
+    export.check_writable(Path(options.out), overwrite=options.overwrite or run.has_exported)
+    return _run(run, found, options, _prepare(found, options, run.space), progress or Progress())
 
 
 @dataclass(frozen=True)
@@ -172,17 +190,26 @@ class _Prepared:
     task: Task
     device: torch.device
     space: Space
-    recorded: tuple[Recorded, ...]
+    recorded: list[dict[str, Examples]]
 
 
-def _prepare(metric: Metric, options: _Options) -> _Prepared:
+def _prepare(metric: Metric, options: _Options, space: str | Path | None) -> _Prepared:
     """All that can be found wrong before anything starts."""
     task = tasks.get(metric.task)
-    recorded = tuple(outputs.read(file, task) for file in options.outputs)
-    return _Prepared(task, device_of(options.device), search_space.load(metric.task, options.space), recorded)
+    device, choices = device_of(options.device), search_space.load(metric.task, space)
+    recorded = split_recorded([outputs.read(file, task) for file in options.outputs], metric, options.seed)
+    return _Prepared(task, device, choices, recorded)
+
+
+def _digest(spec: str | None) -> str | None:
+    """What changes with the file of a metric; None for a metric that is not of a user's file."""
+    path, colon, _ = (spec or "").rpartition(":")
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if colon and path.endswith(".py") else None
 
 
 def _check(options: _Options) -> None:
+    if options.seed < 0:
+        raise OptionError(f"--seed {options.seed}: must be 0 or more")
     if options.budget_s < LEAST_BUDGET_S:
         raise OptionError(f"--budget {options.budget_s:g}s: is too short; a fit needs {LEAST_BUDGET_S:g}s or more")
     if options.trials is not None and options.trials < 1:
@@ -196,9 +223,25 @@ def _check(options: _Options) -> None:
 
 
 def _run(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared, progress: Progress) -> FitResult:
-    clock = Clock(run, options.budget_s)
+    """Do what is left to do of a run."""
+    with run.session():
+        try:
+            with Clock(run, options.budget_s) as clock, _own_settings():
+                return _search_and_export(run, clock, metric, options, prepared, progress)
+        except (AutosurrogateError, KeyboardInterrupt) as error:
+            if not run.has_labels():
+                run.discard()
+            elif isinstance(error, KeyboardInterrupt) and options.metric is not None:
+                raise KeyboardInterrupt(f"interrupted; go on with: autosurrogate fit --resume {run.path}") from None
+            raise
+
+
+def _search_and_export(
+    run: RunDir, clock: Clock, metric: Metric, options: _Options, prepared: _Prepared, progress: Progress
+) -> FitResult:
+    progress.say(f"run in {run.path}")
     reserve_s = min(FINISH_S, options.budget_s / 5)
-    with torch.random.fork_rng(), Labeller(metric, timeout_s=TIMEOUT_S) as labeller:
+    with Labeller(metric, timeout_s=TIMEOUT_S) as labeller:
         labelled = LabelledPoints(run, clock, prepared.task, metric, labeller, options.seed, progress)
         points = labelled.all(prepared.recorded)
         judge = _Judge(prepared.task, metric, labeller, prepared.device, points, options.seed)
@@ -213,22 +256,54 @@ def _run(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared, pr
         except KeyboardInterrupt:
             if not search.has_complete():
                 raise
-            progress.say("interrupted: exporting the best loss so far")
+            progress.say("interrupted: exporting the best loss so far; Ctrl-C again ends at once")
         loss, trial = search.best()
         judge.rescale(loss)
         metadata = _metadata(metric, options, prepared.device, trial, search)
         metadata["generator"] = labelled.coverage(points)
+        metadata["labelled"] = _labelled(labelled)
         metadata |= judge.report(loss)
     shortfalls = _shortfalls(metadata)
     if shortfalls and not options.force:
+        anyway = "--force" if metric.spec is None else f"`autosurrogate fit --resume {run.path} --force`"
         raise QualityError(
-            f"no loss was written: {'; '.join(shortfalls)}. A longer --budget may help; --force writes it all the "
-            f"same; the run is kept in {run.path}"
+            f"no loss was written: {'; '.join(shortfalls)}. A longer --budget may help; {anyway} writes it all the same"
         )
     path = Path(options.out)
+    run.note_export()
     sizes = export.write(loss, metadata, _two_sizes(prepared.task, metric, options.seed), path)
-    clock.tick()
     return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(shortfalls), clock.spent_s)
+
+
+@contextlib.contextmanager
+def _own_settings() -> Iterator[None]:
+    """Torch and Optuna as this program needs them, and afterwards as the caller had them."""
+    dtype, default_device, verbosity = (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        optuna.logging.get_verbosity(),
+    )
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[]))  # a GPU's is not drawn from
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        stack.callback(optuna.logging.set_verbosity, verbosity)
+        if dtype != torch.float32:
+            stack.callback(torch.set_default_dtype, dtype)
+            torch.set_default_dtype(torch.float32)
+        if default_device.type != "cpu":
+            stack.callback(torch.set_default_device, default_device)
+            torch.set_default_device(None)
+        yield
+
+
+def _labelled(labelled: LabelledPoints) -> Mapping[str, Any]:
+    totals = labelled.totals()
+    example = None if totals.example is None else totals.example.message
+    return {"n_points": totals.n_points, "n_dropped": totals.n_dropped, "dropped": totals.dropped, "example": example}
 
 
 class _Judge:
@@ -244,8 +319,8 @@ class _Judge:
         self._middling_test = evaluation.middling(points.test, metric.higher_is_better, n_points)
         self._regular = evaluation.regular_of_points(task)
 
-    def gain(self, loss: Any) -> float:
-        """The descent check on validation points."""
+    def gain(self, loss: Any) -> tuple[float, float]:
+        """The descent check on validation points: the mean gain, and its standard error."""
         return self._gain(evaluation.loss_of_points(loss, self._task), test=False)
 
     def regular_held_out(self) -> float:
@@ -269,9 +344,9 @@ class _Judge:
             "suggested_weight": 1.0,
             "descent": asdict(
                 evaluation.Descent(
-                    self._gain(of_points, test=True),
-                    self._gain(self._regular, test=True),
-                    1.0,
+                    self._gain(of_points, test=True)[0],
+                    self._gain(self._regular, test=True)[0],
+                    evaluation.DESCENT_DISTANCE[self._metric.level],
                     sum(len(chunk) for chunk in self._middling_test),
                 )
             ),
@@ -289,9 +364,20 @@ class _Judge:
         }
         return {**found, "set_size": sampling.set_size_of(self._metric)}
 
-    def _gain(self, of_points: evaluation.PointLosses, *, test: bool) -> float:
+    def _gain(self, of_points: evaluation.PointLosses, *, test: bool) -> tuple[float, float]:
         chunks = self._middling_test if test else self._middling
-        return evaluation.gain(of_points, chunks, self._task, self._metric, self._labeller, self._device)
+        gains = evaluation.gains(
+            of_points,
+            chunks,
+            self._task,
+            self._metric,
+            self._labeller,
+            self._device,
+            evaluation.DESCENT_DISTANCE[self._metric.level],
+        )
+        if len(gains) < 2:
+            raise LabellingError(f"metric {self._metric.name!r}: failed on nearly all points of the descent check")
+        return float(gains.mean()), float(gains.std(ddof=1) / len(gains) ** 0.5)
 
     def _norms(self, loss: Any) -> tuple[float, float]:
         own = evaluation.gradient_norms(evaluation.loss_of_points(loss, self._task), self._middling, self._device)
@@ -311,7 +397,7 @@ def _metadata(
         "set_size": metric.set_size,
         "higher_is_better": metric.higher_is_better,
         "network": {"name": trial.user_attrs["network"], **trial.user_attrs["settings"]},
-        "training": {**trial.params, "objective": options.objective},
+        "training": {**trial.user_attrs["training"], "objective": options.objective},
         "search": {"trial": trial.number, **search.counts(), "validation_spearman": trial.value},
         "seed": options.seed,
         "budget_s": options.budget_s,

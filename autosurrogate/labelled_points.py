@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from autosurrogate import sampling
 from autosurrogate.errors import LabellingError, OutputsError
 from autosurrogate.examples import Examples
-from autosurrogate.labelled_set import Chunk, LabelledSet
-from autosurrogate.labelling import Labeller, Labels, check_labels
+from autosurrogate.labelled_set import Chunk, LabelledSet, Totals
+from autosurrogate.labelling import Labeller, Labels, Problem, check_labels
 from autosurrogate.outputs import Recorded
 from autosurrogate.progress import Progress
 from autosurrogate.registry import Metric
@@ -25,6 +28,8 @@ SPLITS = {"train": 16, "validation": 4, "test": 4}  # chunks of generated points
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}  # of the recorded outputs
 MOST_RECORDED = {"sample": 8192, "set": 1024}  # points of all recorded outputs
 LABELLING_SHARE = 0.3  # of the budget, at most
+TOO_SLOW = 0.8  # of the budget: if the least number of calls takes more, nothing is begun
+PIECES = 10_000  # of a recorded file, at most: tells the numbers of its chunks from the next file's
 
 
 @dataclass(frozen=True)
@@ -58,24 +63,26 @@ class LabelledPoints:
         self._run, self._clock, self._task, self._metric = run, clock, task, metric
         self._labeller, self._seed, self._progress = labeller, seed, progress
         self._set = LabelledSet(run.labelled)
+        self._said_so = False
+        self._seen: dict[str, tuple[list[np.ndarray], list[Problem]]] = {}
 
-    def all(self, recorded: Sequence[Recorded]) -> Points:
+    def all(self, recorded: Sequence[Mapping[str, Examples]]) -> Points:
         """Every split of generated and recorded points.
+
+        Args:
+            recorded: of each file, from `split_recorded`.
 
         Raises:
             LabellingError: the metric fails on too many points, is constant, or is too slow for the budget.
-            OutputsError: there are too few recorded outputs.
         """
-        self._generated()
+        self._generated(LABELLING_SHARE / (2 if recorded else 1))
         self._of_recorded(recorded)
-        found = {split: self._set.chunks(split) for split in SPLITS}
-        from_recorded = {split: self._set.chunks(f"recorded-{split}") for split in SPLITS}
-        for split in SPLITS:
+        self._progress.say(told(self.totals()))
+        found = {split: self._chunks(split) for split in SPLITS}
+        from_recorded = {split: self._chunks(f"recorded_{split}") for split in SPLITS}
+        for split in found:
             if not found[split]:
-                raise LabellingError(
-                    f"metric {self._metric.name!r}: too slow for the budget of {self._clock.budget_s:g} s: no chunk of "
-                    f"{sampling.n_points_of_chunk(self._metric)} points was labelled for {split}; raise --budget"
-                )
+                raise LabellingError(f"metric {self._metric.name!r}: failed on all generated points for {split}")
         return Points(
             found["train"],
             found["validation"],
@@ -90,50 +97,87 @@ class LabelledPoints:
         values = torch.cat([chunk.values for chunk in points.train]).numpy()
         return {"coverage": sampling.coverage(values), "low": float(values.min()), "high": float(values.max())}
 
+    def _chunks(self, split: str) -> list[Chunk]:
+        """The chunks of a split, but for those of which every point was dropped."""
+        return [chunk for chunk in self._set.chunks(split) if len(chunk)]
+
+    def _check(self, what: str, labels: Labels, least: int) -> None:
+        """Check all labels of a kind so far, once there are `least`: a few alike are neither constant nor all bad."""
+        values, problems = self._seen.setdefault(what, ([], []))
+        values.append(labels.values)
+        problems.extend(labels.problems)
+        if sum(map(len, values)) >= least:
+            check_labels(self._metric, np.concatenate(values), problems)
+
+    def totals(self) -> Totals:
+        """What became of all points of the run."""
+        return self._set.problems()
+
     def _severities(self) -> sampling.Severities:
         """The calibrated distribution of severities; the pilot points also tell whether the metric works at all."""
         file = self._run.labelled / "severities.json"
         if file.exists():
             kept = json.loads(file.read_text(encoding="utf-8"))
-            return sampling.Severities(tuple(kept["levels"]), tuple(kept["goodness"]))
+            return sampling.Severities(tuple(kept["levels"]), tuple(kept["weights"]))
         self._progress.say(f"calibrating the random generator on metric {self._metric.name!r}")
         points, severity = sampling.pilot(self._task, self._metric, self._seed)
-        first = self._labeller.label(points[:: max(1, len(points) // 16)])
-        check_labels(self._metric, first.values, first.problems)
+        self._try_out(points)
         labels = self._labeller.label(points)
         check_labels(self._metric, labels.values, labels.problems)
-        found = sampling.calibrate(severity, labels.values, self._metric.higher_is_better)
-        write_json(file, {"levels": found.levels, "goodness": found.goodness})
+        found = sampling.calibrate(severity, labels.values)
+        write_json(file, {"levels": found.levels, "weights": found.weights})
         return found
 
-    def _generated(self) -> None:
+    def _try_out(self, points: Sequence[tuple[Any, Any]]) -> None:
+        """Find out by a few calls what would otherwise take minutes: that the metric hangs, fails, or is too slow."""
+        few = points[:: max(1, len(points) // 16)]
+        for part in (few[:4], few):  # the first calls may load libraries
+            labels = self._labeller.label(part)
+            if part is few or len(labels.problems) == len(part):
+                check_labels(self._metric, labels.values, labels.problems)
+        n_calls = len(points) + len(SPLITS) * sampling.n_points_of_chunk(self._metric)
+        least_s = n_calls * labels.seconds / len(few)
+        if least_s > TOO_SLOW * self._clock.left_s:  # once more, for another worker may have loaded libraries
+            least_s = min(least_s, n_calls * self._labeller.label(few).seconds / len(few))
+        if least_s > TOO_SLOW * self._clock.left_s:
+            raise LabellingError(
+                f"metric {self._metric.name!r}: is too slow for the budget of {self._clock.budget_s:g} s: a call takes "
+                f"{least_s / n_calls:.2g} s, all workers together, and {n_calls:,} calls are the least that is "
+                f"needed, {least_s:.0f} s; raise --budget, or make the function quicker"
+            )
+
+    def _generated(self, share: float) -> None:
         wanted = [(split, i) for split, i in _interleaved() if not self._set.has(split, i)]
-        if not wanted:
+        if not wanted or self._is_enough(share):
             return
         severities = self._severities()
         n_total = sum(SPLITS.values()) * sampling.n_points_of_chunk(self._metric)
         n_before = n_total - len(wanted) * sampling.n_points_of_chunk(self._metric)
         start, n_done = time.monotonic(), 0
-        for (split, i), examples, severity, labels in self._pipelined(wanted, severities):
-            check_labels(self._metric, labels.values, labels.problems)
+        for (split, i), examples, severity, labels in self._pipelined(wanted, severities, share):
+            self._check("generated", labels, 4 * sampling.n_points_of_chunk(self._metric))
             set_size = sampling.set_size_of(self._metric)
             self._set.write(split, i, examples, set_size, labels.values, severity=severity, problems=labels.problems)
-            self._clock.tick()
             n_done += len(labels.values)
             self._progress.labelled(n_before + n_done, n_total, n_done / (time.monotonic() - start))
-            if self._clock.spent_s > LABELLING_SHARE * self._clock.budget_s and self._has_every_split():
-                self._progress.say("labelling has had its share of the budget; going on with the points there are")
-                return
 
-    def _has_every_split(self) -> bool:
-        return all(self._set.has(split, 0) for split in SPLITS)
+    def _is_enough(self, share: float) -> bool:
+        """Whether labelling has had its share of the budget, and every split something."""
+        if self._clock.spent_s <= share * self._clock.budget_s or not all(self._set.has(split, 0) for split in SPLITS):
+            return False
+        if not self._said_so:
+            self._progress.say("labelling has had its share of the budget; going on with the points there are")
+            self._said_so = True
+        return True
 
     def _pipelined(
-        self, wanted: Sequence[tuple[str, int]], severities: sampling.Severities
+        self, wanted: Sequence[tuple[str, int]], severities: sampling.Severities, share: float
     ) -> Iterator[tuple[tuple[str, int], Examples, np.ndarray, Labels]]:
         """Labelled chunks; while the workers label one, the next is generated."""
         waiting = None
         for split, i in wanted:
+            if self._is_enough(share):
+                break
             examples, severity = sampling.chunk(self._task, self._metric, severities, self._seed, split, i)
             points = sampling.points_of(self._task, self._metric, examples, sampling.set_size_of(self._metric))
             job = (split, i), examples, severity, self._labeller.submit(points)
@@ -143,33 +187,83 @@ class LabelledPoints:
         if waiting is not None:
             yield *waiting[:3], waiting[3].result()
 
-    def _of_recorded(self, recorded: Sequence[Recorded]) -> None:
+    def _of_recorded(self, recorded: Sequence[Mapping[str, Examples]]) -> None:
         set_size = sampling.set_size_of(self._metric)
-        for number, outputs in enumerate(recorded):
-            order = torch.randperm(len(outputs), generator=sampling.generator_of(self._seed, "split", number))
-            ends = np.cumsum([0, *(round(share * len(outputs)) for share in SHARES.values())])
-            for k, split in enumerate(SHARES):
-                name = f"recorded-{split}"
-                if self._set.has(name, number):
-                    continue
-                part = outputs[order[ends[k] : ends[k + 1]]]
-                if self._metric.level == "set":
-                    part = outputs_of_sets(part, set_size, self._seed)
-                most = int(MOST_RECORDED[self._metric.level] * SHARES[split] / len(recorded)) * set_size
-                examples = part.examples[slice(0, most)]
-                if not len(examples):
-                    raise OutputsError(f"{outputs.name}: has {len(outputs)} rows, too few to split in three")
-                labels = self._labeller.label(sampling.points_of(self._task, self._metric, examples, set_size))
-                check_labels(self._metric, labels.values, labels.problems)
-                self._set.write(name, number, examples, set_size, labels.values, problems=labels.problems)
-                self._progress.say(f"labelled {len(labels.values)} points of {outputs.name} for {split}")
+        step = sampling.n_points_of_chunk(self._metric) * set_size
+        jobs = [
+            (start, number, split)
+            for number, parts in enumerate(recorded)
+            for split, part in parts.items()
+            for start in range(0, len(part), step)
+        ]
+        n_total, n_before, n_done = sum(len(part) // set_size for parts in recorded for part in parts.values()), 0, 0
+        begun = time.monotonic()
+        for start, number, split in sorted(jobs, key=lambda job: job[0]):  # some of each file and split at first
+            name, index = f"recorded_{split}", number * PIECES + start // step
+            examples = recorded[number][split][slice(start, start + step)]
+            if self._set.has(name, index):
+                n_before += len(examples) // set_size
+                continue
+            if start and self._is_enough(LABELLING_SHARE):
+                break
+            labels = self._labeller.label(sampling.points_of(self._task, self._metric, examples, set_size))
+            self._check(split, labels, sampling.n_points_of_chunk(self._metric))
+            self._set.write(name, index, examples, set_size, labels.values, problems=labels.problems)
+            n_done += len(labels.values)
+            rate = n_done / (time.monotonic() - begun)
+            self._progress.labelled(n_before + n_done, n_total, rate, "recorded ")
+        for split in SHARES if recorded else ():
+            whole = self._chunks(f"recorded_{split}")
+            if not whole:
+                raise LabellingError(f"metric {self._metric.name!r}: failed on all recorded points for {split}")
+            check_labels(self._metric, torch.cat([chunk.values for chunk in whole]).numpy(), [])
 
 
-def outputs_of_sets(recorded: Recorded, set_size: int, seed: int) -> Recorded:
-    """The rows of a file in sets, row after row; the sets in any order."""
+def split_recorded(recorded: Sequence[Recorded], metric: Metric, seed: int) -> list[dict[str, Examples]]:
+    """The examples of each file that are taken for training, validation and test; sets are of one source each.
+
+    Raises:
+        OutputsError: a file has too few rows.
+    """
+    set_size = sampling.set_size_of(metric)
+    found: list[dict[str, Examples]] = []
+    for number, one in enumerate(recorded):
+        order = torch.randperm(len(one), generator=sampling.generator_of(seed, "split", number))
+        ends = np.cumsum([0, *(round(share * len(one)) for share in SHARES.values())])
+        parts: dict[str, Examples] = {}
+        for k, (split, share) in enumerate(SHARES.items()):
+            rows = order[ends[k] : ends[k + 1]]
+            part = one[rows] if metric.level == "sample" else _in_sets(one, rows, set_size, seed)
+            most = max(2, int(MOST_RECORDED[metric.level] * share / len(recorded))) * set_size
+            parts[split] = part.examples[slice(0, most)]
+            if len(parts[split]) < 2 * set_size:
+                least = math.ceil(2 * set_size / min(SHARES.values()))
+                per = "rows" if metric.level == "sample" else f"rows of one source, for sets of {set_size}"
+                raise OutputsError(
+                    f"{one.name}: has too few rows to fit to and to judge by: {len(one)} of "
+                    f"{len(np.unique(one.source.numpy()))} source(s); it takes about {least:,} {per}, or more"
+                )
+        found.append(parts)
+    return found
+
+
+def _in_sets(one: Recorded, rows: Tensor, set_size: int, seed: int) -> Recorded:
+    """The rows in sets, row after row; the sets in any order. None of them if no source has enough."""
     generator = sampling.generator_of(seed, "sets")
-    sets = recorded.sets(set_size, generator)
-    return recorded[sets[torch.randperm(len(sets), generator=generator)].flatten()]
+    part = one[rows]
+    if np.unique(part.source.numpy(), return_counts=True)[1].max() < set_size:
+        return part[rows[:0]]
+    sets = part.sets(set_size, generator)
+    return part[sets[torch.randperm(len(sets), generator=generator)].flatten()]
+
+
+def told(totals: Totals) -> str:
+    """What became of the labelled points, as a line."""
+    line = f"labelled {totals.n_points:,} points"
+    if totals.example is None:
+        return line
+    kinds = ", ".join(f"{count} {kind}" for kind, count in totals.dropped.items())
+    return f"{line}; {totals.n_dropped} dropped: {kinds}; for example: {totals.example.message}"
 
 
 def _interleaved() -> list[tuple[str, int]]:

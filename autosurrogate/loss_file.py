@@ -17,6 +17,8 @@ from autosurrogate.export import METADATA
 from autosurrogate.surrogates import arguments
 from autosurrogate.tasks import Task
 
+NEEDED = {"metric", "spec", "task", "level", "set_size", "higher_is_better", "held_out", "descent", "versions"}
+
 
 def load(path: str | Path, device: torch.device | str = "cpu") -> tuple[Any, dict[str, Any]]:
     """An exported loss and its metadata.
@@ -26,15 +28,20 @@ def load(path: str | Path, device: torch.device | str = "cpu") -> tuple[Any, dic
     """
     extra = {METADATA: ""}
     if not Path(path).is_file():
-        raise LossFileError(f"{path}: no such file; expected a loss written by `autosurrogate fit`")
+        what = "is a folder" if Path(path).is_dir() else "no such file"
+        raise LossFileError(f"{path}: {what}; expected a loss written by `autosurrogate fit`")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             loss = torch.jit.load(str(path), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
         metadata: dict[str, Any] = json.loads(extra[METADATA])
+        if not isinstance(metadata, dict) or not metadata.keys() >= NEEDED:
+            raise ValueError("the metadata are not a loss's")
     except (RuntimeError, ValueError) as e:
+        near = Path(path).with_suffix(".pt")
+        hint = f"; pass {near}" if Path(path).suffix == ".pt2" and near.is_file() else ""
         raise LossFileError(
-            f"{path}: is not a loss written by `autosurrogate fit` (a TorchScript file with metadata)"
+            f"{path}: is not a loss written by `autosurrogate fit` (a TorchScript file with metadata){hint}"
         ) from e
     return loss, metadata
 

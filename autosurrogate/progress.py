@@ -9,8 +9,8 @@ class Progress:
     def say(self, text: str) -> None:
         """A line worth reading: what is being done, a warning."""
 
-    def labelled(self, n_done: int, n_total: int, points_per_s: float) -> None:
-        """Points labelled so far of all that are planned, and the rate."""
+    def labelled(self, n_done: int, n_total: int, points_per_s: float, kind: str = "") -> None:
+        """Points labelled so far of all that are planned, and the rate; `kind` is "recorded " for recorded ones."""
 
     def trial(self, number: int, best: float, regular: float, left_s: float) -> None:
         """A trial ended.

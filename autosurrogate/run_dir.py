@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from autosurrogate.errors import OptionError
 
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing tells two sessions of one run from another
+    fcntl = None  # type: ignore[assignment]
+
 CONFIG = "config.json"
+SPACE = "space.toml"
 CLOCK = "clock.json"
+LOCK = "lock"
+EXPORTED = "exported"
 TICK_S = 0.5
 
 
@@ -35,12 +48,17 @@ class RunDir:
         """Journal of the Optuna study; `optuna-dashboard` opens it."""
         return self.path / "study.journal"
 
+    @property
+    def space(self) -> Path:
+        """The search space of the run, whatever became of the file it was read from."""
+        return self.path / SPACE
+
     def trial(self, number: int) -> Path:
         """The surrogate that a trial ended with."""
         return self.path / "trials" / f"{number:04d}.pt"
 
-    def create(self, config: dict[str, Any]) -> None:
-        """Make the folder, with the options of the run.
+    def create(self, config: dict[str, Any], space: str) -> None:
+        """Make the folder, with the options of the run and the text of its search space.
 
         Raises:
             OptionError: it exists and is not empty, or cannot be made.
@@ -52,6 +70,7 @@ class RunDir:
                 )
             (self.path / "trials").mkdir(parents=True, exist_ok=True)
             self.labelled.mkdir(exist_ok=True)
+            self.space.write_text(space, encoding="utf-8")
             write_json(self.path / CONFIG, config)
         except OSError as e:
             raise OptionError(f"--run-dir {self.path}: cannot be made: {e.strerror or e}") from e
@@ -68,12 +87,70 @@ class RunDir:
             raise OptionError(f"--resume {self.path}: is not the folder of a run (no readable {CONFIG} in it)") from e
         return config
 
+    @contextlib.contextmanager
+    def session(self) -> Iterator[None]:
+        """What one process does with the run, of which there is one at a time; mends what a killed one left.
+
+        Raises:
+            OptionError: another process has the run, or the folder cannot be written to.
+        """
+        try:
+            file = (self.path / LOCK).open("a")
+        except OSError as e:
+            raise OptionError(f"{self.path}: the run cannot be written to: {e.strerror or e}") from e
+        with file:
+            if fcntl is not None:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
+                except BlockingIOError:
+                    raise OptionError(f"{self.path}: another process is at work on this run; wait for it") from None
+                except OSError:
+                    pass  # a file system without locks
+            self._mend_study()
+            yield
+
+    def _mend_study(self) -> None:
+        """Remove the lock of a killed process, for which Optuna would wait, and the line it was writing."""
+        for left in self.path.glob(f"{self.study.name}.lock*"):
+            left.unlink()
+        if not self.study.exists():
+            return
+        content = self.study.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self.study, whole)
+
+    def has_labels(self) -> bool:
+        """Whether there is something in it that a resumed run would not have to do again."""
+        return any(self.labelled.glob("*.safetensors"))
+
+    def discard(self) -> None:
+        """Remove what `create` made, for a run that has come to nothing."""
+        for folder in (self.labelled, self.path / "trials"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (*map(self.path.joinpath, (CONFIG, SPACE, CLOCK, LOCK)), self.study):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # there is something else in it
+            self.path.rmdir()
+            if self.path.parent.name == "runs":
+                self.path.parent.rmdir()
+
+    @property
+    def has_exported(self) -> bool:
+        """Whether this run has begun to write its loss, so that a file of that name is its own."""
+        return (self.path / EXPORTED).exists()
+
+    def note_export(self) -> None:
+        """Note that from now on files under the name of its loss are the run's own."""
+        (self.path / EXPORTED).touch()
+
 
 class Clock:
-    """Wall-clock time of a run, over all its sessions.
+    """Wall-clock time of a run, over all its sessions; a context manager, within which time passes.
 
     Args:
-        run: the run; the time spent is kept in its folder, to half a second.
+        run: the run; the time spent is noted in its folder twice a second, so that a killed run does not start its
+            budget anew.
         budget_s: seconds the run may take.
     """
 
@@ -84,7 +161,21 @@ class Clock:
             self._before = float(json.loads(self._file.read_text(encoding="utf-8"))["spent_s"])
         except (OSError, ValueError, KeyError, TypeError):
             self._before = 0.0
-        self._start = self._written = time.monotonic()
+        self._start = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._tick, name="clock", daemon=True)
+
+    def __enter__(self) -> Clock:
+        self._start = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._note()
 
     @property
     def spent_s(self) -> float:
@@ -96,11 +187,12 @@ class Clock:
         """Seconds left; negative when overdrawn."""
         return self.budget_s - self.spent_s
 
-    def tick(self) -> None:
-        """Note the time spent, so that a killed run does not start its budget anew."""
-        now = time.monotonic()
-        if now - self._written > TICK_S:
-            self._written = now
+    def _tick(self) -> None:
+        while not self._stop.wait(TICK_S):
+            self._note()
+
+    def _note(self) -> None:
+        with contextlib.suppress(OSError):  # a full disk is for the run itself to report
             write_json(self._file, {"spent_s": round(self.spent_s, 2)})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import program
 import pytest
 
 
@@ -17,3 +18,14 @@ def data() -> Path:
     if not Path(folder).is_dir():
         pytest.skip(f"AUTOSURROGATE_DATA: {folder} is no folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where the program has fitted `accuracy.pt` and printed `fit.txt`; nobody may change it."""
+    folder = tmp_path_factory.mktemp("fitted")
+    space = program.write(folder / "small.toml", program.SPACE)
+    done = program.run("fit", "--metric", "accuracy", "--space", space, "--trials", 2, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    (folder / "fit.txt").write_text(done.stdout)
+    return folder
