@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,7 @@ def main() -> None:
     parser.add_argument("--table", choices=tuple(TABLES), default="main")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--metrics", nargs="+", choices=tuple(OUTPUTS), default=list(OUTPUTS))
+    parser.add_argument("--jobs", type=int, default=1, help="fits at a time, each with its share of the cores")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--write", action="store_true", help="write docs/results.md and measure nothing")
     options = parser.parse_args()
@@ -81,18 +83,28 @@ def main() -> None:
     if data is None:
         parser.error("set the environment variable AUTOSURROGATE_DATA to the data folder")
     measured = {(row["setting"], row["budget"], row["metric"], row["seed"]) for row in read(options.results)}
-    for seed in options.seeds:
-        for setting in TABLES[options.table]:
-            for metric in (m for m in setting.metrics if m in options.metrics):
-                if (setting.name, setting.budget, metric, seed) not in measured:
-                    row = measure(setting, metric, seed, Path(data) / "outputs" / OUTPUTS[metric])
-                    options.results.parent.mkdir(parents=True, exist_ok=True)
-                    with options.results.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(row) + "\n")
-                    print(json.dumps(row), flush=True)
+    wanted = [
+        (setting, metric, seed)
+        for seed in options.seeds
+        for setting in TABLES[options.table]
+        for metric in setting.metrics
+        if metric in options.metrics and (setting.name, setting.budget, metric, seed) not in measured
+    ]
+    n_threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    options.results.parent.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        jobs = [
+            pool.submit(measure, setting, metric, seed, Path(data) / "outputs" / OUTPUTS[metric], n_threads)
+            for setting, metric, seed in wanted
+        ]
+        for job in as_completed(jobs):
+            row = {**job.result(), "jobs": options.jobs}
+            with options.results.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            print(json.dumps(row), flush=True)
 
 
-def measure(setting: Setting, metric: str, seed: int, outputs: Path) -> dict[str, Any]:
+def measure(setting: Setting, metric: str, seed: int, outputs: Path, n_threads: int) -> dict[str, Any]:
     """Fit once and evaluate on recorded outputs."""
     with tempfile.TemporaryDirectory() as folder:
         loss = Path(folder) / "loss.pt"
@@ -100,9 +112,10 @@ def measure(setting: Setting, metric: str, seed: int, outputs: Path) -> dict[str
         spec = SPECS.get(metric, metric)
         force = ("--force",) if setting.name != "defaults" else ()
         command = ("fit", "--metric", spec, "--budget", setting.budget, "--seed", str(seed), "--out", str(loss))
-        _autosurrogate(*command, "--run-dir", f"{folder}/run", *setting.options, *space, *force)
-        found = json.loads(_autosurrogate("evaluate", str(loss), "--outputs", str(outputs), "--json"))
-        metadata = json.loads(_autosurrogate("inspect", str(loss), "--json"))
+        command = (*command, "--run-dir", f"{folder}/run", *setting.options, *space, *force)
+        _autosurrogate(command, n_threads)
+        found = json.loads(_autosurrogate(("evaluate", str(loss), "--outputs", str(outputs), "--json"), n_threads))
+        metadata = json.loads(_autosurrogate(("inspect", str(loss), "--json"), n_threads))
     return {
         "setting": setting.name,
         "budget": setting.budget,
@@ -128,7 +141,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def page(rows: list[dict[str, Any]]) -> str:
     """docs/results.md."""
-    machines = "; ".join(sorted({f"{row['machine']}, {row['date']}" for row in rows}))
+    machines = "; ".join(sorted({f"{row['machine']}, {row['jobs']} fits at a time, {row['date']}" for row in rows}))
     lines = [
         "# Results",
         "",
@@ -181,8 +194,13 @@ def _table(rows: list[dict[str, Any]], table: str) -> list[str]:
     return lines
 
 
-def _autosurrogate(*arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-m", "autosurrogate", *arguments], capture_output=True, text=True)
+def _autosurrogate(arguments: tuple[str, ...], n_threads: int) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "autosurrogate", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": str(n_threads)},
+    )
     if done.returncode:
         raise SystemExit(f"autosurrogate {' '.join(arguments)}: exit code {done.returncode}\n{done.stderr}")
     return done.stdout
