@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import hashlib
 import platform
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,12 +15,13 @@ from typing import Any, Literal
 import optuna
 import torch
 
-from autosurrogate import evaluation, export, outputs, sampling, search_space, surrogates, tasks
+from autosurrogate import caller_settings, export, outputs, sampling, search_space, surrogates, tasks
 from autosurrogate.devices import device_of
 from autosurrogate.durations import seconds
-from autosurrogate.errors import AutosurrogateError, LabellingError, OptionError, QualityError
+from autosurrogate.errors import AutosurrogateError, OptionError, QualityError
 from autosurrogate.examples import Examples
-from autosurrogate.labelled_points import LabelledPoints, Points, split_recorded
+from autosurrogate.judge import Judge, shortfalls
+from autosurrogate.labelled_points import LabelledPoints, split_recorded
 from autosurrogate.labelling import Labeller
 from autosurrogate.metric import find
 from autosurrogate.progress import Progress
@@ -197,8 +197,10 @@ def _prepare(metric: Metric, options: _Options, space: str | Path | None) -> _Pr
     """All that can be found wrong before anything starts."""
     task = tasks.get(metric.task)
     device, choices = device_of(options.device), search_space.load(metric.task, space)
-    recorded = split_recorded([outputs.read(file, task) for file in options.outputs], metric, options.seed)
-    return _Prepared(task, device, choices, recorded)
+    recorded = [outputs.read(file, task) for file in options.outputs]
+    if metric.level == "sample":
+        recorded = [one.with_target(task) for one in recorded]
+    return _Prepared(task, device, choices, split_recorded(recorded, metric, options.seed))
 
 
 def _digest(spec: str | None) -> str | None:
@@ -226,7 +228,7 @@ def _run(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared, pr
     """Do what is left to do of a run."""
     with run.session():
         try:
-            with Clock(run, options.budget_s) as clock, _own_settings():
+            with Clock(run, options.budget_s) as clock, caller_settings.set_aside():
                 return _search_and_export(run, clock, metric, options, prepared, progress)
         except (AutosurrogateError, KeyboardInterrupt) as error:
             if not run.has_labels():
@@ -244,7 +246,7 @@ def _search_and_export(
     with Labeller(metric, timeout_s=TIMEOUT_S) as labeller:
         labelled = LabelledPoints(run, clock, prepared.task, metric, labeller, options.seed, progress)
         points = labelled.all(prepared.recorded)
-        judge = _Judge(prepared.task, metric, labeller, prepared.device, points, options.seed)
+        judge = Judge(prepared.task, metric, labeller, prepared.device, points, options.seed)
         search = Search(
             run, clock, prepared.task, metric, prepared.space, points,
             objective=options.objective, random_share=options.random_share,
@@ -263,126 +265,22 @@ def _search_and_export(
         metadata["generator"] = labelled.coverage(points)
         metadata["labelled"] = _labelled(labelled)
         metadata |= judge.report(loss)
-    shortfalls = _shortfalls(metadata)
-    if shortfalls and not options.force:
+    short = shortfalls(metadata)
+    if short and not options.force:
         anyway = "--force" if metric.spec is None else f"`autosurrogate fit --resume {run.path} --force`"
         raise QualityError(
-            f"no loss was written: {'; '.join(shortfalls)}. A longer --budget may help; {anyway} writes it all the same"
+            f"no loss was written: {'; '.join(short)}. A longer --budget may help; {anyway} writes it all the same"
         )
     path = Path(options.out)
     run.note_export()
     sizes = export.write(loss, metadata, _two_sizes(prepared.task, metric, options.seed), path)
-    return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(shortfalls), clock.spent_s)
-
-
-@contextlib.contextmanager
-def _own_settings() -> Iterator[None]:
-    """Torch and Optuna as this program needs them, and afterwards as the caller had them."""
-    dtype, default_device, verbosity = (
-        torch.get_default_dtype(),
-        torch.get_default_device(),
-        optuna.logging.get_verbosity(),
-    )
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=[]))  # a GPU's is not drawn from
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        for kind in ("cpu", "cuda"):
-            if torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
-        stack.callback(optuna.logging.set_verbosity, verbosity)
-        if dtype != torch.float32:
-            stack.callback(torch.set_default_dtype, dtype)
-            torch.set_default_dtype(torch.float32)
-        if default_device.type != "cpu":
-            stack.callback(torch.set_default_device, default_device)
-            torch.set_default_device(None)
-        yield
+    return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(short), clock.spent_s)
 
 
 def _labelled(labelled: LabelledPoints) -> Mapping[str, Any]:
     totals = labelled.totals()
     example = None if totals.example is None else totals.example.message
     return {"n_points": totals.n_points, "n_dropped": totals.n_dropped, "dropped": totals.dropped, "example": example}
-
-
-class _Judge:
-    """Judges losses of one run: on validation points while searching, on test points at the end."""
-
-    def __init__(
-        self, task: Task, metric: Metric, labeller: Labeller, device: torch.device, points: Points, seed: int
-    ) -> None:
-        self._task, self._metric, self._labeller, self._device = task, metric, labeller, device
-        self._points, self._seed = points, seed
-        n_points = evaluation.DESCENT_POINTS[metric.level]
-        self._middling = evaluation.middling(points.validation, metric.higher_is_better, n_points)
-        self._middling_test = evaluation.middling(points.test, metric.higher_is_better, n_points)
-        self._regular = evaluation.regular_of_points(task)
-
-    def gain(self, loss: Any) -> tuple[float, float]:
-        """The descent check on validation points: the mean gain, and its standard error."""
-        return self._gain(evaluation.loss_of_points(loss, self._task), test=False)
-
-    def regular_held_out(self) -> float:
-        """The regular loss's Spearman correlation on validation points."""
-        chunks = [*self._points.validation, *self._points.recorded_validation]
-        return evaluation.compare(self._regular, chunks, self._metric.higher_is_better, self._device).spearman
-
-    def rescale(self, loss: Any) -> None:
-        """Scale a loss so that the median norm of its gradient on middling points is the regular loss's."""
-        own, regular = self._norms(loss)
-        if own > 0:
-            loss.scale.mul_(regular / own)
-
-    def report(self, loss: Any) -> dict[str, Any]:
-        """Figures on points that nothing was chosen by."""
-        of_points = evaluation.loss_of_points(loss, self._task)
-        own, regular = self._norms(loss)
-        report: dict[str, Any] = {
-            "held_out": self._agreements(of_points, self._points.test),
-            "gradient_norm": {"loss": own, "regular": regular},
-            "suggested_weight": 1.0,
-            "descent": asdict(
-                evaluation.Descent(
-                    self._gain(of_points, test=True)[0],
-                    self._gain(self._regular, test=True)[0],
-                    evaluation.DESCENT_DISTANCE[self._metric.level],
-                    sum(len(chunk) for chunk in self._middling_test),
-                )
-            ),
-            "n_parameters": sum(p.numel() for p in loss.parameters()),
-        }
-        if self._points.recorded_test:
-            report["held_out_recorded"] = self._agreements(of_points, self._points.recorded_test)
-        return report
-
-    def _agreements(self, of_points: evaluation.PointLosses, chunks: Sequence[Any]) -> dict[str, Any]:
-        higher = self._metric.higher_is_better
-        found = {
-            "loss": asdict(evaluation.compare(of_points, chunks, higher, self._device, self._seed)),
-            "regular": asdict(evaluation.compare(self._regular, chunks, higher, self._device, self._seed)),
-        }
-        return {**found, "set_size": sampling.set_size_of(self._metric)}
-
-    def _gain(self, of_points: evaluation.PointLosses, *, test: bool) -> tuple[float, float]:
-        chunks = self._middling_test if test else self._middling
-        gains = evaluation.gains(
-            of_points,
-            chunks,
-            self._task,
-            self._metric,
-            self._labeller,
-            self._device,
-            evaluation.DESCENT_DISTANCE[self._metric.level],
-        )
-        if len(gains) < 2:
-            raise LabellingError(f"metric {self._metric.name!r}: failed on nearly all points of the descent check")
-        return float(gains.mean()), float(gains.std(ddof=1) / len(gains) ** 0.5)
-
-    def _norms(self, loss: Any) -> tuple[float, float]:
-        own = evaluation.gradient_norms(evaluation.loss_of_points(loss, self._task), self._middling, self._device)
-        regular = evaluation.gradient_norms(self._regular, self._middling, self._device)
-        return float(own.median()), float(regular.median())
 
 
 def _metadata(
@@ -409,28 +307,6 @@ def _metadata(
             **{name: version(name) for name in ("autosurrogate", "torch", "optuna", "numpy")},
         },
     }
-
-
-def _shortfalls(metadata: dict[str, Any]) -> list[str]:
-    """Why a loss should not be handed out: the figures that fell short."""
-    found: list[str] = []
-    parts = {"held-out generated points": metadata["held_out"]}
-    if "held_out_recorded" in metadata:
-        parts["held-out recorded outputs"] = metadata["held_out_recorded"]
-    for where, agreement in parts.items():
-        own, regular = agreement["loss"]["spearman"], agreement["regular"]["spearman"]
-        if not own > 0:
-            found.append(f"its Spearman correlation on {where} is {100 * own:.1f}: it does not follow the metric")
-        elif not own > regular:
-            found.append(
-                f"its Spearman correlation on {where} is {100 * own:.1f}, the regular loss's {100 * regular:.1f}"
-            )
-    descent = metadata["descent"]
-    if not descent["gain"] >= descent["regular_gain"]:
-        found.append(
-            f"its gain in the descent check is {descent['gain']:.4g}, the regular loss's {descent['regular_gain']:.4g}"
-        )
-    return found
 
 
 def _two_sizes(task: Task, metric: Metric, seed: int) -> list[tuple[torch.Tensor | None, ...]]:

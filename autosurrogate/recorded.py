@@ -44,6 +44,19 @@ class Recorded:
     def __getitem__(self, rows: Tensor) -> Recorded:
         return Recorded(self.examples[rows], self.source[rows], self.name)
 
+    def with_target(self, task: Task) -> Recorded:
+        """The rows that have a target: a metric of single examples cannot be called on the others.
+
+        Raises:
+            OutputsError: there is none.
+        """
+        kept = task.kept(self.examples)
+        if kept is None or kept.all():
+            return self
+        if not kept.any():
+            raise OutputsError(f"{self.name}: no row has a target; all are left out")
+        return self[torch.from_numpy(np.flatnonzero(kept))]
+
     def sets(self, set_size: int, generator: torch.Generator) -> Tensor:
         """Row numbers of random sets, each row in one set at most, each set from one source.
 

@@ -40,8 +40,8 @@ class Evaluation:
     n_dropped: int
 
     def as_dict(self) -> dict[str, Any]:
-        """As `autosurrogate evaluate --json` prints it; correlations are fractions."""
-        return {
+        """As `autosurrogate evaluate --json` prints it; correlations are fractions, None where not defined."""
+        found = {
             "spearman": self.loss.spearman,
             "spearman_interval": self.loss.spearman_interval,
             "kendall": self.loss.kendall,
@@ -51,9 +51,10 @@ class Evaluation:
             "regular_kendall": self.regular.kendall,
             "regular_kendall_interval": self.regular.kendall_interval,
             "n_points": self.loss.n_points,
-            "set_size": self.set_size,
-            "n_dropped": self.n_dropped,
         }
+        undefined = {name for name, value in found.items() if np.isnan(np.asarray(value, dtype=float)).any()}
+        numbers = {name: None if name in undefined else value for name, value in found.items()}
+        return {**numbers, "set_size": self.set_size, "n_dropped": self.n_dropped}
 
 
 def evaluate(
@@ -87,6 +88,8 @@ def evaluate(
     size = _set_size_of(set_size, metadata, found)
     task = tasks.get(found.task)
     recorded = [outputs.read(file, task) for file in files]
+    if size is None:
+        recorded = [one.with_target(task) for one in recorded]
 
     def own(examples: Examples, set_size: int) -> torch.Tensor:
         return loss_file.losses_of_points(scripted, task, examples, None if size is None else set_size)

@@ -157,3 +157,38 @@ def test_a_metric_that_moved_is_told_with_what_to_do(sample_loss: Path, recorded
         assert found.loss.n_points == 2100
     finally:
         moved.write_text(text)
+
+
+def test_rows_without_a_target_are_left_out_for_single_examples(
+    sample_loss: Path, recorded: Path, tmp_path: Path
+) -> None:
+    arrays = dict(np.load(recorded))
+    some = np.arange(len(arrays["target"])) % 3 == 0
+    without = np.where(some, -100, arrays["target"])
+    np.savez(tmp_path / "without.npz", **{**arrays, "target": without})
+    np.savez(tmp_path / "fewer.npz", **{name: array[~some] for name, array in arrays.items()})
+    found = autosurrogate.evaluate(sample_loss, [tmp_path / "without.npz"])
+    assert found == autosurrogate.evaluate(sample_loss, [tmp_path / "fewer.npz"])
+    assert found.loss.n_points == (~some).sum()
+
+    np.savez(tmp_path / "none.npz", **{**arrays, "target": np.full_like(without, -100)})
+    with pytest.raises(OutputsError, match=r"none\.npz: no row has a target"):
+        autosurrogate.evaluate(sample_loss, [tmp_path / "none.npz"])
+
+
+def test_what_is_not_defined_is_null_in_json(fitted: Path, recorded: Path, tmp_path: Path) -> None:
+    arrays = {name: array[:50] for name, array in np.load(recorded).items()}
+    np.savez(tmp_path / "one_set.npz", **{**arrays, "source": np.zeros(50, dtype=np.int64)})
+    done = program.run(
+        "evaluate",
+        fitted / "accuracy.pt",
+        "--outputs",
+        tmp_path / "one_set.npz",
+        "--set-size",
+        50,
+        "--json",
+        cwd=fitted,
+    )
+    found = json.loads(done.stdout, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert found["spearman"] is None
+    assert found["n_points"] == 1
