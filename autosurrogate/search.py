@@ -27,7 +27,7 @@ from autosurrogate.search_space import Space
 from autosurrogate.tasks import Task
 from autosurrogate.training import Settings, Tables, held_out_correlation, train
 
-BAND = 0.05  # of rank correlation, within which the gain of the descent check decides (DESIGN, finding 6)
+BAND = 0.05  # of rank correlation, within which the gain of the descent check decides, see docs/method.md
 N_STRETCHES = 8  # of points of much the same quality
 TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
 
