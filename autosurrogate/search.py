@@ -71,7 +71,10 @@ class Search:
 
     @cached_property
     def study(self) -> optuna.Study:
-        """The study; trials that an earlier session left running are marked as failed."""
+        """The study; trials that an earlier session left running are marked as failed.
+
+        It begins with a trial of each network in turn, so that a short search has tried them all.
+        """
         optuna.logging.set_verbosity(logging.ERROR)
         study = optuna.create_study(
             study_name=self._metric.name,
@@ -82,6 +85,9 @@ class Search:
         )
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
+        if not study.get_trials(deepcopy=False):
+            for choice in self._space.networks_in_turn():
+                study.enqueue_trial(choice)
         return study
 
     def run(self, n_trials: int | None, reserve_s: float, regular: float, progress: Progress) -> None:
@@ -138,7 +144,7 @@ class Search:
         return loss.to(self._device), chosen
 
     def _one_trial(self, reserve_s: float) -> None:
-        n = len(self.study.get_trials(deepcopy=False))
+        n = sum(trial.state != TrialState.WAITING for trial in self.study.get_trials(deepcopy=False))
         seed = zlib.crc32(repr((self._seed, n)).encode())  # so that a resumed study does not repeat its first trials
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

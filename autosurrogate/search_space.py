@@ -77,6 +77,10 @@ class Space:
                 wide[name] = max(options)
         return wide
 
+    def networks_in_turn(self) -> list[dict[str, Any]]:
+        """Parameters of a trial each that fix its network, in the order of the file."""
+        return [{"network": json.dumps(name)} for name in self.networks] if len(self.networks) > 1 else []
+
     def suggest(
         self, trial: optuna.Trial, *, recorded: bool
     ) -> tuple[dict[str, Any], str, dict[str, Any], str, dict[str, Any]]:
