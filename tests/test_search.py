@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+
+from autosurrogate import search_space, surrogates, tasks
+from autosurrogate.labelled_points import Points
+from autosurrogate.labelled_set import Chunk
+from autosurrogate.metric import find
+from autosurrogate.progress import Progress
+from autosurrogate.run_dir import Clock, RunDir
+from autosurrogate.sampling import N_LEVELS, Severities, chunk, points_of, set_size_of
+from autosurrogate.search import Search
+
+SPACE = """
+[training]
+n_steps = 20
+batch_points = 32
+learning_rate = 0.01
+weight_decay = 0.0001
+penalty = [0.05, 0.1]
+[networks.margin]
+temperatures = [[0.1]]
+width = 4
+[networks.confusion]
+temperatures = [[0.1]]
+width = 4
+[networks.target_probability]
+width = 4
+"""
+ACCURACY = find("accuracy")
+CLASSIFICATION = tasks.get("classification")
+
+
+def labelled(split: str) -> list[Chunk]:
+    levels = tuple(k / (N_LEVELS - 1) for k in range(N_LEVELS))
+    examples, _ = chunk(CLASSIFICATION, ACCURACY, Severities(levels, (1.0,) * N_LEVELS), 0, split, 0)
+    points = points_of(CLASSIFICATION, ACCURACY, examples, set_size_of(ACCURACY))
+    values = torch.tensor([ACCURACY.function(*point) for point in points], dtype=torch.float64)
+    return [Chunk(examples, set_size_of(ACCURACY), values, None)]
+
+
+@pytest.fixture(scope="module")
+def points() -> Points:
+    return Points(labelled("train"), labelled("validation"), [], [], [], [])
+
+
+def search(folder: Path, points: Points, gain: Any = lambda loss: (1.0, 0.1)) -> Search:
+    run = RunDir(folder)
+    if not folder.exists():
+        run.create({}, SPACE)
+    space = search_space.parse(SPACE, "classification", "the space")
+    return Search(
+        run, Clock(run, 300.0), CLASSIFICATION, ACCURACY, space, points,
+        objective="correlation", random_share=None, seed=0, device=torch.device("cpu"), gain=gain,
+    )  # fmt: skip
+
+
+def test_each_network_is_tried_once_before_any_is_chosen_and_no_two_trials_are_seeded_alike(
+    tmp_path: Path, points: Points
+) -> None:
+    one = search(tmp_path / "run", points)
+    one.run(4, 0.0, 0.5, Progress())
+    networks = [json.loads(trial.params["network"]) for trial in one.study.trials]
+    assert networks[:3] == ["margin", "confusion", "target_probability"]
+    near = [trial.user_attrs["near"] for trial in one.study.trials]
+    assert len(set(near)) == 4
+
+
+def test_a_study_is_resumed_and_a_trial_that_was_running_has_failed(tmp_path: Path, points: Points) -> None:
+    search(tmp_path / "run", points).run(2, 0.0, 0.5, Progress())
+    search(tmp_path / "run", points).study.ask()  # as if killed in this trial
+    again = search(tmp_path / "run", points)
+    again.run(3, 0.0, 0.5, Progress())
+    states = [trial.state.name for trial in again.study.trials]
+    assert states == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE"]
+    assert again.counts() == {"n_complete": 3, "n_pruned": 0}
+
+
+def test_an_interrupted_trial_has_failed_and_the_interrupt_goes_on(tmp_path: Path, points: Points) -> None:
+    def interrupted(loss: object) -> tuple[float, float]:
+        raise KeyboardInterrupt
+
+    one = search(tmp_path / "run", points, interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        one.run(1, 0.0, 0.5, Progress())
+    assert not one.has_complete()
+    with pytest.raises(LookupError):
+        one.best()
+
+
+@pytest.mark.parametrize(
+    ("trials", "chosen"),
+    [
+        # (overall, near, gain), the gains' standard error being 0.1
+        ([(0.99, 0.90, 1.0), (0.96, 0.88, 2.0)], 1),  # within five points: the larger gain
+        ([(0.99, 0.90, 1.0), (0.93, 0.88, 2.0)], 0),  # more than five points behind overall
+        ([(0.99, 0.90, 1.0), (0.98, 0.80, 2.0)], 0),  # more than five points behind among points alike
+        ([(0.99, 0.90, 1.95), (0.98, 0.88, 2.0)], 0),  # gains alike within the error: the better correlation
+        ([(0.99, 0.80, 1.0), (0.93, 0.90, 2.0)], 1),  # none within both: the better among points alike
+    ],
+)
+def test_which_trial_is_chosen(
+    tmp_path: Path, points: Points, trials: list[tuple[float, float, float]], chosen: int
+) -> None:
+    one = search(tmp_path / "run", points)
+    for _ in one.study.trials:  # those that are waiting for their turn
+        one.study.tell(one.study.ask().number, state=optuna.trial.TrialState.FAIL)
+    settings = {"width": 4}
+    loss = surrogates.build("classification", "set", "target_probability", **settings)
+    for overall, near, gain in trials:
+        torch.save(loss.state_dict(), RunDir(tmp_path / "run").trial(len(one.study.trials)))
+        told = {"near": near, "gain": gain, "gain_error": 0.1, "network": "target_probability", "settings": settings}
+        one.study.add_trial(optuna.trial.create_trial(value=overall, user_attrs=told))
+    assert one.best()[1].number == 3 + chosen
