@@ -16,6 +16,7 @@ import datetime
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -166,12 +167,22 @@ def page(rows: list[dict[str, Any]]) -> str:
         "of the target alone, trained as in the paper (λ = 10, Adam 0.01, diffsort). The approximation objective is",
         "the mean squared error against the metric. Written with `--force`, since some would be refused.",
         "",
+        *_means(rows, "paper"),
+        "",
+        "Each fit:",
+        "",
         *_table(rows, "paper"),
         "",
         "This page is written by `python -m benchmarks.ranking --write`.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _of(rows: list[dict[str, Any]], setting: Setting, metric: str) -> list[dict[str, Any]]:
+    """The rows of one setting and metric, by seed."""
+    key = (metric, setting.name, setting.budget)
+    return sorted((r for r in rows if (r["metric"], r["setting"], r["budget"]) == key), key=lambda r: r["seed"])
 
 
 def _table(rows: list[dict[str, Any]], table: str) -> list[str]:
@@ -181,16 +192,23 @@ def _table(rows: list[dict[str, Any]], table: str) -> list[str]:
     ]
     for metric in OUTPUTS:
         for setting in TABLES[table]:
-            of_setting = [
-                r for r in rows if (r["metric"], r["setting"], r["budget"]) == (metric, setting.name, setting.budget)
-            ]
-            for row in sorted(of_setting, key=lambda r: r["seed"]):
+            for row in _of(rows, setting, metric):
                 correlations = [
                     f"{100 * row[k]:.1f}" for k in ("spearman", "kendall", "regular_spearman", "regular_kendall")
                 ]
                 gain = f"{row['gain']:.3g} ({row['regular_gain']:.3g})"
                 cells = [metric, setting.name, str(row["seed"]), *correlations, gain, str(row["n_trials"])]
                 lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _means(rows: list[dict[str, Any]], table: str) -> list[str]:
+    lines = ["| metric | setting | mean Spearman | mean Kendall | seeds |", "| --- | --- | --- | --- | --- |"]
+    for metric in OUTPUTS:
+        for setting in TABLES[table]:
+            if found := _of(rows, setting, metric):
+                means = [f"{100 * statistics.mean(r[k] for r in found):.1f}" for k in ("spearman", "kendall")]
+                lines.append(f"| {metric} | {setting.name} | {' | '.join(means)} | {len(found)} |")
     return lines
 
 
