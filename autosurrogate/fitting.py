@@ -63,7 +63,7 @@ class FitResult:
 class _Options:
     """A run's options, as they are kept in its folder.
 
-    `metric_digest` tells an edited metric file, whose points would not be those of the labels that are there.
+    The digests tell an edited metric file and other recorded outputs, whose labels would not be those that are there.
     """
 
     metric: str | None
@@ -72,6 +72,7 @@ class _Options:
     budget_s: float
     trials: int | None
     outputs: tuple[str, ...]
+    outputs_digests: tuple[str, ...]
     random_share: float | None
     device: str
     seed: int
@@ -129,11 +130,12 @@ def fit(
     files = (outputs,) if isinstance(outputs, str | Path) else tuple(outputs)
     options = _Options(
         metric=found.spec,
-        metric_digest=_digest(found.spec),
+        metric_digest=_digest_of_metric(found.spec),
         out=str(Path(out if out is not None else f"{_file_name(found.name)}.pt").absolute()),
         budget_s=seconds(budget),
         trials=trials,
         outputs=tuple(str(Path(f).absolute()) for f in files),
+        outputs_digests=tuple(_digest(f) for f in files),
         random_share=random_share,
         device=str(device),
         seed=seed,
@@ -166,7 +168,8 @@ def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | Non
     run = RunDir(run_dir)
     try:
         kept = run.config()
-        options = _Options(**{**kept, "outputs": tuple(kept["outputs"])})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()}
+        options = _Options(**fields)
         options = replace(options, force=options.force or force)
     except (TypeError, KeyError) as e:
         raise OptionError(f"--resume {run_dir}: its options were written by another version: {e}") from e
@@ -176,7 +179,11 @@ def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | Non
             "put it in a file and fit it as file.py:function"
         )
     found = find(options.metric)
-    if _digest(found.spec) != options.metric_digest:
+    if tuple(_digest(f) for f in options.outputs) != options.outputs_digests:
+        raise OptionError(
+            f"--resume {run_dir}: the recorded outputs have changed since it was started; start a new run"
+        )
+    if _digest_of_metric(found.spec) != options.metric_digest:
         raise OptionError(
             f"--resume {run_dir}: the file of metric {found.name!r} has changed since its points were labelled; "
             "start a new run"
@@ -203,15 +210,24 @@ def _prepare(metric: Metric, options: _Options, space: str | Path | None) -> _Pr
     return _Prepared(task, device, choices, split_recorded(recorded, metric, options.seed))
 
 
-def _digest(spec: str | None) -> str | None:
+def _digest(path: str | Path) -> str:
+    """What changes with a file; nothing if it cannot be read, which is told where it is read."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def _digest_of_metric(spec: str | None) -> str | None:
     """What changes with the file of a metric; None for a metric that is not of a user's file."""
     path, colon, _ = (spec or "").rpartition(":")
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest() if colon and path.endswith(".py") else None
+    return _digest(path) if colon and path.endswith(".py") else None
 
 
 def _check(options: _Options) -> None:
-    if options.seed < 0:
-        raise OptionError(f"--seed {options.seed}: must be 0 or more")
+    if not 0 <= options.seed < 2**62:
+        raise OptionError(f"--seed {options.seed}: must be 0 or more, and below 2**62")
     if options.budget_s < LEAST_BUDGET_S:
         raise OptionError(f"--budget {options.budget_s:g}s: is too short; a fit needs {LEAST_BUDGET_S:g}s or more")
     if options.trials is not None and options.trials < 1:
@@ -259,7 +275,7 @@ def _search_and_export(
             if not search.has_complete():
                 raise
             progress.say("interrupted: exporting the best loss so far; Ctrl-C again ends at once")
-        loss, trial = search.best()
+        loss, trial = search.best(judge.regular_gain())
         judge.rescale(loss)
         metadata = _metadata(metric, options, prepared.device, trial, search)
         metadata["generator"] = labelled.coverage(points)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 
 from autosurrogate import evaluation, sampling
@@ -43,9 +44,14 @@ class Judge:
         return self._gain(evaluation.loss_of_points(loss, self._task), test=False)
 
     def regular_held_out(self) -> float:
-        """The regular loss's Spearman correlation on validation points."""
-        chunks = [*self._points.validation, *self._points.recorded_validation]
-        return evaluation.compare(self._regular, chunks, self._metric.higher_is_better, self._device).spearman
+        """The regular loss's Spearman correlation on validation points: the mean over generated and recorded ones."""
+        kinds = [chunks for chunks in (self._points.validation, self._points.recorded_validation) if chunks]
+        higher = self._metric.higher_is_better
+        return float(np.mean([evaluation.compare(self._regular, c, higher, self._device).spearman for c in kinds]))
+
+    def regular_gain(self) -> float:
+        """The regular loss's mean gain in the descent check on validation points."""
+        return self._gain(self._regular, test=False)[0]
 
     def rescale(self, loss: Any) -> None:
         """Scale a loss so that the median norm of its gradient on middling points is the regular loss's."""

@@ -101,11 +101,12 @@ class LabelledPoints:
         """The chunks of a split, but for those of which every point was dropped."""
         return [chunk for chunk in self._set.chunks(split) if len(chunk)]
 
-    def _check(self, what: str, labels: Labels, least: int) -> None:
+    def _check(self, what: str, labels: Labels | None = None, least: int = 1) -> None:
         """Check all labels of a kind so far, once there are `least`: a few alike are neither constant nor all bad."""
         values, problems = self._seen.setdefault(what, ([], []))
-        values.append(labels.values)
-        problems.extend(labels.problems)
+        if labels is not None:
+            values.append(labels.values)
+            problems.extend(labels.problems)
         if sum(map(len, values)) >= least:
             check_labels(self._metric, np.concatenate(values), problems)
 
@@ -160,6 +161,7 @@ class LabelledPoints:
             self._set.write(split, i, examples, set_size, labels.values, severity=severity, problems=labels.problems)
             n_done += len(labels.values)
             self._progress.labelled(n_before + n_done, n_total, n_done / (time.monotonic() - start))
+        self._check("generated")
 
     def _is_enough(self, share: float) -> bool:
         """Whether labelling has had its share of the budget, and every split something."""
@@ -217,6 +219,7 @@ class LabelledPoints:
             if not whole:
                 raise LabellingError(f"metric {self._metric.name!r}: failed on all recorded points for {split}")
             check_labels(self._metric, torch.cat([chunk.values for chunk in whole]).numpy(), [])
+            self._check(split)
 
 
 def split_recorded(recorded: Sequence[Recorded], metric: Metric, seed: int) -> list[dict[str, Examples]]:

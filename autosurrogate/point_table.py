@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autosurrogate.examples import Examples
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.surrogates import arguments
 from autosurrogate.tasks import Task
 
-BLOCK_ROWS = 64  # examples whose Jacobians are held at a time
+BLOCK_ROWS = 64  # examples whose Jacobians are held at a time, at most
+BLOCK_NUMBERS = 20_000_000  # of a Jacobian, at most
 
 
 @dataclass(frozen=True)
@@ -61,22 +63,22 @@ def tabulate(
     Args:
         loss: a loss of the task, see `surrogates.build`; only its features matter.
         task: the task.
-        chunks: labelled points, all of one set size; the first is always taken.
+        chunks: labelled points, all of one set size; some are always taken.
         device: where to compute and keep the table.
-        within_s: seconds after which no further chunk is taken.
+        within_s: seconds after which no further points are taken.
     """
     start = time.monotonic()
     features: list[Tensor] = []
     grams: list[Tensor] = []
     values: list[Tensor] = []
-    for chunk in chunks:
-        if values and time.monotonic() - start > within_s:
+    for examples, set_size, labels in _blocks(loss, task, chunks, device):
+        if features and time.monotonic() - start > within_s:
             break
-        rows = loss.network.rows(chunk.set_size)
-        found, gram = _of_chunk(loss, task, chunk, device)
+        rows = loss.network.rows(set_size)
+        found, gram = _of_block(loss, task, examples.to(device), set_size)
         features.append(found.view(-1, rows, found.shape[1]))
         grams.append(gram.view(-1, rows, *gram.shape[1:]))
-        values.append(chunk.values.to(device))
+        values.append(labels.to(device))
     width = max(f.shape[2] for f in features)  # shorter ones are filled up with features that are not there
     return PointTable(
         torch.cat([F.pad(f, (0, width - f.shape[2])) for f in features]),
@@ -86,20 +88,29 @@ def tabulate(
     )
 
 
-def _of_chunk(loss: Any, task: Task, chunk: Chunk, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Features (n_rows, n_features) and Gram matrices (n_rows, n_features, n_features) of a chunk's examples."""
-    set_size = chunk.set_size
-    per_block = max(1, BLOCK_ROWS // set_size) * set_size
-    found: list[Tensor] = []
-    grams: list[Tensor] = []
-    for start in range(0, len(chunk.examples), per_block):
-        examples = chunk.examples[slice(start, start + per_block)].to(device)
-        preds = examples.preds.float().requires_grad_(True)
-        features = loss.features(*arguments(task, examples.with_preds(preds)), set_size)
-        n_rows, n_features = features.shape
-        one_each = torch.eye(n_features, device=device)[:, None, :].expand(-1, n_rows, -1)
-        (jacobian,) = torch.autograd.grad(features, preds, one_each, is_grads_batched=True, materialize_grads=True)
-        jacobian = jacobian.reshape(n_features, n_rows, -1).transpose(0, 1)
-        found.append(features.detach())
-        grams.append(jacobian @ jacobian.transpose(1, 2))
-    return torch.cat(found), torch.cat(grams)
+def _blocks(
+    loss: Any, task: Task, chunks: Iterable[Chunk], device: torch.device
+) -> Iterator[tuple[Examples, int, Tensor]]:
+    """Pieces of the chunks, of whole points, whose Jacobians fit in memory: examples, set size and values."""
+    for chunk in chunks:
+        size = chunk.set_size
+        with torch.no_grad():
+            first = chunk.examples[slice(0, size)].to(device)
+            n_features = loss.features(*arguments(task, first), size).shape[1]
+        rows = min(BLOCK_ROWS, BLOCK_NUMBERS // (n_features * max(1, chunk.examples.preds[0].numel())))
+        n_points = max(1, rows // size)
+        for i in range(0, len(chunk), n_points):
+            yield (
+                chunk.examples[slice(i * size, (i + n_points) * size)], size, chunk.values[i : i + n_points]
+            )  # fmt: skip
+
+
+def _of_block(loss: Any, task: Task, examples: Examples, set_size: int) -> tuple[Tensor, Tensor]:
+    """Features (n_rows, n_features) and Gram matrices (n_rows, n_features, n_features) of examples."""
+    preds = examples.preds.float().requires_grad_(True)
+    features = loss.features(*arguments(task, examples.with_preds(preds)), set_size)
+    n_rows, n_features = features.shape
+    one_each = torch.eye(n_features, device=preds.device)[:, None, :].expand(-1, n_rows, -1)
+    (jacobian,) = torch.autograd.grad(features, preds, one_each, is_grads_batched=True, materialize_grads=True)
+    jacobian = jacobian.reshape(n_features, n_rows, -1).transpose(0, 1)
+    return features.detach(), jacobian @ jacobian.transpose(1, 2)

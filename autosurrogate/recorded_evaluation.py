@@ -81,8 +81,8 @@ def evaluate(
         LossFileError, MetricError, OutputsError, OptionError: an argument cannot be used.
         LabellingError: the metric fails on too many points.
     """
-    if seed < 0:
-        raise OptionError(f"--seed {seed}: must be 0 or more")
+    if not 0 <= seed < 2**62:
+        raise OptionError(f"--seed {seed}: must be 0 or more, and below 2**62")
     scripted, metadata = loss_file.load(loss)
     found = _metric_of(metric, metadata, str(loss))
     size = _set_size_of(set_size, metadata, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import warnings
 import zlib
@@ -85,8 +86,10 @@ class Search:
         )
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             study.tell(trial.number, state=TrialState.FAIL)
-        if not study.get_trials(deepcopy=False):
-            for choice in self._space.networks_in_turn():
+        lasting = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.WAITING))
+        tried = {(t.system_attrs.get("fixed_params") or t.params).get("network") for t in lasting}
+        for choice in self._space.networks_in_turn():
+            if choice["network"] not in tried:
                 study.enqueue_trial(choice)
         return study
 
@@ -116,7 +119,7 @@ class Search:
         states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
         return {"n_complete": states.count(TrialState.COMPLETE), "n_pruned": states.count(TrialState.PRUNED)}
 
-    def best(self) -> tuple[Any, optuna.trial.FrozenTrial]:
+    def best(self, regular_gain: float = -math.inf) -> tuple[Any, optuna.trial.FrozenTrial]:
         """The loss to export and its trial.
 
         Of the trials within five points of the best rank correlation, over all points and among points of much the
@@ -125,12 +128,16 @@ class Search:
         of much the same quality. That one tells trials apart where the other is nearly 1 for all, and the outputs
         of a real model are of much the same quality.
 
+        Args:
+            regular_gain: the regular loss's on validation points; trials that gain less count only if all do.
+
         Raises:
             LookupError: no trial is complete.
         """
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:
             raise LookupError("no trial is complete")
+        complete = [t for t in complete if t.user_attrs["gain"] >= regular_gain] or complete
         best, nearly = (max(key(t) for t in complete) for key in (_overall, _near))
         within = [t for t in complete if _overall(t) >= best - BAND and _near(t) >= nearly - BAND]
         within = within or [max(complete, key=_near)]
@@ -209,15 +216,16 @@ class Search:
             share = TABLE_SHARE / len(self._space.networks)
             points = self._points
 
-            def table(chunks: list[Chunk], part: float) -> PointTable | None:
-                within_s = self._clock.budget_s * share * part
+            def table(chunks: list[Chunk], share: float) -> PointTable | None:
+                within_s = self._clock.budget_s * share
                 return tabulate(wide, self._task, chunks, self._device, within_s) if chunks else None
 
-            generated, held_out = table(points.train, 0.7), table(points.validation, 0.3)
+            # All networks are judged on the same points, however long that takes.
+            generated, held_out = table(points.train, share), table(points.validation, math.inf)
             assert generated is not None
             assert held_out is not None
             self._tables[network] = Tables(
-                generated, held_out, table(points.recorded_train, 0.7), table(points.recorded_validation, 0.3)
+                generated, held_out, table(points.recorded_train, share), table(points.recorded_validation, math.inf)
             )
         whole = self._tables[network]
         return Tables(
