@@ -1,0 +1,1 @@
+"""Small models trained on real data, and their outputs from early to late in training."""

@@ -1,0 +1,51 @@
+"""Train the benchmarks' models and record their outputs: `python -m benchmarks.models [NAME…]`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import time
+from pathlib import Path
+
+from benchmarks.models import __path__ as folder
+from benchmarks.models._experiment import Experiment, record
+
+OUTPUTS = Path(__file__).parents[1] / "outputs"
+
+
+def experiments() -> dict[str, Experiment]:
+    """All experiments by name; a file holds those of one model."""
+    found: dict[str, Experiment] = {}
+    for module in sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_")):
+        found |= importlib.import_module(f"benchmarks.models.{module}").EXPERIMENTS
+    return found
+
+
+def main() -> None:
+    """Record what is not there yet."""
+    known = experiments()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all by default")
+    parser.add_argument("--data", type=Path, default=os.environ.get("AUTOSURROGATE_DATA"), help="folder of real data")
+    parser.add_argument("--to", type=Path, default=OUTPUTS, metavar="DIR", help="where to write (benchmarks/outputs)")
+    parser.add_argument("--overwrite", action="store_true", help="make again what is there")
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(known))
+    if unknown:
+        parser.error(f"no experiment {', '.join(unknown)}; there are {', '.join(known)}")
+    if options.data is None or not options.data.is_dir():
+        parser.error(f"--data {options.data}: no such folder; pass it, or set AUTOSURROGATE_DATA")
+    for name in options.names or known:
+        path = options.to / f"{name}.npz"
+        if path.exists() and not options.overwrite:
+            print(f"{path}: there already")
+            continue
+        start = time.monotonic()
+        record(known[name], options.data, path)
+        print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, {time.monotonic() - start:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+"""What a benchmark's model is made of, how it is trained, and how its outputs are recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from autosurrogate import tasks
+from autosurrogate.array_files import write
+from autosurrogate.examples import Examples
+
+Data = Mapping[str, Tensor]  # arrays with a common first axis, of one split
+AtCheckpoint = Callable[[int, nn.Module], None]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A model on its data, the same with whatever loss it is trained.
+
+    Args:
+        task: the kind of prediction.
+        load: folder of the real data to the arrays of "train", "validation" and "test".
+        build: the model, untrained; random numbers come from torch's default generator.
+        forward: the model on a batch of `Data`: what the regular loss, a metric and an exported loss are given.
+        n_steps: of the optimiser.
+        batch_size: examples a step.
+        learning_rate: the largest of AdamW's one-cycle schedule.
+        checkpoints: steps after which outputs are recorded, from early to late.
+        regular_loss: scalar; the mean of the task's by default.
+        n_recorded: examples of the test split to record at each checkpoint, at most.
+    """
+
+    task: str
+    load: Callable[[Path], dict[str, Data]]
+    build: Callable[[], nn.Module]
+    forward: Callable[[nn.Module, Data], Examples]
+    n_steps: int
+    batch_size: int
+    learning_rate: float
+    checkpoints: tuple[int, ...]
+    regular_loss: Callable[[Examples], Tensor] | None = None
+    n_recorded: int = 2000
+
+
+def train(
+    experiment: Experiment,
+    data: Data,
+    seed: int,
+    *,
+    loss: Callable[[Examples], Tensor] | None = None,
+    weight: float = 1.0,
+    at_checkpoint: AtCheckpoint = lambda step, model: None,
+) -> nn.Module:
+    """Train a model; the same seed gives the same start and order of the data whatever the loss.
+
+    Args:
+        experiment: what to train.
+        data: its training split.
+        seed: of everything random.
+        loss: added to the regular loss, if there is one.
+        weight: of `loss`.
+        at_checkpoint: called with the step and the model, in evaluation mode, at each of the checkpoints.
+    """
+    torch.manual_seed(seed)
+    model = experiment.build()
+    regular = experiment.regular_loss or mean_regular_loss(experiment.task)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=experiment.learning_rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, experiment.learning_rate, total_steps=experiment.n_steps + 1, pct_start=0.1001
+    )
+    order = torch.Generator().manual_seed(seed)
+    n_examples, rows = len(next(iter(data.values()))), torch.empty(0, dtype=torch.int64)
+    for step in range(experiment.n_steps + 1):
+        if step in experiment.checkpoints:
+            model.eval()
+            at_checkpoint(step, model)
+        if step == experiment.n_steps:
+            break
+        if len(rows) < experiment.batch_size:
+            rows = torch.cat([rows, torch.randperm(n_examples, generator=order)])
+        batch, rows = rows[: experiment.batch_size], rows[experiment.batch_size :]
+        model.train()
+        examples = experiment.forward(model, {name: array[batch] for name, array in data.items()})
+        objective = regular(examples)
+        if loss is not None:
+            objective = objective + weight * loss(examples)
+        optimiser.zero_grad(set_to_none=True)
+        objective.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+    return model.eval()
+
+
+def mean_regular_loss(task: str) -> Callable[[Examples], Tensor]:
+    """The task's regular loss, the mean over the examples that have a target."""
+    found = tasks.get(task)
+
+    def of(examples: Examples) -> Tensor:
+        each, kept = found.regular_loss(examples), found.kept(examples)
+        if kept is None:
+            return each.mean()
+        weight = torch.as_tensor(kept, device=each.device).to(each.dtype)
+        return (each * weight).sum() / weight.sum().clamp_min(1)
+
+    return of
+
+
+@torch.no_grad()
+def outputs(experiment: Experiment, model: nn.Module, data: Data, batch_size: int = 64) -> Examples:
+    """The model's outputs on a split, in evaluation mode."""
+    n_examples = len(next(iter(data.values())))
+    parts = [
+        experiment.forward(model, {name: array[i : i + batch_size] for name, array in data.items()})
+        for i in range(0, n_examples, batch_size)
+    ]
+    extras = {name: torch.cat([part.extras[name] for part in parts]) for name in parts[0].extras}
+    return Examples(torch.cat([p.preds for p in parts]), torch.cat([p.target for p in parts]), extras)
+
+
+def record(experiment: Experiment, folder: Path, path: Path, seed: int = 0) -> None:
+    """Train with the regular loss alone and write the outputs on the test split at each checkpoint.
+
+    Args:
+        experiment: what to train.
+        folder: of the real data.
+        path: a file of recorded outputs, `.npz`; its `source` is the step.
+        seed: of everything random.
+    """
+    data = experiment.load(folder)
+    test = {name: array[: experiment.n_recorded] for name, array in data["test"].items()}
+    found: list[tuple[int, Examples]] = []
+    train(
+        experiment,
+        data["train"],
+        seed,
+        at_checkpoint=lambda step, model: found.append((step, outputs(experiment, model, test))),
+    )
+    arrays = {
+        "preds": np.concatenate([examples.preds.to(torch.float16).numpy() for _, examples in found]),
+        "target": np.concatenate([examples.target.numpy() for _, examples in found]),
+        "source": np.repeat([step for step, _ in found], [len(examples) for _, examples in found]),
+    }
+    for name in found[0][1].extras:
+        arrays[name] = np.concatenate([examples.extras[name].numpy() for _, examples in found])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write(path, arrays)
