@@ -132,6 +132,7 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _print_result(result: FitResult) -> None:
+    from autosurrogate import tasks
     from autosurrogate.console import console, facts, figures, print_facts, use
 
     out = console()
@@ -144,7 +145,8 @@ def _print_result(result: FitResult) -> None:
     lines += [("written by force", shortfall) for shortfall in result.shortfalls]
     print_facts(out, lines)
     out.print()
-    out.print(use(_shown(result.path), result.metadata["task"]), markup=False, soft_wrap=True)
+    arguments = tasks.get(result.metadata["task"]).arguments
+    out.print(use(_shown(result.path), arguments), markup=False, soft_wrap=True)
 
 
 def _shown(path: str | Path) -> str:

@@ -109,7 +109,10 @@ def facts(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     if labelled["n_dropped"]:
         kinds = ", ".join(f"{count} {kind}" for kind, count in labelled["dropped"].items())
         dropped = f"; {labelled['n_dropped']} dropped ({kinds}), for example: {labelled['example']}"
+    sizes = metadata["held_out"]["set_sizes"]
+    each = ", ".join(f"{100 * one['loss']:.1f} for {one['size']}" for one in sizes)
     return [
+        *([("set sizes", f"Spearman {each} examples a set, held-out generated points")] if sizes else []),
         (
             "descent check",
             f"metric gains {descent['gain']:.4g} over a distance of {descent['distance']:g}, along the regular loss "
@@ -149,15 +152,13 @@ def print_facts(to: Console, lines: Sequence[tuple[str, str]]) -> None:
     to.print(grid)
 
 
-USE = {
-    "classification": "logits, classes",
-    "sequence": "logits, tokens",
-}
+def use(path: str, arguments: Sequence[str]) -> str:
+    """The three lines that use a loss.
 
-
-def use(path: str, task: str) -> str:
-    """The three lines that use a loss."""
-    arguments = USE.get(task, "preds, target")
+    Args:
+        path: the loss's file.
+        arguments: what the loss is called with, as a trainer names it.
+    """
     return f"""import torch
 loss_fn = torch.jit.load({path!r})
-loss = regular_loss + loss_fn({arguments})  # lower is better"""
+loss = regular_loss + loss_fn({", ".join(arguments)})  # lower is better"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +15,8 @@ from autosurrogate.examples import Examples
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.labelling import Labeller
 from autosurrogate.registry import Metric
-from autosurrogate.sampling import points_of
-from autosurrogate.statistics import Agreement, agreement
+from autosurrogate.sampling import points_of, set_size_of
+from autosurrogate.statistics import Agreement, agreement, spearman
 from autosurrogate.surrogates import arguments
 from autosurrogate.tasks import Task
 
@@ -32,6 +33,7 @@ def loss_of_points(loss: Any, task: Task) -> PointLosses:
     """A surrogate's loss of each point."""
 
     def of_points(examples: Examples, set_size: int) -> Tensor:
+        task.configure(loss, examples)
         found: Tensor = loss.points(*arguments(task, examples), set_size)
         return found
 
@@ -63,14 +65,27 @@ def blocks(examples: Examples, set_size: int) -> Iterator[Examples]:
 def compare(
     of_points: PointLosses, chunks: Sequence[Chunk], higher_is_better: bool, device: torch.device, seed: int = 0
 ) -> Agreement:
-    """Rank correlation of a loss with the metric over all points of the chunks."""
+    """Rank correlations of a loss with the metric over all points of the chunks, with their intervals."""
+    return agreement(*_losses_and_values(of_points, chunks, device), higher_is_better, seed)
+
+
+def spearman_on(of_points: PointLosses, chunks: Sequence[Chunk], higher_is_better: bool, device: torch.device) -> float:
+    """Spearman's correlation of a loss with the metric over all points of the chunks, positive for agreement.
+
+    NaN where a loss or the metric is constant.
+    """
+    return spearman(*_losses_and_values(of_points, chunks, device)) * (-1.0 if higher_is_better else 1.0)
+
+
+def _losses_and_values(
+    of_points: PointLosses, chunks: Sequence[Chunk], device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
     found: list[np.ndarray] = []
     with torch.no_grad():
         for chunk in chunks:
             for block in blocks(chunk.examples, chunk.set_size):
                 found.append(of_points(block.to(device), chunk.set_size).double().cpu().numpy())
-    values = np.concatenate([chunk.values.numpy() for chunk in chunks])
-    return agreement(np.concatenate(found), values, higher_is_better, seed)
+    return np.concatenate(found), np.concatenate([chunk.values.numpy() for chunk in chunks])
 
 
 def middling(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) -> list[Chunk]:
@@ -100,12 +115,13 @@ def middling(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) -> 
     return found
 
 
-def gradient_norms(of_points: PointLosses, chunks: Iterable[Chunk], device: torch.device) -> Tensor:
-    """Norms of the points' gradients with respect to their predictions, shape (n_points,)."""
+def gradient_norms(of_points: PointLosses, chunks: Iterable[Chunk], task: Task, device: torch.device) -> Tensor:
+    """Norms of the points' gradients with respect to their predictions in the task's unit, shape (n_points,)."""
     norms: list[Tensor] = []
     for chunk in chunks:
         for block in blocks(chunk.examples, chunk.set_size):
-            gradient = _gradient(of_points, block.to(device), chunk.set_size)
+            examples = block.to(device)
+            gradient = _gradient(of_points, examples, chunk.set_size) * task.unit(examples)
             norms.append(gradient.reshape(len(block) // chunk.set_size, -1).norm(dim=1).cpu())
     return torch.cat(norms)
 
@@ -117,7 +133,7 @@ class Descent:
     Args:
         gain: mean improvement of the metric, positive when better, in the metric's unit.
         regular_gain: the regular loss's, over the same distance on the same points.
-        distance: L2 distance that each point's predictions moved.
+        distance: L2 distance that each point's predictions moved, in the task's unit; a set's of the declared size.
         n_points: number of points.
     """
 
@@ -145,15 +161,17 @@ def gains(
         metric: the metric.
         labeller: runs the metric.
         device: where to compute.
-        distance: length of a point's way (L2), in ten steps.
+        distance: length of a point's way (L2, in the task's unit), in ten steps, for a set of the declared
+            size; the examples of other sets move as far.
 
     Returns:
         Of each point, in the metric's unit, positive when better; points on which the metric then fails are left out.
     """
     points: list[tuple[Any, Any]] = []
     for chunk in chunks:
+        way = distance * math.sqrt(chunk.set_size / set_size_of(metric))
         for block in blocks(chunk.examples, chunk.set_size):
-            moved = _descend(of_points, block.to(device), chunk.set_size, distance)
+            moved = _descend(of_points, block.to(device), task, chunk.set_size, way)
             points += points_of(task, metric, moved, chunk.set_size)
     change: np.ndarray = labeller.label(points).values - np.concatenate([chunk.values.numpy() for chunk in chunks])
     improved: np.ndarray = change if metric.higher_is_better else -change
@@ -161,14 +179,14 @@ def gains(
     return kept
 
 
-def _descend(of_points: PointLosses, examples: Examples, set_size: int, distance: float) -> Examples:
-    preds = examples.preds.float()
+def _descend(of_points: PointLosses, examples: Examples, task: Task, set_size: int, distance: float) -> Examples:
+    preds, unit = examples.preds.float(), task.unit(examples)
     step = distance / DESCENT_STEPS
     for _ in range(DESCENT_STEPS):
-        gradient = _gradient(of_points, examples.with_preds(preds), set_size)
+        gradient = _gradient(of_points, examples.with_preds(preds), set_size) * unit
         norm = gradient.reshape(len(examples) // set_size, -1).norm(dim=1).clamp_min(1e-12)
         norm = norm.repeat_interleave(set_size).view(-1, *[1] * (preds.ndim - 1))
-        preds = preds - step * gradient / norm
+        preds = preds - step * gradient / norm * unit
     return examples.with_preds(preds)
 
 

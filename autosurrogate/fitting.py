@@ -330,7 +330,7 @@ def _two_sizes(task: Task, metric: Metric, seed: int) -> list[tuple[torch.Tensor
     examples = []
     for k in range(3):
         generator = sampling.generator_of(seed, "export", k)
-        made = task.generate(torch.rand(5 + k, generator=generator), generator)
+        made = task.generate(torch.rand(5 + k, generator=generator), generator, 1, metric.view)
         examples.append(surrogates.arguments(task, made))
     return examples
 

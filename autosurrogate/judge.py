@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from autosurrogate import evaluation, sampling
+from autosurrogate import evaluation
 from autosurrogate.errors import LabellingError
 from autosurrogate.labelled_points import Points
+from autosurrogate.labelled_set import Chunk
 from autosurrogate.labelling import Labeller
 from autosurrogate.registry import Metric
 from autosurrogate.tasks import Task
@@ -47,7 +48,7 @@ class Judge:
         """The regular loss's Spearman correlation on validation points: the mean over generated and recorded ones."""
         kinds = [chunks for chunks in (self._points.validation, self._points.recorded_validation) if chunks]
         higher = self._metric.higher_is_better
-        return float(np.mean([evaluation.compare(self._regular, c, higher, self._device).spearman for c in kinds]))
+        return float(np.mean([evaluation.spearman_on(self._regular, c, higher, self._device) for c in kinds]))
 
     def regular_gain(self) -> float:
         """The regular loss's mean gain in the descent check on validation points."""
@@ -81,13 +82,25 @@ class Judge:
             report["held_out_recorded"] = self._agreements(of_points, self._points.recorded_test)
         return report
 
-    def _agreements(self, of_points: evaluation.PointLosses, chunks: Sequence[Any]) -> dict[str, Any]:
+    def _agreements(self, of_points: evaluation.PointLosses, chunks: Sequence[Chunk]) -> dict[str, Any]:
         higher = self._metric.higher_is_better
         found = {
             "loss": asdict(evaluation.compare(of_points, chunks, higher, self._device, self._seed)),
             "regular": asdict(evaluation.compare(self._regular, chunks, higher, self._device, self._seed)),
         }
-        return {**found, "set_size": sampling.set_size_of(self._metric)}
+        return {**found, "set_sizes": self._of_each_size(of_points, chunks)}
+
+    def _of_each_size(self, of_points: evaluation.PointLosses, chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
+        """Spearman's correlations on the sets of each size; nothing for a metric of single examples."""
+        found: list[dict[str, Any]] = []
+        for size in sorted({chunk.set_size for chunk in chunks}) if self._metric.level == "set" else ():
+            alike = [chunk for chunk in chunks if chunk.set_size == size]
+            own, regular = (
+                evaluation.spearman_on(losses, alike, self._metric.higher_is_better, self._device)
+                for losses in (of_points, self._regular)
+            )
+            found.append({"size": size, "n_points": sum(map(len, alike)), "loss": own, "regular": regular})
+        return found
 
     def _gain(self, of_points: evaluation.PointLosses, *, test: bool) -> tuple[float, float]:
         chunks = self._middling_test if test else self._middling
@@ -105,8 +118,9 @@ class Judge:
         return float(gains.mean()), float(gains.std(ddof=1) / len(gains) ** 0.5)
 
     def _norms(self, loss: Any) -> tuple[float, float]:
-        own = evaluation.gradient_norms(evaluation.loss_of_points(loss, self._task), self._middling, self._device)
-        regular = evaluation.gradient_norms(self._regular, self._middling, self._device)
+        of_points = evaluation.loss_of_points(loss, self._task)
+        own = evaluation.gradient_norms(of_points, self._middling, self._task, self._device)
+        regular = evaluation.gradient_norms(self._regular, self._middling, self._task, self._device)
         return float(own.median()), float(regular.median())
 
 

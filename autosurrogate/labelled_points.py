@@ -24,7 +24,7 @@ from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir, write_json
 from autosurrogate.tasks import Task
 
-SPLITS = {"train": 16, "validation": 4, "test": 4}  # chunks of generated points, at most
+SPLITS = {"train": 18, "validation": 6, "test": 6}  # chunks of generated points, at most: each set size alike
 SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}  # of the recorded outputs
 MOST_RECORDED = {"sample": 8192, "set": 1024}  # points of all recorded outputs
 LABELLING_SHARE = 0.3  # of the budget, at most
@@ -155,9 +155,8 @@ class LabelledPoints:
         n_total = sum(SPLITS.values()) * sampling.n_points_of_chunk(self._metric)
         n_before = n_total - len(wanted) * sampling.n_points_of_chunk(self._metric)
         start, n_done = time.monotonic(), 0
-        for (split, i), examples, severity, labels in self._pipelined(wanted, severities, share):
+        for (split, i), examples, set_size, severity, labels in self._pipelined(wanted, severities, share):
             self._check("generated", labels, 4 * sampling.n_points_of_chunk(self._metric))
-            set_size = sampling.set_size_of(self._metric)
             self._set.write(split, i, examples, set_size, labels.values, severity=severity, problems=labels.problems)
             n_done += len(labels.values)
             self._progress.labelled(n_before + n_done, n_total, n_done / (time.monotonic() - start))
@@ -174,20 +173,20 @@ class LabelledPoints:
 
     def _pipelined(
         self, wanted: Sequence[tuple[str, int]], severities: sampling.Severities, share: float
-    ) -> Iterator[tuple[tuple[str, int], Examples, np.ndarray, Labels]]:
+    ) -> Iterator[tuple[tuple[str, int], Examples, int, np.ndarray, Labels]]:
         """Labelled chunks; while the workers label one, the next is generated."""
         waiting = None
         for split, i in wanted:
             if self._is_enough(share):
                 break
-            examples, severity = sampling.chunk(self._task, self._metric, severities, self._seed, split, i)
-            points = sampling.points_of(self._task, self._metric, examples, sampling.set_size_of(self._metric))
-            job = (split, i), examples, severity, self._labeller.submit(points)
+            examples, set_size, severity = sampling.chunk(self._task, self._metric, severities, self._seed, split, i)
+            points = sampling.points_of(self._task, self._metric, examples, set_size)
+            job = (split, i), examples, set_size, severity, self._labeller.submit(points)
             if waiting is not None:
-                yield *waiting[:3], waiting[3].result()
+                yield *waiting[:-1], waiting[-1].result()
             waiting = job
         if waiting is not None:
-            yield *waiting[:3], waiting[3].result()
+            yield *waiting[:-1], waiting[-1].result()
 
     def _of_recorded(self, recorded: Sequence[Mapping[str, Examples]]) -> None:
         set_size = sampling.set_size_of(self._metric)

@@ -58,6 +58,7 @@ def losses_of_points(loss: Any, task: Task, examples: Examples, set_size: int | 
     Returns:
         Shape (n_points,).
     """
+    task.configure(loss, examples)
     with torch.no_grad():
         if set_size is None:
             found: Tensor = loss.per_sample(*arguments(task, examples))

@@ -26,6 +26,8 @@ from autosurrogate.tasks import Task
 BLOCK_ROWS = 64  # examples whose Jacobians are held at a time, at most
 BLOCK_NUMBERS = 20_000_000  # of a Jacobian, at most
 
+_Block = tuple[Tensor, Tensor, Tensor]  # features, Gram matrices and values of some points
+
 
 @dataclass(frozen=True)
 class PointTable:
@@ -56,35 +58,50 @@ class PointTable:
 
 
 def tabulate(
-    loss: Any, task: Task, chunks: Iterable[Chunk], device: torch.device, within_s: float = math.inf
-) -> PointTable:
+    loss: Any,
+    task: Task,
+    chunks: Iterable[Chunk],
+    device: torch.device,
+    *,
+    of_size: int | None = None,
+    within_s: float = math.inf,
+) -> tuple[PointTable, ...]:
     """Features and Gram matrices of labelled points.
+
+    The gradient of a mean over n examples falls with the square root of n. So that one slope suits sets of every size,
+    gradients are brought to those of sets of `of_size`.
 
     Args:
         loss: a loss of the task, see `surrogates.build`; only its features matter.
         task: the task.
-        chunks: labelled points, all of one set size; some are always taken.
+        chunks: labelled points; some are always taken.
         device: where to compute and keep the table.
+        of_size: a set size; None leaves every gradient as it is.
         within_s: seconds after which no further points are taken.
+
+    Returns:
+        A table for each number of rows a point.
     """
     start = time.monotonic()
-    features: list[Tensor] = []
-    grams: list[Tensor] = []
-    values: list[Tensor] = []
+    blocks: dict[int, list[_Block]] = {}
     for examples, set_size, labels in _blocks(loss, task, chunks, device):
-        if features and time.monotonic() - start > within_s:
+        if blocks and time.monotonic() - start > within_s:
             break
         rows = loss.network.rows(set_size)
-        found, gram = _of_block(loss, task, examples.to(device), set_size)
-        features.append(found.view(-1, rows, found.shape[1]))
-        grams.append(gram.view(-1, rows, *gram.shape[1:]))
-        values.append(labels.to(device))
-    width = max(f.shape[2] for f in features)  # shorter ones are filled up with features that are not there
+        features, gram = _of_block(loss, task, examples.to(device), set_size)
+        gram = gram * (1.0 if of_size is None else set_size / of_size)
+        block = (features.view(-1, rows, features.shape[1]), gram.view(-1, rows, *gram.shape[1:]), labels.to(device))
+        blocks.setdefault(rows, []).append(block)
+    return tuple(_joined(found, tuple(loss.network.columns())) for found in blocks.values())
+
+
+def _joined(blocks: list[_Block], columns: tuple[str, ...]) -> PointTable:
+    width = max(features.shape[2] for features, _, _ in blocks)  # filled up with features that are not there
     return PointTable(
-        torch.cat([F.pad(f, (0, width - f.shape[2])) for f in features]),
-        torch.cat([F.pad(g, (0, width - g.shape[2]) * 2) for g in grams]),
-        torch.cat(values),
-        tuple(loss.network.columns()),
+        torch.cat([F.pad(features, (0, width - features.shape[2])) for features, _, _ in blocks]),
+        torch.cat([F.pad(gram, (0, width - gram.shape[2]) * 2) for _, gram, _ in blocks]),
+        torch.cat([values for _, _, values in blocks]),
+        columns,
     )
 
 
@@ -96,6 +113,7 @@ def _blocks(
         size = chunk.set_size
         with torch.no_grad():
             first = chunk.examples[slice(0, size)].to(device)
+            task.configure(loss, first)
             n_features = loss.features(*arguments(task, first), size).shape[1]
         rows = min(BLOCK_ROWS, BLOCK_NUMBERS // (n_features * max(1, chunk.examples.preds[0].numel())))
         n_points = max(1, rows // size)
@@ -112,5 +130,5 @@ def _of_block(loss: Any, task: Task, examples: Examples, set_size: int) -> tuple
     n_rows, n_features = features.shape
     one_each = torch.eye(n_features, device=preds.device)[:, None, :].expand(-1, n_rows, -1)
     (jacobian,) = torch.autograd.grad(features, preds, one_each, is_grads_batched=True, materialize_grads=True)
-    jacobian = jacobian.reshape(n_features, n_rows, -1).transpose(0, 1)
+    jacobian = (jacobian * task.unit(examples)).reshape(n_features, n_rows, -1).transpose(0, 1)
     return features.detach(), jacobian @ jacobian.transpose(1, 2)

@@ -1,7 +1,8 @@
 """Reading recorded outputs (G_M) of real models.
 
 A file is `.npz` or `.safetensors` and holds `preds`, `target`, the further arrays its task knows (`preds_mask` of a
-sequence), and optionally `source`: an integer for each row, which says what model or checkpoint the row comes from.
+sequence, the text of a passage), and optionally `source`: an integer for each row, which says what model or checkpoint
+the row comes from.
 Arrays whose name begins with an underscore are not looked at.
 """
 
@@ -115,7 +116,7 @@ def read(path: str | Path, task: Task) -> Recorded:
 
 def _load(path: Path, task: Task) -> dict[str, np.ndarray]:
     """The arrays the task knows, each read once."""
-    known = ["preds", "target", *task.extras, "source"]
+    known = ["preds", "target", *task.extras, *task.context, "source"]
     with opened(path) as (names, get):
         _check_names(names, known, task)
         return {name: get(name) for name in known if name in names}

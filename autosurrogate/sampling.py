@@ -25,8 +25,20 @@ def generator_of(seed: int, *what: object) -> torch.Generator:
 
 
 def set_size_of(metric: Metric) -> int:
-    """Examples a generated point."""
+    """Examples a point; for a set-level metric the one that it is declared with."""
     return metric.set_size if metric.level == "set" else 1
+
+
+def set_sizes(metric: Metric) -> tuple[int, ...]:
+    """The set sizes of generated chunks, in turn: from an eighth of the declared one to four times it.
+
+    >>> from autosurrogate.metric import find
+    >>> sorted(set_sizes(find("accuracy")))
+    [16, 32, 64, 128, 256, 512]
+    """
+    if metric.level == "sample":
+        return (1,)
+    return tuple(dict.fromkeys(max(2, round(metric.set_size * share)) for share in (1, 1 / 4, 4, 1 / 8, 2, 1 / 2)))
 
 
 def points_of(task: Task, metric: Metric, examples: Examples, set_size: int) -> list[tuple[Any, Any]]:
@@ -67,7 +79,7 @@ def pilot(task: Task, metric: Metric, seed: int) -> tuple[list[tuple[Any, Any]],
     for level in levels:
         for _ in range(n_sizes):
             severity = torch.full((per_level // n_sizes,), float(level))
-            examples = task.generate(severity, generator, set_size_of(metric))
+            examples = task.generate(severity, generator, set_size_of(metric), metric.view)
             points += points_of(task, metric, examples, set_size_of(metric))
     return points, np.repeat(levels, per_level)
 
@@ -103,17 +115,20 @@ def coverage(values: np.ndarray) -> float:
 
 def chunk(
     task: Task, metric: Metric, severities: Severities, seed: int, split: str, index: int
-) -> tuple[Examples, np.ndarray]:
+) -> tuple[Examples, int, np.ndarray]:
     """One chunk of generated points, the same for the same seed, split and index.
 
     Returns:
-        Its examples, and the severity of each point.
+        Its examples, their number a point, and the severity of each point.
     """
     generator = generator_of(seed, split, index)
+    sizes = set_sizes(metric)
+    set_size = sizes[index % len(sizes)]
     severity = severities.draw(n_points_of_chunk(metric), generator)
-    return task.generate(severity, generator, set_size_of(metric)), severity.numpy().astype(np.float64)
+    examples = task.generate(severity, generator, set_size, metric.view)
+    return examples, set_size, severity.numpy().astype(np.float64)
 
 
 def n_points_of_chunk(metric: Metric) -> int:
     """Points a chunk: fewer where each is a set."""
-    return 64 if metric.level == "set" else 256
+    return 48 if metric.level == "set" else 256

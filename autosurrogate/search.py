@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import os
@@ -17,7 +18,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
-from autosurrogate import surrogates
+from autosurrogate import sampling, surrogates
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.point_table import PointTable, tabulate
@@ -216,24 +217,26 @@ class Search:
             share = TABLE_SHARE / len(self._space.networks)
             points = self._points
 
-            def table(chunks: list[Chunk], share: float) -> PointTable | None:
-                within_s = self._clock.budget_s * share
-                return tabulate(wide, self._task, chunks, self._device, within_s) if chunks else None
+            def tables(chunks: list[Chunk], share: float) -> tuple[PointTable, ...]:
+                return tabulate(
+                    wide,
+                    self._task,
+                    chunks,
+                    self._device,
+                    of_size=sampling.set_size_of(self._metric),
+                    within_s=self._clock.budget_s * share,
+                )
 
             # All networks are judged on the same points, however long that takes.
-            generated, held_out = table(points.train, share), table(points.validation, math.inf)
-            assert generated is not None
-            assert held_out is not None
             self._tables[network] = Tables(
-                generated, held_out, table(points.recorded_train, share), table(points.recorded_validation, math.inf)
+                tables(points.train, share),
+                tables(points.validation, math.inf),
+                tables(points.recorded_train, share),
+                tables(points.recorded_validation, math.inf),
             )
         whole = self._tables[network]
-        return Tables(
-            whole.generated.select(columns),
-            whole.held_out.select(columns),
-            whole.recorded.select(columns) if whole.recorded else None,
-            whole.recorded_held_out.select(columns) if whole.recorded_held_out else None,
-        )
+        selected = ([t.select(columns) for t in getattr(whole, field.name)] for field in dataclasses.fields(whole))
+        return Tables(*selected)
 
     def _widest(self, network: str) -> dict[str, Any]:
         return self._space.widest(self._task.name, network)

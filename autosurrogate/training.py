@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -51,25 +51,28 @@ class Settings:
 
 @dataclass(frozen=True)
 class Tables:
-    """The points a surrogate is trained on and those it is judged on, from G_R and, where there are any, G_M."""
+    """The points a surrogate is trained on and those it is judged on, from G_R and, where there are any, G_M.
 
-    generated: PointTable
-    held_out: PointTable
-    recorded: PointTable | None = None
-    recorded_held_out: PointTable | None = None
+    Each is from `tabulate`: a table for each number of rows a point.
+    """
 
-
-def losses(loss: Any, table: PointTable) -> Tensor:
-    """The loss of each point of a table, shape (n_points,)."""
-    return _score(loss, table.features)
+    generated: Sequence[PointTable]
+    held_out: Sequence[PointTable]
+    recorded: Sequence[PointTable] = ()
+    recorded_held_out: Sequence[PointTable] = ()
 
 
-def rank_correlation(loss: Any, table: PointTable, higher_is_better: bool, n_stretches: int = 1) -> float:
-    """Spearman's correlation on a table, tie-averaged; positive where a lower loss means a better metric.
+def losses(loss: Any, tables: Sequence[PointTable]) -> Tensor:
+    """The loss of each point of the tables, one table after the other, shape (n_points,)."""
+    return torch.cat([_score(loss, table.features) for table in tables])
+
+
+def rank_correlation(loss: Any, tables: Sequence[PointTable], higher_is_better: bool, n_stretches: int = 1) -> float:
+    """Spearman's correlation on all points, tie-averaged; positive where a lower loss means a better metric.
 
     Args:
         loss: from `surrogates.build`.
-        table: as its network sees the points.
+        tables: as its network sees the points.
         higher_is_better: direction of the metric.
         n_stretches: the points are cut into so many stretches by their metric; the mean over these is returned.
 
@@ -77,8 +80,8 @@ def rank_correlation(loss: Any, table: PointTable, higher_is_better: bool, n_str
         In [-1, 1]; a loss or metric that is constant on a stretch counts as 0 there.
     """
     with torch.no_grad():
-        found = losses(loss, table).double().cpu().numpy()
-    values = table.values.cpu().numpy()
+        found = losses(loss, tables).double().cpu().numpy()
+    values = torch.cat([table.values for table in tables]).cpu().numpy()
     stretches = np.array_split(np.argsort(values, kind="stable"), n_stretches)
     each = [spearman(found[rows], values[rows]) for rows in stretches]
     return float(np.nan_to_num(each).mean()) * (-1.0 if higher_is_better else 1.0)
@@ -87,7 +90,7 @@ def rank_correlation(loss: Any, table: PointTable, higher_is_better: bool, n_str
 def held_out_correlation(loss: Any, tables: Tables, higher_is_better: bool, n_stretches: int = 1) -> float:
     """What checkpoints and trials are chosen by: the mean over generated and recorded held-out points."""
     found = rank_correlation(loss, tables.held_out, higher_is_better, n_stretches)
-    if tables.recorded_held_out is None:
+    if not tables.recorded_held_out:
         return found
     return (found + rank_correlation(loss, tables.recorded_held_out, higher_is_better, n_stretches)) / 2
 
@@ -121,15 +124,16 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=settings.n_steps + 1, pct_start=WARM_UP
     )
-    badness = {id(t): _badness(t, higher_is_better) for t in (tables.generated, tables.recorded) if t is not None}
-    order = {id(t): t.values.cpu().argsort() for t in (tables.generated, tables.recorded) if t is not None}
+    generated = [_Ordered.of(table, higher_is_better) for table in tables.generated]
+    recorded = [_Ordered.of(table, higher_is_better) for table in tables.recorded]
     best, kept = -2.0, copy.deepcopy(loss.state_dict())
     for step in range(1, settings.n_steps + 1):
-        table = tables.generated
-        if tables.recorded is not None and torch.rand((), generator=generator).item() >= settings.random_share:
-            table = tables.recorded
-        index = _draw(order[id(table)], settings, generator).to(table.features.device)
-        objective = _objective(loss, table, badness[id(table)], index, settings)
+        source = generated
+        if recorded and torch.rand((), generator=generator).item() >= settings.random_share:
+            source = recorded
+        chosen = _one_of(source, generator)
+        index = _draw(chosen.order, settings, generator).to(chosen.table.features.device)
+        objective = _objective(loss, chosen.table, chosen.badness, index, settings)
         optimiser.zero_grad(set_to_none=True)
         objective.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -146,6 +150,27 @@ def train(
                 break
     loss.load_state_dict(kept)
     return best
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """A table with its points' badness, shape (n_points,), and their numbers in the order of the metric."""
+
+    table: PointTable
+    badness: Tensor
+    order: Tensor
+
+    @classmethod
+    def of(cls, table: PointTable, higher_is_better: bool) -> Self:
+        return cls(table, _badness(table, higher_is_better), table.values.cpu().argsort())
+
+
+def _one_of(tables: Sequence[_Ordered], generator: torch.Generator) -> _Ordered:
+    """One of the tables, each as often as it has points."""
+    if len(tables) == 1:
+        return tables[0]
+    n_points = torch.tensor([float(len(t.table)) for t in tables])
+    return tables[int(torch.multinomial(n_points, 1, generator=generator))]
 
 
 def _draw(order: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:

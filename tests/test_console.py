@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from autosurrogate import tasks
 from autosurrogate.console import WIDTH, ConsoleProgress, agreement_table, console, facts, figures, print_facts, use
 
 
@@ -20,7 +21,11 @@ def agreement(value: float) -> dict[str, Any]:
 
 METADATA = {
     "metric": "a_metric_of_an_uncommonly_long_name",
-    "held_out": {"loss": agreement(0.9), "regular": agreement(0.5)},
+    "held_out": {
+        "loss": agreement(0.9),
+        "regular": agreement(0.5),
+        "set_sizes": [{"size": 16, "n_points": 48, "loss": 0.91, "regular": 0.5}],
+    },
     "held_out_recorded": {"loss": agreement(0.8), "regular": agreement(0.4)},
     "descent": {"gain": 1.23456, "regular_gain": 0.5, "distance": 1.0, "n_points": 64},
     "gradient_norm": {"loss": 0.1, "regular": 0.1},
@@ -104,8 +109,8 @@ def test_output_that_is_no_terminal_is_not_wrapped(capsys: pytest.CaptureFixture
     assert len(capsys.readouterr().out.splitlines()) == 1
 
 
-@pytest.mark.parametrize("task", ["classification", "sequence", "unheard of"])
+@pytest.mark.parametrize("task", tasks.names())
 def test_the_three_lines_are_python(task: str) -> None:
-    lines = use("bleu's.pt", task)
+    lines = use("bleu's.pt", tasks.get(task).arguments)
     compile(lines, "use", "exec")
     assert len(lines.splitlines()) == 3

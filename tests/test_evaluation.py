@@ -144,7 +144,7 @@ def test_blocks_are_whole_points_in_order(limit: int, monkeypatch: pytest.Monkey
 
 def test_gradient_norms_are_those_of_each_point() -> None:
     chunk = labelled(0, 5)
-    found = gradient_norms(target_probability(-1), [chunk], CPU)
+    found = gradient_norms(target_probability(-1), [chunk], tasks.get("classification"), CPU)
     for i in range(5):
         one = chunk.examples[slice(32 * i, 32 * (i + 1))]
         preds = one.preds.clone().requires_grad_()
@@ -189,16 +189,36 @@ def test_points_move_the_distance_they_are_told_whatever_the_scale(scale: float)
     def straight(examples: Examples, set_size: int) -> Tensor:
         return scale * examples.preds[:, 0].view(-1, set_size).sum(1)
 
-    moved = evaluation._descend(straight, chunk.examples, 32, 2.0)
+    moved = evaluation._descend(straight, chunk.examples, tasks.get("classification"), 32, 2.0)
     torch.testing.assert_close(
         (moved.preds - chunk.examples.preds).view(3, -1).norm(dim=1), torch.full((3,), 2.0), rtol=1e-3, atol=1e-3
     )
     assert torch.equal(moved.target, chunk.examples.target)
 
 
+def test_predictions_move_in_the_unit_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunk, task = labelled(0, 3), tasks.get("classification")
+    unit = torch.ones(chunk.examples.preds.shape[1])
+    unit[0] = 10.0
+    monkeypatch.setattr(type(task), "unit", lambda self, examples: unit)
+
+    def two_classes(examples: Examples, set_size: int) -> Tensor:
+        return examples.preds[:, :2].sum(1).view(-1, set_size).sum(1)
+
+    way = chunk.examples.preds - evaluation._descend(two_classes, chunk.examples, task, 32, 2.0).preds
+    torch.testing.assert_close((way / unit).view(3, -1).norm(dim=1), torch.full((3,), 2.0), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        way[:, 0], 100 * way[:, 1], rtol=1e-2, atol=1e-4
+    )  # as steep as its unit, and as far again
+    norms = gradient_norms(two_classes, [chunk], task, CPU)
+    torch.testing.assert_close(norms, torch.full((3,), (32 * 101) ** 0.5))
+
+
 def test_points_without_a_gradient_stay() -> None:
     chunk = labelled(0, 2)
-    moved = evaluation._descend(lambda e, size: 0 * e.preds.view(2, -1).sum(1), chunk.examples, 32, 1.0)
+    moved = evaluation._descend(
+        lambda e, size: 0 * e.preds.view(2, -1).sum(1), chunk.examples, tasks.get("classification"), 32, 1.0
+    )
     assert torch.equal(moved.preds, chunk.examples.preds)
     assert (change(lambda e, size: 0 * e.preds.view(2, -1).sum(1), [chunk]) == 0).all()
 

@@ -64,7 +64,7 @@ def check_norms(loss: Any, task: str, table: PointTable, points: list[Chunk]) ->
 @each_level
 def test_the_gram_matrices_give_the_norms_of_gradients(task: str, network: str, level: str, set_size: int) -> None:
     loss, points = built(task, network, level), chunks(task, set_size)
-    table = tabulate(loss, tasks.get(task), points, CPU)
+    (table,) = tabulate(loss, tasks.get(task), points, CPU)
     assert len(table) == sum(map(len, points))
     assert table.features.shape[:2] == table.gram.shape[:2] == (len(table), loss.network.rows(set_size))
     check_norms(loss, task, table, points)
@@ -72,7 +72,7 @@ def test_the_gram_matrices_give_the_norms_of_gradients(task: str, network: str, 
 
 def test_the_check_catches_a_gram_matrix_of_something_else() -> None:
     loss, points = built("classification", "margin", "set"), chunks("classification", 3)
-    table = tabulate(loss, tasks.get("classification"), points, CPU)
+    (table,) = tabulate(loss, tasks.get("classification"), points, CPU)
     wrong = PointTable(table.features, torch.diag_embed(table.gram.diagonal(dim1=2, dim2=3)), table.values)
     with pytest.raises(AssertionError):
         check_norms(loss, "classification", wrong, points)
@@ -82,9 +82,9 @@ def test_the_check_catches_a_gram_matrix_of_something_else() -> None:
 @each_level
 def test_the_losses_of_a_table_are_those_of_its_points(task: str, network: str, level: str, set_size: int) -> None:
     loss, points = built(task, network, level), chunks(task, set_size)
-    table = tabulate(loss, tasks.get(task), points, CPU)
+    (table,) = tabulate(loss, tasks.get(task), points, CPU)
     expected = torch.cat([loss.points(*arguments(tasks.get(task), c.examples), set_size) for c in points])
-    torch.testing.assert_close(training.losses(loss, table), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(training.losses(loss, [table]), expected, rtol=1e-5, atol=1e-5)
     assert torch.equal(table.values, torch.cat([c.values for c in points]))
 
 
@@ -100,9 +100,9 @@ def test_the_losses_of_a_table_are_those_of_its_points(task: str, network: str, 
 )
 def test_a_selection_is_the_table_of_the_narrower_network(task: str, network: str, narrower: dict[str, Any]) -> None:
     points = chunks(task, 3)
-    wide = tabulate(built(task, network, "set"), tasks.get(task), points, CPU)
+    (wide,) = tabulate(built(task, network, "set"), tasks.get(task), points, CPU)
     loss = built(task, network, "set", **narrower)
-    own, selected = tabulate(loss, tasks.get(task), points, CPU), wide.select(loss.network.columns())
+    (own,), selected = tabulate(loss, tasks.get(task), points, CPU), wide.select(loss.network.columns())
     assert selected.columns == own.columns
     torch.testing.assert_close(selected.features, own.features)
     torch.testing.assert_close(selected.gram, own.gram)
@@ -113,20 +113,42 @@ def test_a_selection_is_the_table_of_the_narrower_network(task: str, network: st
 @each_network
 def test_selecting_all_columns_changes_nothing(task: str, network: str) -> None:
     loss = built(task, network, "set")
-    table = tabulate(loss, tasks.get(task), chunks(task, 3), CPU)
+    (table,) = tabulate(loss, tasks.get(task), chunks(task, 3), CPU)
     assert table.select(loss.network.columns()) is table
 
 
 def test_what_is_not_there_cannot_be_selected() -> None:
-    table = tabulate(built("sequence", "match", "sample"), tasks.get("sequence"), [chunk("sequence", 1, 0)], CPU)
+    (table,) = tabulate(built("sequence", "match", "sample"), tasks.get("sequence"), [chunk("sequence", 1, 0)], CPU)
     with pytest.raises(ValueError, match="not in"):
         table.select(["of the moon"])
 
 
 def test_when_time_is_up_the_first_chunk_is_there() -> None:
     points = chunks("classification", 3)
-    table = tabulate(built("classification", "margin", "set"), tasks.get("classification"), points, CPU, within_s=0)
+    loss = built("classification", "margin", "set")
+    (table,) = tabulate(loss, tasks.get("classification"), points, CPU, within_s=0)
     assert len(table) == len(points[0])
+
+
+def test_sets_of_several_sizes_are_tabulated_by_their_rows_with_gradients_of_one_size() -> None:
+    task, points = tasks.get("classification"), [chunk("classification", n, n) for n in (8, 2, 8)]
+    loss = built("classification", "margin", "set")
+    tables = tabulate(loss, task, points, CPU, of_size=2)
+    assert [(len(t), t.features.shape[1]) for t in tables] == [(6, 8), (3, 2)]
+    (plain,), (small,) = tabulate(loss, task, points[::2], CPU), tabulate(loss, task, points[1:2], CPU)
+    torch.testing.assert_close(tables[0].gram, 4 * plain.gram)
+    torch.testing.assert_close(tables[1].gram, small.gram)
+    assert len(tabulate(built("classification", "confusion", "set"), task, points, CPU)) == 1  # always one row
+
+
+def test_gradients_are_measured_in_the_unit_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, points = tasks.get("classification"), [chunk("classification", 3, 0)]
+    loss = built("classification", "margin", "set")
+    (plain,) = tabulate(loss, task, points, CPU)
+    monkeypatch.setattr(type(task), "unit", lambda self, examples: torch.full((len(examples), 1), 3.0))
+    (scaled,) = tabulate(loss, task, points, CPU)
+    torch.testing.assert_close(scaled.gram, 9 * plain.gram)
+    torch.testing.assert_close(scaled.features, plain.features)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -135,7 +157,8 @@ def test_predictions_of_few_bits_are_tabulated_in_float32(dtype: torch.dtype) ->
     low = Chunk(made.examples.with_preds(made.examples.preds.to(dtype)), 3, made.values, None)
     same = Chunk(low.examples.with_preds(low.examples.preds.float()), 3, made.values, None)
     loss, task = built("classification", "margin", "set"), tasks.get("classification")
-    torch.testing.assert_close(tabulate(loss, task, [low], CPU).gram, tabulate(loss, task, [same], CPU).gram)
+    (found,), (expected,) = tabulate(loss, task, [low], CPU), tabulate(loss, task, [same], CPU)
+    torch.testing.assert_close(found.gram, expected.gram)
 
 
 @each_network
@@ -144,7 +167,7 @@ def test_the_gradient_penalty_and_its_gradients_are_those_of_a_double_backward(
     task: str, network: str, level: str, set_size: int
 ) -> None:
     loss, points = built(task, network, level), chunks(task, set_size)
-    table = tabulate(loss, tasks.get(task), points, CPU)
+    (table,) = tabulate(loss, tasks.get(task), points, CPU)
     features = table.features.clone().requires_grad_()
     found = training._gradient_penalty(training._score(loss, features), features, table.gram)
     norms = torch.cat([gradients(loss, task, c, create_graph=True).square().sum(1) for c in points])

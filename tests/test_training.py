@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,14 +33,14 @@ def built(seed: int = 0) -> Any:
     )
 
 
-def table(seed: int, n_chunks: int, n_points: int = 40) -> PointTable:
+def table(seed: int, n_chunks: int, n_points: int = 40, set_size: int = SET_SIZE) -> tuple[PointTable, ...]:
     """Points of accuracy."""
     chunks = []
     for k in range(n_chunks):
         generator = torch.Generator().manual_seed(1000 * seed + k)
-        made = tasks.get("classification").generate(torch.rand(n_points, generator=generator), generator, SET_SIZE)
-        hits = (made.preds.argmax(1) == made.target).double().view(-1, SET_SIZE).mean(1)
-        chunks.append(Chunk(made, SET_SIZE, hits, None))
+        made = tasks.get("classification").generate(torch.rand(n_points, generator=generator), generator, set_size)
+        hits = (made.preds.argmax(1) == made.target).double().view(-1, set_size).mean(1)
+        chunks.append(Chunk(made, set_size, hits, None))
     return tabulate(built(), tasks.get("classification"), chunks, CPU)
 
 
@@ -49,8 +49,8 @@ def tables() -> Tables:
     return Tables(table(1, 6), table(2, 4))
 
 
-def turned(points: PointTable) -> PointTable:
-    return dataclasses.replace(points, values=-points.values)
+def turned(points: Sequence[PointTable]) -> list[PointTable]:
+    return [dataclasses.replace(one, values=-one.values) for one in points]
 
 
 @pytest.mark.parametrize(("soft_rank", "steepness"), [("pairwise", 8.0), ("diffsort", 30.0)])
@@ -59,15 +59,16 @@ def test_a_small_table_is_learned(tables: Tables, soft_rank: str, steepness: flo
     settings = dataclasses.replace(SETTINGS, soft_rank=soft_rank, steepness=steepness)
     best = train(loss, tables, settings, higher_is_better=True, seed=0)
     assert best > 0.9
-    expected = -scipy.stats.spearmanr(losses(loss, tables.held_out).detach(), tables.held_out.values).statistic
+    expected = -scipy.stats.spearmanr(losses(loss, tables.held_out).detach(), tables.held_out[0].values).statistic
     assert best == pytest.approx(expected, abs=1e-9)
 
 
 def test_noise_is_not_learned(tables: Tables) -> None:
-    mixed = torch.randperm(len(tables.generated), generator=torch.Generator().manual_seed(0))
-    noise = dataclasses.replace(tables.generated, values=tables.generated.values[mixed])
-    held_out = dataclasses.replace(tables.held_out, values=tables.held_out.values.flip(0))
-    assert train(built(), Tables(noise, held_out), SETTINGS, higher_is_better=True, seed=0) < 0.4
+    (generated,), (held_out,) = tables.generated, tables.held_out
+    mixed = torch.randperm(len(generated), generator=torch.Generator().manual_seed(0))
+    noise = dataclasses.replace(generated, values=generated.values[mixed])
+    held_out = dataclasses.replace(held_out, values=held_out.values.flip(0))
+    assert train(built(), Tables([noise], [held_out]), SETTINGS, higher_is_better=True, seed=0) < 0.4
 
 
 def test_a_metric_where_lower_is_better_is_learned_alike(tables: Tables) -> None:
@@ -90,7 +91,7 @@ def test_the_approximation_objective_learns_the_value_itself(tables: Tables) -> 
     loss = built()
     settings = dataclasses.replace(SETTINGS, n_steps=200, penalty=0.0, objective="approximation")
     assert train(loss, tables, settings, higher_is_better=True, seed=0) > 0.9
-    error = losses(loss, tables.held_out).detach() - (1 - tables.held_out.values)
+    error = losses(loss, tables.held_out).detach() - (1 - tables.held_out[0].values)
     assert float(error.square().mean().sqrt()) < 0.15
 
 
@@ -98,8 +99,8 @@ def test_the_penalty_draws_gradients_to_a_norm_of_1(tables: Tables) -> None:
     def off(penalty: float) -> float:
         loss = built()
         train(loss, tables, dataclasses.replace(SETTINGS, penalty=penalty), higher_is_better=True, seed=0)
-        features = tables.held_out.features.clone().requires_grad_()
-        found = training._gradient_penalty(training._score(loss, features), features, tables.held_out.gram)
+        features = tables.held_out[0].features.clone().requires_grad_()
+        found = training._gradient_penalty(training._score(loss, features), features, tables.held_out[0].gram)
         return float(found.detach())
 
     assert off(10.0) < 0.5 * off(0.0)
@@ -158,6 +159,17 @@ def test_batches_are_drawn_from_recorded_points_by_their_share(tables: Tables) -
         found[share] = rank_correlation(loss, tables.held_out, True)
     assert found[1.0] > 0.9
     assert found[0.0] < -0.9
+
+
+def test_points_of_several_set_sizes_are_learned_together() -> None:
+    mixed = Tables([*table(1, 2), *table(3, 2, set_size=4)], [*table(2, 2), *table(4, 2, set_size=4)])
+    loss = built()
+    best = train(loss, mixed, SETTINGS, higher_is_better=True, seed=0)
+    assert best == rank_correlation(loss, mixed.held_out, True) > 0.85
+    pooled = [part.values for part in mixed.held_out]
+    expected = -scipy.stats.spearmanr(losses(loss, mixed.held_out).detach(), torch.cat(pooled)).statistic
+    assert best == pytest.approx(expected, abs=1e-9)
+    assert all(rank_correlation(loss, [part], True) > 0.8 for part in mixed.held_out)
 
 
 def test_held_out_points_of_both_kinds_count_alike(tables: Tables) -> None:

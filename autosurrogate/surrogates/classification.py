@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target
 
 
@@ -165,38 +166,13 @@ def _margins(logits: Tensor, target: Tensor, n_competitors: int, far: float = FA
 NETWORKS = {"margin": Margin, "confusion": Confusion, "target_probability": TargetProbability}
 
 
-class SetLoss(nn.Module):
-    """The loss of a whole batch as one set.
-
-    Args:
-        network: see `NETWORKS`.
-    """
-
-    scale: Tensor
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("scale", torch.ones(()))
+class SetLoss(_losses.SetLoss):
+    """The loss of a whole batch as one set: preds are logits (n, C), target classes (n,), of which -100 is left out."""
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
         kept = has_target(target)
         return self.network.features(bounded(preds), target.long() * kept, kept.to(torch.float32), set_size)
-
-    def points(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
-        """The loss of each point, shape (n // set_size,)."""
-        features = self.features(preds, target, set_size)
-        return self.network.score(features, self.network.rows(set_size)) * self.scale
-
-    def forward(self, preds: Tensor, target: Tensor) -> Tensor:
-        """Scalar, lower is better.
-
-        Args:
-            preds: logits, shape (n, C).
-            target: class, shape (n,), any integer dtype; -100 is left out.
-        """
-        return self.points(preds, target, preds.size(0))[0]
 
 
 class SampleLoss(SetLoss):

@@ -20,17 +20,24 @@ class Task(ABC):
     name: ClassVar[str]
     #: view -> level -> type of (preds, target) as a metric gets them; the first view is the default.
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]]
-    #: Names of the arrays that examples may carry beside preds and target, in the order of the networks' arguments.
+    #: What a trainer calls preds and target.
+    arguments: ClassVar[tuple[str, str]] = ("preds", "target")
+    #: Names of the arrays a loss is given after preds and target, in this order, where they are there.
     extras: ClassVar[tuple[str, ...]] = ()
+    #: Names of the arrays that a metric needs and no loss is given; they ride with the extras.
+    context: ClassVar[tuple[str, ...]] = ()
+    #: What pads an array where examples differ in size; arrays that are not named have one size.
+    fill: ClassVar[Mapping[str, float]] = {}
 
     @abstractmethod
-    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1) -> Examples:
+    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
         """Random examples (G_R) of one size each call, the size itself drawn.
 
         Args:
             severity: shape (n_points,), in [0, 1]: 0 is nearly always right, 1 nearly always wrong.
             generator: source of all randomness, on the CPU.
             set_size: examples a point; the examples of a point share its severity.
+            view: the metric's, one of `views`, where that decides what is made; "" for the first.
 
         Returns:
             n_points * set_size examples, point by point, on the CPU.
@@ -43,6 +50,17 @@ class Task(ABC):
     def kept(self, examples: Examples) -> np.ndarray | None:
         """Which examples a metric is given, bool (n,); None means all of them."""
         return None
+
+    def unit(self, examples: Examples) -> Tensor | float:
+        """How far a prediction moves to matter; gradients are measured, and predictions moved, in this unit.
+
+        Returns:
+            1, as suits logits, or a tensor that broadcasts to `preds`, positive and without gradient.
+        """
+        return 1.0
+
+    def configure(self, loss: Any, examples: Examples) -> None:  # noqa: B027, most tasks have nothing to say
+        """Set the attributes of a loss that say how its arguments are read, where the examples tell it."""
 
     def points(self, examples: Examples, view: str, set_size: int | None) -> list[tuple[Any, Any]]:
         """The arguments of each call of a metric.

@@ -23,12 +23,13 @@ class Classification(Task):
     """preds: logits (n, C); target: class (n,), -100 is left out."""
 
     name = "classification"
+    arguments = ("logits", "classes")
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "labels": {"sample": (int, int), "set": (np.ndarray, np.ndarray)},
         "probabilities": {"sample": (np.ndarray, int), "set": (np.ndarray, np.ndarray)},
     }
 
-    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1) -> Examples:
+    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
         """Sets of logits whose error rate follows the severity, confidence being drawn apart from correctness.
 
         A set shares its error rate, its sharpness, the balance of its classes, how hard each class is, and how

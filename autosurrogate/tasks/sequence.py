@@ -30,9 +30,11 @@ class SequenceTask(Task):
         "text": {"sample": (str, str), "set": (list[str], list[str])},
         "tokens": {"sample": (list[int], list[int]), "set": (list[list[int]], list[list[int]])},
     }
+    arguments = ("logits", "tokens")
     extras = ("preds_mask",)
+    fill: ClassVar[Mapping[str, float]] = {"preds": 0, "target": IGNORE_INDEX, "preds_mask": False}
 
-    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1) -> Examples:
+    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
         """Hypotheses made from their references by edits, and logits that are more or less sure of them.
 
         Substitutions, omissions, repetitions, insertions, swaps, moved blocks and cut ends, in proportions drawn
