@@ -221,7 +221,7 @@ def _digest(path: str | Path) -> str:
 
 def _digest_of_metric(spec: str | None) -> str | None:
     """What changes with the file of a metric; None for a metric that is not of a user's file."""
-    path, colon, _ = (spec or "").rpartition(":")
+    path, colon, _ = (spec or "").partition("?")[0].rpartition(":")
     return _digest(path) if colon and path.endswith(".py") else None
 
 

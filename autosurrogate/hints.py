@@ -61,6 +61,11 @@ def of_arguments(function: Callable[..., Any]) -> list[tuple[str, Any]]:
     return [(p.name, _resolve(p.annotation, names)) for p in (positional[0], positional[:2][-1])]
 
 
+def of(annotation: Any, function: Callable[..., Any]) -> Any:
+    """A resolved hint of one of the function's parameters; `Any` if it is missing or cannot be resolved."""
+    return _resolve(annotation, _names(function))
+
+
 def of_result(function: Callable[..., Any]) -> Any:
     """The hint of what the function returns; `Any` if it is missing or cannot be resolved."""
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from autosurrogate import registry, user_file
+from autosurrogate import parameters, registry, user_file
 from autosurrogate.errors import AutosurrogateError, MetricError
 from autosurrogate.registry import Level, Metric, builtins
 
@@ -76,7 +76,8 @@ def find(spec: str | Callable[..., Any] | Metric) -> Metric:
     Args:
         spec: the name of a built-in metric; "path/file.py:function", or "path/file.py" if there is one metric in it;
             "package.module:function"; a decorated function; a metric. After the colon stands the function's name or
-            the metric's.
+            the metric's. Keyword-only arguments of the function may be set behind a question mark, as in
+            "pck?threshold=0.1"; more of them with & between.
 
     Raises:
         MetricError: there is none, or it is not validly declared.
@@ -93,6 +94,11 @@ def look_up(spec: str | Callable[..., Any] | Metric) -> Metric:
         return spec
     if not isinstance(spec, str):
         return _of_function(spec)
+    spec, query = parameters.split(spec)
+    return parameters.apply(_of_text(spec), query)
+
+
+def _of_text(spec: str) -> Metric:
     place, colon, name = spec.rpartition(":")
     if colon and place.endswith(".py"):
         return _of_file(place, name)

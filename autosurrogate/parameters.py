@@ -1,0 +1,87 @@
+"""Parameters of a metric, as in `pck?threshold=0.1`: the function's keyword-only arguments."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+from urllib.parse import parse_qsl, urlencode
+
+from autosurrogate import hints
+from autosurrogate.errors import MetricError
+from autosurrogate.registry import Metric, one_of
+
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def split(spec: str) -> tuple[str, str]:
+    """A spec as the metric and its parameters, without the question mark; "" where there are none.
+
+    >>> split("metrics.py:pck?threshold=0.1"), split("pck")
+    (('metrics.py:pck', 'threshold=0.1'), ('pck', ''))
+    """
+    found, mark, query = spec.partition("?")
+    if mark and not query:
+        raise MetricError(f"{spec!r}: after ? come the metric's parameters, as in {found}?name=value")
+    return found, query
+
+
+def apply(metric: Metric, query: str) -> Metric:
+    """The metric with parameters of its function set; its name and its spec tell them.
+
+    Args:
+        metric: any, with keyword-only arguments that have defaults.
+        query: such as "threshold=0.1&k=5"; "" changes nothing.
+
+    Raises:
+        MetricError: it has no such parameter, or the value is not of its kind.
+    """
+    if not query:
+        return metric
+    try:
+        given = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        raise MetricError(
+            f"metric {metric.name!r}: parameters are given as name=value, with & between them, got {query!r}"
+        ) from None
+    known = _parameters(metric.function)
+    values: dict[str, Any] = {}
+    for name, text in given:
+        if name not in known:
+            can = one_of(name, known) if known else "it has no parameters (keyword-only arguments with defaults)"
+            raise MetricError(f"metric {metric.name!r} has no parameter {name!r}: {can}")
+        if name in values:
+            raise MetricError(f"metric {metric.name!r}: parameter {name!r} is given twice")
+        values[name] = _value(metric.name, name, text, known[name])
+    told = urlencode(values, safe="/:,")
+    return dataclasses.replace(
+        metric,
+        name=f"{metric.name}?{told}",
+        function=functools.partial(metric.function, **values),
+        spec=None if metric.spec is None else f"{metric.spec}?{told}",
+    )
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, type]:
+    """The parameters that can be set, and what they are: by their hint, else by their default."""
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        return {}
+    named = [p for p in signature.parameters.values() if p.kind == inspect.Parameter.KEYWORD_ONLY]
+    return {p.name: _kind(hints.of(p.annotation, function), p.default) for p in named}
+
+
+def _kind(hint: Any, default: Any) -> type:
+    plain = [kind for kind in (hint, *get_args(hint)) if kind in (bool, int, float, str)]
+    return plain[0] if plain else type(default) if isinstance(default, bool | int | float) else str
+
+
+def _value(metric: str, name: str, text: str, kind: type) -> Any:
+    try:
+        return _TRUTH[text.lower()] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        expected = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        raise MetricError(f"metric {metric!r}: parameter {name!r} is {expected}, got {text!r}") from None
