@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Self
@@ -11,12 +12,15 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 import torch
 
+from autosurrogate import tasks
 from autosurrogate.array_files import check_suffix, naming, write
 from autosurrogate.errors import OptionError, OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.recorded import as_tensor, blank, faults
+from autosurrogate.tasks import Task
+from autosurrogate.tasks.sequence import IGNORE_INDEX
 
-IGNORE_INDEX = -100
+MASK = "preds_mask"
 
 
 class Recorder:
@@ -27,11 +31,14 @@ class Recorder:
     end. Memory is `max_per_source` rows for each source: let `source` be the epoch, or record every hundredth
     step, and do not make a source of every step. Processes that train together need a path each.
 
-    Batches of a sequence task (`preds` of three axes, `target` of two) may differ in length; they are padded, `preds`
-    with 0, `target` with -100, and `preds_mask` says which positions are the hypothesis's.
+    Batches of a task whose examples differ in size are padded, as the task says. Those of a sequence task may differ in
+    length: `preds` are padded with 0, `target` with -100, and `preds_mask` says which positions are the hypothesis's.
 
     Args:
         path: `.npz` or `.safetensors` file to write; its folder must be there.
+        task: what is recorded, such as "span": it says which further arrays there may be, and how batches of other
+            sizes are padded. Left out, `preds` of three axes with a `target` of two are sequences, and anything else
+            has one size and no further arrays.
         max_per_source: rows to keep of each source.
         seed: of the sample.
         overwrite: replace a file that is there.
@@ -41,6 +48,7 @@ class Recorder:
     Raises:
         OutputsError: the file is there, or cannot be written.
         OptionError: an argument is out of range.
+        MetricError: there is no such task.
 
     >>> import tempfile, torch
     >>> from autosurrogate import tasks
@@ -58,6 +66,7 @@ class Recorder:
     def __init__(
         self,
         path: str | Path,
+        task: str | None = None,
         *,
         max_per_source: int = 2000,
         seed: int = 0,
@@ -65,6 +74,7 @@ class Recorder:
         dtype: Literal["float16", "float32"] | None = None,
     ) -> None:
         self.path = Path(path)
+        self._task = None if task is None else tasks.get(task)
         if max_per_source < 1:
             raise OptionError(f"Recorder: max_per_source must be at least 1, got {max_per_source}")
         if dtype not in ("float16", "float32", None):
@@ -94,13 +104,13 @@ class Recorder:
         self._recording = False
         with naming(self.path):
             if self._kept:
-                write(self.path, _stack(self._kept))
+                write(self.path, _stack(self._kept, self._task))
         if self._n_left_out:
             warnings.warn(f"{self.path}: left out {self._n_left_out} rows with NaN or infinite preds", stacklevel=2)
         if error is None and not self._kept:
             raise OutputsError(f"{self.path}: not written, no row was recorded; call the recorder with each batch")
 
-    def __call__(self, preds: Any, target: Any, preds_mask: Any = None, source: Any = None) -> None:
+    def __call__(self, preds: Any, target: Any, preds_mask: Any = None, source: Any = None, **arrays: Any) -> None:
         """Take a batch into the sample.
 
         Args:
@@ -109,15 +119,18 @@ class Recorder:
             preds_mask: bool (n, T), the positions of a sequence that are the hypothesis's. If left out, those are
                 all, or, where the target has as many, those whose target is not -100.
             source: an integer (an epoch, a step) for the whole batch, or one for each row; 0 if left out.
+            arrays: further arrays (n, ...) that the task knows, by name.
 
         Raises:
-            OutputsError: shapes or dtypes do not fit one another or the batches before.
+            OutputsError: shapes or dtypes do not fit one another or the batches before, or the task has no such array.
         """
         with naming(self.path):
             if not self._recording:
                 raise OutputsError("the recorder was called outside of its `with` block, where nothing is written")
-            examples, sources = _batch(preds, target, preds_mask, source)
-            layout = _Layout.of(examples)
+            _check_names(arrays, self._task)
+            examples, sources = _batch(preds, target, preds_mask, source, arrays)
+            self._task = self._task or _guessed(examples)
+            layout = _Layout.of(examples, self._task)
             self._layout = self._layout or layout
             if layout != self._layout:
                 raise OutputsError(
@@ -141,54 +154,79 @@ class Recorder:
             kept.update(zip(taken, _rows(examples[index], self._dtype), strict=True))
 
 
-class _Row(NamedTuple):
-    preds: np.ndarray
-    target: np.ndarray
-    mask: np.ndarray | None
+_Row = Mapping[str, np.ndarray]  # the arrays of an example
 
 
 class _Layout(NamedTuple):
     """The shapes of a row, None for a length that may differ from batch to batch."""
 
-    preds: tuple[int | None, ...]
-    target: tuple[int | None, ...]
+    shapes: tuple[tuple[str, tuple[int | None, ...]], ...]
 
     @classmethod
-    def of(cls, examples: Examples) -> _Layout:
-        preds, target = examples.preds.shape[1:], examples.target.shape[1:]
-        if (len(preds), len(target)) == (2, 1):
-            return cls((None, preds[1]), (None,))
-        return cls(tuple(preds), tuple(target))
+    def of(cls, examples: Examples, task: Task | None) -> _Layout:
+        arrays = _arrays(examples)
+        arrays.pop(MASK, None)  # a batch may have one or not
+        fill = {} if task is None else task.fill
+        return cls(
+            tuple(
+                (name, tuple(None if k in fill.get(name, (0, ()))[1] else n for k, n in enumerate(array.shape[1:])))
+                for name, array in arrays.items()
+            )
+        )
 
     def __str__(self) -> str:
-        preds, target = (", ".join("any" if n is None else str(n) for n in ("n", *shape)) for shape in self)
-        return f"preds ({preds}) and target ({target})"
+        told = [
+            f"{name} ({', '.join('any' if n is None else str(n) for n in ('n', *shape))})"
+            for name, shape in self.shapes
+        ]
+        return " and ".join([", ".join(told[:-1]), told[-1]])
 
 
-def _batch(preds: Any, target: Any, preds_mask: Any, source: Any) -> tuple[Examples, np.ndarray]:
+def _guessed(examples: Examples) -> Task | None:
+    return tasks.get("sequence") if (examples.preds.ndim, examples.target.ndim) == (3, 2) else None
+
+
+def _arrays(examples: Examples) -> dict[str, torch.Tensor]:
+    return {"preds": examples.preds, "target": examples.target, **examples.extras}
+
+
+def _check_names(arrays: Mapping[str, Any], task: Task | None) -> None:
+    known = () if task is None else (*task.extras, *task.context)
+    unknown = [name for name in arrays if name not in known]
+    if unknown and task is None:
+        raise OutputsError(f'{unknown[0]} is recorded if the task is named, as in Recorder("outputs.npz", "span")')
+    if unknown:
+        raise OutputsError(f"a {task.name if task else ''} file has no array {unknown[0]!r}, only {', '.join(known)}")
+
+
+def _batch(
+    preds: Any, target: Any, preds_mask: Any, source: Any, arrays: Mapping[str, Any]
+) -> tuple[Examples, np.ndarray]:
     """A batch as tensors on the device of preds, and the source of each row."""
     preds, target = as_tensor("preds", preds), as_tensor("target", target)
     if not preds.is_floating_point():
         raise OutputsError(f"preds must be floating point, got {preds.dtype}; pass logits, not decoded predictions")
-    if not preds.ndim or not target.ndim or len(preds) != len(target):
-        raise OutputsError(
-            f"preds and target must have a row for each example, got {tuple(preds.shape)} and {tuple(target.shape)}"
-        )
+    extras = {name: as_tensor(name, array) for name, array in arrays.items() if array is not None}
+    for name, array in {"target": target, **extras}.items():
+        if not preds.ndim or not array.ndim or len(preds) != len(array):
+            raise OutputsError(
+                f"preds and {name} must have a row for each example, got {tuple(preds.shape)} and {tuple(array.shape)}"
+            )
     sources = np.asarray(as_tensor("source", 0 if source is None else source).cpu())
     if sources.dtype.kind not in "iu" or sources.shape not in ((), (len(preds),)):
         raise OutputsError(
             f"source must be an integer or integers of shape ({len(preds)},), got {sources.dtype} {sources.shape}"
         )
-    examples = Examples(preds, target.to(preds.device))
     if preds_mask is not None:
-        mask = as_tensor("preds_mask", preds_mask).to(preds.device)
+        mask = as_tensor(MASK, preds_mask).to(preds.device)
         if mask.dtype != torch.bool or preds.ndim != 3 or mask.shape != preds.shape[:2]:
             raise OutputsError(
                 f"preds_mask must be bool (n, T) for preds (n, T, V), got {mask.dtype} {tuple(mask.shape)} for preds "
                 f"{tuple(preds.shape)}"
             )
         preds = blank(preds, mask) if faults(preds).any() else preds
-        examples = Examples(preds, examples.target, {"preds_mask": mask})
+        extras = {MASK: mask, **extras}
+    examples = Examples(preds, target.to(preds.device), {name: a.to(preds.device) for name, a in extras.items()})
     return examples, np.broadcast_to(sources.astype(np.int64), len(preds))
 
 
@@ -198,28 +236,30 @@ def _rows(examples: Examples, dtype: torch.dtype | None) -> list[_Row]:
         dtype = torch.float16 if examples.preds.dtype in (torch.float16, torch.bfloat16) else torch.float32
     largest = torch.finfo(dtype).max
     preds = examples.preds.float()
-    preds = torch.where(preds.isneginf(), preds, preds.clamp(-largest, largest)).to(dtype).cpu()
-    target = examples.target.to(torch.float32 if examples.target.is_floating_point() else torch.int64).cpu()
-    mask = examples.extras.get("preds_mask")
-    masks = None if mask is None else mask.cpu()
-    return [
-        _Row(preds[i].numpy().copy(), target[i].numpy().copy(), None if masks is None else masks[i].numpy().copy())
-        for i in range(len(examples))
-    ]
+    preds = torch.where(preds.isneginf(), preds, preds.clamp(-largest, largest)).to(dtype)
+    others = {name: array.to(_kept_as(array)) for name, array in _arrays(examples).items() if name != "preds"}
+    on_cpu = {name: array.cpu().numpy() for name, array in {"preds": preds, **others}.items()}
+    return [{name: array[i].copy() for name, array in on_cpu.items()} for i in range(len(examples))]
 
 
-def _stack(kept: dict[int, dict[int, _Row]]) -> dict[str, np.ndarray]:
+def _kept_as(array: torch.Tensor) -> torch.dtype:
+    if array.dtype == torch.bool:
+        return torch.bool
+    return torch.float32 if array.is_floating_point() else torch.int64
+
+
+def _stack(kept: dict[int, dict[int, _Row]], task: Task | None) -> dict[str, np.ndarray]:
     """The arrays of the file, padded to the longest row."""
     sources = sorted(kept)
     rows = [row for source in sources for row in kept[source].values()]
-    arrays = {
-        "preds": _padded([row.preds for row in rows], 0),
-        "target": _padded([row.target for row in rows], IGNORE_INDEX),
+    fill = {} if task is None else task.fill
+    if task is not None and MASK in task.extras and _needs_mask(rows):
+        rows = [{**row, MASK: _mask_of(row)} for row in rows]
+    arrays = {name: _padded([row[name] for row in rows], fill.get(name, (0, ()))[0]) for name in rows[0]}
+    return {
+        **arrays,
         "source": np.repeat(np.array(sources, dtype=np.int64), [len(kept[source]) for source in sources]),
     }
-    if _needs_mask(rows):
-        arrays["preds_mask"] = _padded([_mask_of(row) for row in rows], False)
-    return arrays
 
 
 def _padded(rows: list[np.ndarray], fill: float) -> np.ndarray:
@@ -232,20 +272,19 @@ def _padded(rows: list[np.ndarray], fill: float) -> np.ndarray:
 
 
 def _needs_mask(rows: list[_Row]) -> bool:
-    """Whether the padded rows would mean something else without a mask.
+    """Whether the padded rows of sequences would mean something else without a mask.
 
     Without one all positions count, but where the target has as many, those whose target is -100 do not.
     """
-    if any(row.mask is not None for row in rows):
+    if any(MASK in row for row in rows):
         return True
-    if rows[0].preds.ndim != 2 or rows[0].target.ndim != 1:
-        return False
-    n_positions = {len(row.preds) for row in rows}
-    as_many = {len(row.preds) == len(row.target) for row in rows}
+    n_positions = {len(row["preds"]) for row in rows}
+    as_many = {len(row["preds"]) == len(row["target"]) for row in rows}
     return as_many != {True} and (len(n_positions) > 1 or len(as_many) > 1)
 
 
 def _mask_of(row: _Row) -> np.ndarray:
-    if row.mask is not None:
-        return row.mask
-    return row.target != IGNORE_INDEX if len(row.preds) == len(row.target) else np.ones(len(row.preds), dtype=np.bool_)
+    if MASK in row:
+        return row[MASK]
+    preds, target = row["preds"], row["target"]
+    return target != IGNORE_INDEX if len(preds) == len(target) else np.ones(len(preds), dtype=np.bool_)

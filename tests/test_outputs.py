@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autosurrogate import tasks
-from autosurrogate.errors import OptionError, OutputsError
+from autosurrogate.errors import MetricError, OptionError, OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.outputs import Recorded, Recorder, read
 from autosurrogate.tasks._base import Task
@@ -499,6 +499,47 @@ class TestRecorder:
         examples = read(tmp_path / "x.npz", SEQUENCE).examples
         assert SEQUENCE.decode(examples, "tokens") == expected
         assert ("preds_mask" in examples.extras) == masked
+
+    def test_further_arrays_of_a_task_are_kept_with_their_rows(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(type(SEQUENCE), "context", ("weight", "words"))
+        monkeypatch.setattr(type(SEQUENCE), "fill", {**SEQUENCE.fill, "words": (-7, (0,))})
+        with Recorder(tmp_path / "x.npz", "sequence") as record:
+            for n in (2, 3):
+                preds = torch.full((4, n, 6), float(n)) + torch.arange(4)[:, None, None]
+                words = torch.arange(4)[:, None].expand(-1, n).float()
+                record(preds, torch.zeros(4, n, dtype=torch.int32), weight=torch.arange(4.0), words=words)
+        found = read(tmp_path / "x.npz", SEQUENCE).examples
+        assert torch.equal(found.preds[:, 0, 0], torch.tensor([2.0, 3, 4, 5, 3, 4, 5, 6]))
+        assert found.extras["weight"].tolist() == [0, 1, 2, 3] * 2
+        assert found.extras["words"][:, :2].tolist() == [[k, k] for k in (0, 1, 2, 3) * 2]
+        assert found.extras["words"][:, 2].tolist() == [-7] * 4 + [0, 1, 2, 3]
+
+    @pytest.mark.parametrize(
+        ("task", "message"),
+        [
+            (None, r'weight is recorded if the task is named, as in Recorder\("outputs.npz", "span"\)'),
+            ("sequence", r"a sequence file has no array 'weight', only preds_mask"),
+        ],
+    )
+    def test_an_array_that_the_task_does_not_know_is_refused(
+        self, tmp_path: Path, task: str | None, message: str
+    ) -> None:
+        with pytest.raises(OutputsError, match=message), Recorder(tmp_path / "x.npz", task) as record:
+            record(torch.zeros(2, 3, 4), torch.zeros(2, 3, dtype=torch.int64), weight=torch.ones(2))
+
+    def test_an_array_of_other_rows_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(type(SEQUENCE), "context", ("weight",))
+        with (
+            pytest.raises(OutputsError, match=r"preds and weight must have a row .* got \(2, 3, 4\) and \(3,\)"),
+            Recorder(tmp_path / "x.npz", "sequence") as record,
+        ):
+            record(torch.zeros(2, 3, 4), torch.zeros(2, 3, dtype=torch.int64), weight=torch.ones(3))
+
+    def test_an_unknown_task_is_told_at_once(self, tmp_path: Path) -> None:
+        with pytest.raises(MetricError, match="unknown task 'sequenc'"):
+            Recorder(tmp_path / "x.npz", "sequenc")
 
     @pytest.mark.parametrize(
         ("first", "second", "message"),

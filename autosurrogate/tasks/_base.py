@@ -26,8 +26,8 @@ class Task(ABC):
     extras: ClassVar[tuple[str, ...]] = ()
     #: Names of the arrays that a metric needs and no loss is given; they ride with the extras.
     context: ClassVar[tuple[str, ...]] = ()
-    #: What pads an array where examples differ in size; arrays that are not named have one size.
-    fill: ClassVar[Mapping[str, float]] = {}
+    #: Arrays whose examples may differ in size: what they are padded with, and along which axes of an example.
+    fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {}
 
     @abstractmethod
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:

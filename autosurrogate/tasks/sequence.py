@@ -32,7 +32,11 @@ class SequenceTask(Task):
     }
     arguments = ("logits", "tokens")
     extras = ("preds_mask",)
-    fill: ClassVar[Mapping[str, float]] = {"preds": 0, "target": IGNORE_INDEX, "preds_mask": False}
+    fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {
+        "preds": (0, (0,)),
+        "target": (IGNORE_INDEX, (0,)),
+        "preds_mask": (False, (0,)),
+    }
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
         """Hypotheses made from their references by edits, and logits that are more or less sure of them.
