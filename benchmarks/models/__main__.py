@@ -9,10 +9,9 @@ import pkgutil
 import time
 from pathlib import Path
 
+from benchmarks.models import OUTPUTS
 from benchmarks.models import __path__ as folder
 from benchmarks.models._experiment import Experiment, record
-
-OUTPUTS = Path(__file__).parents[1] / "outputs"
 
 
 def experiments() -> dict[str, Experiment]:
