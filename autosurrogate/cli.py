@@ -86,17 +86,21 @@ def _parser() -> argparse.ArgumentParser:
 def _metrics(options: argparse.Namespace) -> int:
     from rich.table import Table
 
+    from autosurrogate import parameters
     from autosurrogate.console import console
     from autosurrogate.metric import builtins
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("metric", "task", "level", "better", "source"):
+    for heading in ("metric", "task", "level", "better", "parameters", "source"):
         table.add_column(heading, no_wrap=True)
     for metric in builtins():
         level = metric.level if metric.level == "sample" else f"set of {metric.set_size}"
-        table.add_row(metric.name, metric.task, level, "higher" if metric.higher_is_better else "lower", metric.source)
+        better = "higher" if metric.higher_is_better else "lower"
+        settable = ", ".join(f"{name}={value}" for name, value in parameters.defaults(metric).items())
+        table.add_row(metric.name, metric.task, level, better, settable, metric.source)
     console().print(table)
-    console().print(f"\nYour own: --metric file.py:function, decorated with autosurrogate.metric. {LEFT_OUT}")
+    console().print("\nParameters are set as in --metric 'pck?threshold=0.1'.")
+    console().print(f"Your own: --metric file.py:function, decorated with autosurrogate.metric. {LEFT_OUT}")
     return 0
 
 

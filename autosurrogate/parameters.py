@@ -46,7 +46,7 @@ def apply(metric: Metric, query: str) -> Metric:
         raise MetricError(
             f"metric {metric.name!r}: parameters are given as name=value, with & between them, got {query!r}"
         ) from None
-    known = _parameters(metric.function)
+    known = {name: kind for name, (kind, _) in _parameters(metric.function).items()}
     values: dict[str, Any] = {}
     for name, text in given:
         if name not in known:
@@ -64,14 +64,24 @@ def apply(metric: Metric, query: str) -> Metric:
     )
 
 
-def _parameters(function: Callable[..., Any]) -> Mapping[str, type]:
-    """The parameters that can be set, and what they are: by their hint, else by their default."""
+def defaults(metric: Metric) -> dict[str, Any]:
+    """The parameters of a metric with their defaults.
+
+    >>> from autosurrogate.metric import find
+    >>> defaults(find("accuracy"))
+    {}
+    """
+    return {name: default for name, (_, default) in _parameters(metric.function).items()}
+
+
+def _parameters(function: Callable[..., Any]) -> Mapping[str, tuple[type, Any]]:
+    """The parameters that can be set: what they are, by their hint or else by their default, and the default."""
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
         return {}
     named = [p for p in signature.parameters.values() if p.kind == inspect.Parameter.KEYWORD_ONLY]
-    return {p.name: _kind(hints.of(p.annotation, function), p.default) for p in named}
+    return {p.name: (_kind(hints.of(p.annotation, function), p.default), p.default) for p in named}
 
 
 def _kind(hint: Any, default: Any) -> type:

@@ -33,8 +33,8 @@ SURVEY_HEAD = """
 ## Every metric, one seed
 
 `python -m benchmarks.correlation`: 20 seconds a fit, first on held-out generated points, then on each of the recorded
-outputs. A † marks a loss that `fit` would have refused to write: it does not beat the regular loss in rank correlation or
-in the descent check.
+outputs. A † marks a loss that `fit` would have refused to write: it does not beat the regular loss in rank correlation
+or in the descent check.
 
 | metric | points | regular loss | paper's network | approximation | search |
 | --- | --- | --- | --- | --- | --- |
