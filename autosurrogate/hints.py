@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NewType, Union, get_args, get_origin
-
-import numpy as np
 
 from autosurrogate.errors import MetricError
 
@@ -121,6 +120,7 @@ def never_a_number(hint: Any) -> bool:
 def show(hint: Any) -> str:
     """A type as one writes it.
 
+    >>> import numpy as np
     >>> show(list[str]), show(int), show(np.ndarray)
     ('list[str]', 'int', 'numpy.ndarray')
     """
@@ -181,6 +181,10 @@ def _passes_for(given: Any, asked: type) -> bool:
             return True
     except TypeError:  # a protocol that cannot be asked
         return True
-    if issubclass(given, int | float) and issubclass(asked, np.number):
+    if given is int and asked in (float, complex):
         return True
-    return (given is int and asked in (float, complex)) or (issubclass(given, np.ndarray) and asked is Sequence)
+    numpy = sys.modules.get("numpy")  # where it is not imported no type is of it; listing metrics does without
+    if numpy is None:
+        return False
+    as_number = issubclass(given, int | float) and issubclass(asked, numpy.number)
+    return as_number or (issubclass(given, numpy.ndarray) and asked is Sequence)

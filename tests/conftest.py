@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import signal
+import subprocess
+import venv
 from pathlib import Path
 
 import program
@@ -36,3 +39,21 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert (done.returncode, done.stderr) == (0, "")
     (folder / "fit.txt").write_text(done.stdout)
     return folder
+
+
+@pytest.fixture(scope="session")
+def python_with_torch_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment that sees torch and what it needs of this one's packages, and nothing else."""
+    folder = tmp_path_factory.mktemp("venv")
+    venv.create(folder, symlinks=os.name == "posix", with_pip=False)
+    python = folder / ("bin/python" if os.name == "posix" else "Scripts/python.exe")
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(subprocess.run([python, "-c", where], capture_output=True, text=True, check=True).stdout.strip())
+    for name in program.needed("torch", set()):
+        distribution = importlib.metadata.distribution(name)
+        tops = {Path(file).parts[0] for file in distribution.files or () if Path(file).parts[0] not in ("..", ".")}
+        for top in tops:
+            source = Path(str(distribution.locate_file(top)))
+            if source.exists() and not (site / top).exists():
+                (site / top).symlink_to(source, target_is_directory=source.is_dir())
+    return python

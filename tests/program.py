@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -95,3 +97,19 @@ def load(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.jit.load(str(path))  # type: ignore[no-untyped-call]
+
+
+def needed(name: str, found: set[str]) -> set[str]:
+    """The distributions that one needs to run, itself among them."""
+    plain = re.sub(r"[-_.]+", "-", name).lower()
+    if plain in found:
+        return found
+    try:
+        requires = importlib.metadata.requires(name) or []
+    except importlib.metadata.PackageNotFoundError:  # of another platform
+        return found
+    found.add(plain)
+    for requirement in requires:
+        if "extra ==" not in requirement:
+            needed(re.split(r"[\s;<>=!~\[(]", requirement, maxsplit=1)[0], found)
+    return found

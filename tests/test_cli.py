@@ -208,7 +208,7 @@ def test_metrics_are_listed_with_all_that_matters(tmp_path: Path) -> None:
     done = program.run("metrics", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line}
-    assert rows["metric"] == ["task", "level", "better", "source"]
+    assert rows["metric"] == ["task", "level", "better", "parameters", "source"]
     assert rows["accuracy"] == ["classification", "set", "of", "128", "higher", "numpy"]
     assert rows["bleu"] == ["sequence", "sample", "higher", "sacrebleu"]
     assert "Not offered: metrics that depend on how tokens are spelled (chrF, METEOR)" in done.stdout
@@ -219,12 +219,12 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
     assert "\x1b" not in text
     patterns = [
         r"run in runs/accuracy-\d{8}-\d{6}$",
-        r"labelling  1,536 of 1,536 points  [\d,]+ points/s$",
+        r"labelling  1,440 of 1,440 points  [\d,]+ points/s$",
         r"labelled [\d,]+ points$",
         r"trial \d  best held-out Spearman \d+\.\d  regular loss \d+\.\d  \d+ s left$",
         r" +Spearman +95 % +Kendall +95 % +points$",
-        r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +256$",
-        r"  regular loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +256$",
+        r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
+        r"  regular loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
         r"descent check +metric gains \S+ over a distance of \S+, along the regular loss \S+ \(\d+ points\)$",
         r"network +margin \(.*\), [\d,]+ parameters$",
         r"written +accuracy\.pt  \d+ KiB$",
@@ -300,7 +300,7 @@ def test_in_a_terminal_nothing_is_cut(fitted: Path) -> None:
     lines = re.sub(r"\x1b\[[\d;]*m", "", text.decode()).split("\r\n")
     assert max(map(len, lines)) <= 80
     assert "…" not in text.decode()
-    assert any(re.match(r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +256$", line) for line in lines)
+    assert any(re.match(r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$", line) for line in lines)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a pipe ends in other ways elsewhere")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
-import re
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import program
@@ -112,40 +109,6 @@ print("done")
 """
 
 
-def needed(name: str, found: set[str]) -> set[str]:
-    """The distributions that one needs to run, itself among them."""
-    plain = re.sub(r"[-_.]+", "-", name).lower()
-    if plain in found:
-        return found
-    try:
-        requires = importlib.metadata.requires(name) or []
-    except importlib.metadata.PackageNotFoundError:  # of another platform
-        return found
-    found.add(plain)
-    for requirement in requires:
-        if "extra ==" not in requirement:
-            needed(re.split(r"[\s;<>=!~\[(]", requirement, maxsplit=1)[0], found)
-    return found
-
-
-@pytest.fixture(scope="session")
-def python_with_torch_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment that sees torch and what it needs of this one's packages, and nothing else."""
-    folder = tmp_path_factory.mktemp("venv")
-    venv.create(folder, symlinks=os.name == "posix", with_pip=False)
-    python = folder / ("bin/python" if os.name == "posix" else "Scripts/python.exe")
-    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    site = Path(subprocess.run([python, "-c", where], capture_output=True, text=True, check=True).stdout.strip())
-    for name in needed("torch", set()):
-        distribution = importlib.metadata.distribution(name)
-        tops = {Path(file).parts[0] for file in distribution.files or () if Path(file).parts[0] not in ("..", ".")}
-        for top in tops:
-            source = Path(str(distribution.locate_file(top)))
-            if source.exists() and not (site / top).exists():
-                (site / top).symlink_to(source, target_is_directory=source.is_dir())
-    return python
-
-
 def test_it_trains_a_model_where_there_is_torch_alone(
     python_with_torch_alone: Path, fitted: Path, tmp_path: Path
 ) -> None:
@@ -189,7 +152,7 @@ def test_the_package_works_at_the_root_of_a_clone_though_it_is_installed_elsewhe
         pytest.skip("not a clone")
     libraries = tmp_path / "libraries"
     libraries.mkdir()
-    for name in needed("rich", set()):
+    for name in program.needed("rich", set()):
         for file in importlib.metadata.distribution(name).files or ():
             top = Path(file).parts[0]
             source = Path(str(importlib.metadata.distribution(name).locate_file(top)))

@@ -1,0 +1,172 @@
+"""A loss of each kind of prediction in a short training loop that imports torch alone."""
+
+from __future__ import annotations
+
+import subprocess
+import textwrap
+from pathlib import Path
+
+import program
+import pytest
+
+from autosurrogate import search_space
+from autosurrogate.search_space import Choice, Range
+from autosurrogate.surrogates import networks
+
+#: task -> metric, and a loop that prints the regular loss before and after
+LOOPS = {
+    "classification": (
+        "accuracy",
+        """
+        x, target = torch.randn(128, 8), torch.randint(5, (128,))
+        model = torch.nn.Linear(8, 5)
+        for step in range(10):
+            logits = model(x)
+            regular = F.cross_entropy(logits, target)
+            update(regular + loss_fn(logits, target))
+        """,
+    ),
+    "scores": (
+        "f1",
+        """
+        x = torch.randn(64, 8)
+        model, target = torch.nn.Linear(8, 1), (x[:, 0] > 0.5).long()
+        for step in range(10):
+            logits = model(x).squeeze(1)
+            regular = F.binary_cross_entropy_with_logits(logits, target.float())
+            update(regular + loss_fn(logits, target))
+        """,
+    ),
+    "sequence": (
+        "bleu",
+        """
+        x, target = torch.randn(16, 9, 8), torch.randint(30, (16, 9))
+        model = torch.nn.Linear(8, 30)
+        for step in range(10):
+            logits = model(x)
+            regular = F.cross_entropy(logits.transpose(1, 2), target)
+            update(regular + loss_fn(logits, target))
+        """,
+    ),
+    "span": (
+        "span_f1",
+        """
+        x, target = torch.randn(16, 40, 8), torch.randint(20, (16, 1)) + torch.tensor([0, 3])
+        model = torch.nn.Linear(8, 2)
+        for step in range(10):
+            logits = model(x).transpose(1, 2)
+            regular = F.cross_entropy(logits[:, 0], target[:, 0]) + F.cross_entropy(logits[:, 1], target[:, 1])
+            update(regular + loss_fn(logits, target))
+        """,
+    ),
+    "heatmap": (
+        "pck",
+        """
+        x = torch.randn(8, 3, 24, 20)
+        model, target = torch.nn.Conv2d(3, 4, 3, padding=1), torch.rand(8, 4, 24, 20) ** 20
+        for step in range(10):
+            heatmaps = model(x)
+            regular = F.mse_loss(heatmaps, target)
+            update(regular + loss_fn(heatmaps, target, torch.ones(8, 4)))
+        """,
+    ),
+    "segmentation": (
+        "miou",
+        """
+        x, target = torch.randn(8, 3, 24, 20), torch.randint(4, (8, 24, 20))
+        model = torch.nn.Conv2d(3, 4, 3, padding=1)
+        for step in range(10):
+            logits = model(x)
+            regular = F.cross_entropy(logits, target)
+            update(regular + loss_fn(logits, target))
+        """,
+    ),
+    "detection": (
+        "coco_ap",
+        """
+        x, boxes = torch.randn(8, 6, 16), torch.tensor([[10.0, 10, 60, 50], [40, 30, 90, 90]]).repeat(4, 3, 1)
+        model, target = torch.nn.Linear(16, 7), torch.cat([boxes[:, :2], torch.ones(8, 2, 1)], 2)
+        for step in range(10):
+            found = model(x)
+            preds = torch.cat([boxes + 5 * found[..., :4], found[..., 4:]], 2)
+            regular = found[..., :4].square().mean()
+            update(regular + loss_fn(preds, target))
+        """,
+    ),
+    "ranking": (
+        "ndcg",
+        """
+        x, target = torch.randn(16, 12, 8), torch.randint(5, (16, 12))
+        model = torch.nn.Linear(8, 1)
+        for step in range(10):
+            scores = model(x).squeeze(2)
+            regular = F.cross_entropy(scores, target / target.sum(1, keepdim=True))
+            update(regular + loss_fn(scores, target))
+        """,
+    ),
+    "values": (
+        "r2",
+        """
+        x = torch.randn(64, 8)
+        model, target = torch.nn.Linear(8, 1), x[:, :1] + 0.1
+        for step in range(10):
+            values = model(x)
+            regular = F.mse_loss(values, target)
+            update(regular + loss_fn(values, target))
+        """,
+    ),
+}
+FRAME = """
+import sys, warnings
+import torch, torch.nn.functional as F
+warnings.simplefilter("ignore")
+assert "autosurrogate" not in sys.modules
+torch.manual_seed(0)
+loss_fn, steps = torch.jit.load(sys.argv[1]), []
+
+def update(loss):
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.05)
+    optimiser.zero_grad()
+    loss.backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+    optimiser.step()
+    steps.append(loss.item())
+
+{loop}
+print(min(steps[1:]) < steps[0])
+"""
+
+
+def space(task: str) -> str:
+    """The task's search space, reduced to its first network and first choices, and to a few steps."""
+    name = next(iter(networks(task)))
+    entries = {
+        key: entry.options[0] if isinstance(entry, Choice) else entry.low if isinstance(entry, Range) else entry
+        for key, entry in search_space.load(task).networks[name].items()
+    }
+    training = program.SPACE.split("[networks")[0].replace("n_steps = 60", "n_steps = 50")
+    return (
+        training
+        + f"[networks.{name}]\n"
+        + "".join(f"{key} = {[value] if isinstance(value, list) else value}\n" for key, value in entries.items())
+    )
+
+
+@pytest.mark.parametrize("task", LOOPS)
+def test_a_loss_is_exported_and_trains_a_model_where_there_is_torch_alone(
+    task: str, python_with_torch_alone: Path, tmp_path: Path
+) -> None:
+    metric, loop = LOOPS[task]
+    program.write(tmp_path / "space.toml", space(task))
+    done = program.run(
+        "fit", "--metric", metric, "--space", "space.toml", "--trials", 1, "--budget", "8s", "--out", "loss.pt",
+        "--force", "--quiet", cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "loop.py").write_text(FRAME.format(loop=textwrap.dedent(loop)), encoding="utf-8")
+    environment = {k: v for k, v in program.ENVIRONMENT.items() if k != "PYTHONPATH"}
+    trained = subprocess.run(
+        [python_with_torch_alone, "loop.py", "loss.pt"], cwd=tmp_path, env=environment, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert (trained.returncode, trained.stdout) == (0, "True\n"), trained.stderr
