@@ -43,6 +43,10 @@ class LossFileError(AutosurrogateError, ValueError):
     """A file is not a loss that this program exported."""
 
 
+class ConformanceError(AutosurrogateError, AssertionError):
+    """A metric or a task does not hold what every one must, see `autosurrogate.testing`."""
+
+
 class QualityError(AutosurrogateError, RuntimeError):
     """The best loss found is not good enough to hand out; nothing was written."""
 

@@ -10,7 +10,8 @@ raises `ConformanceError` with all that is wrong. In pytest, a test each:
         check()
 """
 
-from autosurrogate.testing._check import Check, ConformanceError
+from autosurrogate.errors import ConformanceError
+from autosurrogate.testing._check import Check
 from autosurrogate.testing.metrics import check_metric, metric_checks
 from autosurrogate.testing.tasks import check_task, task_checks
 

@@ -1,15 +1,11 @@
-"""A check that has a name, and what it raises."""
+"""A check that has a name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from autosurrogate.errors import AutosurrogateError
-
-
-class ConformanceError(AutosurrogateError, AssertionError):
-    """A metric or a task does not hold what every one must."""
+from autosurrogate.errors import ConformanceError
 
 
 @dataclass(frozen=True)
