@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 IGNORE_INDEX = -100
 
@@ -16,6 +18,8 @@ def counted(preds: Sequence[np.ndarray], target: Sequence[np.ndarray]) -> tuple[
         preds: class of each pixel, an array (height, width) an image.
         target: the same of the target; -100 where there is none.
     """
+    import numpy as np
+
     pairs = [(np.asarray(p), np.asarray(t)) for p, t in zip(preds, target, strict=True)]
     none = np.empty(0, dtype=np.int64)
     return (
@@ -26,5 +30,7 @@ def counted(preds: Sequence[np.ndarray], target: Sequence[np.ndarray]) -> tuple[
 
 def classes(preds: np.ndarray, target: np.ndarray, background: bool) -> np.ndarray:
     """The classes that occur in either of two arrays, without class 0 unless `background`; ascending."""
+    import numpy as np
+
     found = np.union1d(preds, target)
     return found if background else found[found != 0]

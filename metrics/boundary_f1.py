@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from autosurrogate.metric import metric
+
+if TYPE_CHECKING:
+    import numpy as np
 
 COMPUTED_BY = "scipy"
 IGNORE_INDEX = -100
@@ -28,11 +30,14 @@ def boundary_f1(preds: np.ndarray, target: np.ndarray, *, tolerance: float = 1.0
         tolerance: distance between centres of pixels; below 1 it is a share of the image's diagonal, rounded up to
             pixels.
 
+    >>> import numpy as np
     >>> target = np.zeros((9, 9), dtype=int)
     >>> target[3:6, 3:6] = 1
     >>> boundary_f1(np.roll(target, 1, 1), target), boundary_f1(np.roll(target, 3, 1), target)
     (1.0, 0.438...)
     """
+    import numpy as np
+
     preds, target = np.asarray(preds), np.asarray(target)
     left_out = target == IGNORE_INDEX
     within = tolerance if tolerance >= 1 else math.ceil(tolerance * math.hypot(*target.shape))

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autosurrogate import sampling, tasks
-from autosurrogate.metric import Metric, builtins, find
+from autosurrogate.metric import Metric, find
 from autosurrogate.sampling import Severities, calibrate, coverage, generator_of
 
 SEED = 3
 
 
-@pytest.fixture(params=builtins(), ids=lambda metric: metric.name)
+@pytest.fixture(params=["accuracy", "bleu", "corpus_bleu", "top5_accuracy"])
 def metric(request: pytest.FixtureRequest) -> Metric:
     return find(request.param)
 
@@ -27,9 +27,7 @@ def calibrated(metric: Metric, seed: int) -> Severities:
     return calibrate(severity, labels(metric, points))
 
 
-def test_calibrated_points_cover_the_range_of_every_built_in_metric(
-    metric: Metric,
-) -> None:
+def test_calibrated_points_cover_the_range_of_a_metric(metric: Metric) -> None:
     task, found = tasks.get(metric.task), []
     for seed in range(4):
         severities, values = calibrated(metric, seed), []

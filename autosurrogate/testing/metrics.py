@@ -18,6 +18,7 @@ from autosurrogate.testing._check import Check, ensure, run_all
 
 N_BATCHES = 12  # generated at each severity: sizes are drawn for each batch
 POINTS_A_BATCH = 2
+N_CHUNKS = 3  # to see what range they cover: of three set sizes
 LEAST_COVERAGE = 0.5  # of the metric's range by generated points
 MOST_DROPPED = 0.1  # of generated points, on which a metric may have no value
 
@@ -94,7 +95,7 @@ class _Case:
         pilot = np.array([self.metric.function(*point) for point in points], dtype=float)
         severities = sampling.calibrate(severity, pilot)
         values: list[float] = []
-        for index in range(4):
+        for index in range(N_CHUNKS):
             made = sampling.chunk(self._task, self.metric, severities, self._seed, "conformance", index)
             points = sampling.points_of(self._task, self.metric, made[0], made[1])
             values += [self.metric.function(*point) for point in points]
