@@ -11,6 +11,10 @@ from pathlib import Path
 
 import program
 import pytest
+from hypothesis import settings
+
+settings.register_profile("any machine", deadline=None)  # how long an example takes is not what is tested
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

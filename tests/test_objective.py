@@ -39,7 +39,7 @@ def test_hard_ranks_are_those_of_scipy_with_ties(values: list[int]) -> None:
 
 
 @each_method
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(n_points=st.integers(3, 40), seed=st.integers(0, 1000))
 def test_the_limit_of_steep_ranks_is_spearman(method: str, n_points: int, seed: int) -> None:
     check_against_scipy(*two_lists(n_points, seed), method)

@@ -15,7 +15,7 @@ import safetensors.numpy
 import safetensors.torch
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autosurrogate import tasks
@@ -309,7 +309,6 @@ def of_sources(sizes: list[int]) -> Recorded:
 
 
 class TestSets:
-    @settings(deadline=None)
     @given(st.lists(st.integers(1, 20), min_size=1, max_size=6), st.integers(1, 8), st.integers(0, 99))
     def test_never_mix_sources_or_repeat_rows(self, sizes: list[int], set_size: int, seed: int) -> None:
         recorded = of_sources(sizes)

@@ -37,7 +37,7 @@ def own_matrices(scores: Tensor, steepness: float) -> Tensor:
 
 
 @each_method
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(values=distinct)
 def test_steep_ranks_are_those_of_scipy(method: str, values: list[int]) -> None:
     scores = torch.tensor([values], dtype=torch.float64)

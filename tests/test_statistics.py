@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autosurrogate import outputs, tasks
@@ -52,7 +52,6 @@ def two_lists(n_points: int, *, seed: int = 0, decimals: int = 8) -> tuple[np.nd
 
 
 @both
-@settings(deadline=None)
 @given(points=few_values)
 def test_agrees_with_scipy_with_ties(statistic: Correlation, points: list[tuple[int, int]]) -> None:
     a, b = np.array(points, dtype=np.float64).T
@@ -63,7 +62,6 @@ def test_agrees_with_scipy_with_ties(statistic: Correlation, points: list[tuple[
 @pytest.mark.parametrize(
     ("statistic", "definition"), [(spearman, spearman_by_definition), (kendall, kendall_by_definition)]
 )
-@settings(deadline=None)
 @given(points=few_values)
 def test_agrees_with_its_definition_with_ties(
     statistic: Correlation, definition: Correlation, points: list[tuple[int, int]]
@@ -97,7 +95,6 @@ def test_the_check_catches_tau_that_does_not_mind_ties() -> None:
 
 
 @both
-@settings(deadline=None)
 @given(points=few_values)
 def test_sees_only_the_order(statistic: Correlation, points: list[tuple[int, int]]) -> None:
     a, b = np.array(points, dtype=np.float64).T
