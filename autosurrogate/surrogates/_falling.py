@@ -1,0 +1,57 @@
+"""A perceptron whose gradient cannot point the wrong way."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autosurrogate.surrogates._layers import Linear, matmul
+
+
+class Falling(nn.Module):
+    """A perceptron that falls as any of its qualities rises, whatever its parameters.
+
+    Where each quality alone would be a sensible thing to train for, so is any mixture of them. A free perceptron that
+    ranks as well may add some and subtract others. Half of the hidden units bend upwards and half downwards: with
+    weights of one sign, one kind alone makes a convex function (Runje and Shankaranarayana, ICML 2023).
+
+    Args:
+        n_qualities: how many inputs it falls with.
+        n_context: how many further inputs there are, of any effect.
+        width: size of the hidden layers, an even number.
+        n_hidden: number of hidden layers, at least 1.
+    """
+
+    def __init__(self, n_qualities: int, n_context: int, width: int, n_hidden: int) -> None:
+        super().__init__()
+        self.n_qualities = n_qualities
+        self.context = Linear(n_context, width) if n_context else None
+        self.first = _Rising(n_qualities, width)
+        self.hidden = nn.ModuleList([_Rising(width, width) for _ in range(n_hidden - 1)])
+        self.last = _Rising(width, 1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Shape (n, n_qualities + n_context) to (n, 1)."""
+        hidden = self.first(input[:, : self.n_qualities])
+        if self.context is not None:
+            hidden = hidden + self.context(input[:, self.n_qualities :])
+        for layer in self.hidden:
+            hidden = layer(_bent(hidden))
+        return -self.last(_bent(hidden))
+
+
+class _Rising(nn.Module):
+    """A linear layer without negative weights: they are squares."""
+
+    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.roots = nn.Parameter(torch.randn(n_outputs, n_inputs) / n_inputs**0.5)
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return matmul(input, self.roots.square().to(input.dtype).t()) + self.bias
+
+
+def _bent(hidden: Tensor) -> Tensor:
+    """ELU of the first half of the units, and of the other turned about: shape (n, width)."""
+    up, down = hidden.chunk(2, 1)
+    return torch.cat([F.elu(up), -F.elu(-down)], 1)
