@@ -1,0 +1,171 @@
+"""Ranking: lists of items to be put in order, the most relevant first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autosurrogate.errors import OutputsError
+from autosurrogate.examples import Examples
+from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._draw import Draw
+
+PADDING = -1
+MIN_LENGTH, MAX_LENGTH = 15, 60  # of the longest list of a call
+N_GRADES = 5
+
+
+class Ranking(Task):
+    """preds: scores (n, L), larger is earlier; target: relevance (n, L), 0 or more, -1 pads. A list is an example."""
+
+    name = "ranking"
+    views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
+        "lists": {"sample": (np.ndarray, np.ndarray), "set": (list[np.ndarray], list[np.ndarray])},
+    }
+    arguments = ("scores", "relevance")
+    fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {"preds": (0, (0,)), "target": (PADDING, (0,))}
+
+    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
+        """Lists whose scores follow their relevance closely, not at all, or the wrong way round, by the severity.
+
+        Each list draws its length, from 2 to 60, its share of relevant items, and whether relevance has grades or is
+        0 or 1. The noise may be of any shape, and stronger at the top or at the bottom; some lists have single
+        irrelevant items at the top, or relevant ones at the bottom. The scores' scale, offset and skew are drawn
+        beside all this.
+        """
+        return _generate(severity.repeat_interleave(set_size), Draw(generator))
+
+    def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
+        """Lists of arrays (length,), without padding: scores, and relevance as integers where it comes as such."""
+        preds, target = examples.preds.float().cpu().numpy(), examples.target
+        relevance = (target.float() if target.is_floating_point() else target.long()).cpu().numpy()
+        real = relevance >= 0
+        return (
+            [row[kept] for row, kept in zip(preds, real, strict=True)],
+            [row[kept] for row, kept in zip(relevance, real, strict=True)],
+        )
+
+    def unit(self, examples: Examples) -> Tensor:
+        """The standard deviation of each list's scores, (n, 1): the order of a list does not depend on their scale."""
+        preds, (_, real) = examples.preds.detach().float(), _relevance(examples)
+        return _deviation(preds.masked_fill(~real, 0.0), real.float()).clamp_min(1e-3)
+
+    def regular_loss(self, examples: Examples) -> Tensor:
+        """ListNet's (Cao et al., ICML 2007): cross-entropy of softmaxed scores with relevance, scaled to sum to 1.
+
+        0 for a list without relevant items.
+        """
+        relevance, real = _relevance(examples)
+        log_share = examples.preds.float().masked_fill(~real, -1e30).log_softmax(-1)
+        per_item = (relevance * log_share.masked_fill(~real, 0.0)).sum(-1)
+        return -per_item / relevance.sum(-1).clamp_min(1e-6)
+
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Preds (n, L) floating point; target of the same shape, numbers of 0 or more, or -1."""
+        preds, target = arrays["preds"], arrays["target"]
+        expect_shape("preds", preds, "(n, n_items)", 2)
+        expect_dtype("preds", preds, np.floating)
+        expect_dtype("target", target, np.number)
+        if target.shape != preds.shape:
+            raise OutputsError(f"target must have the shape of preds {preds.shape}, got {target.shape}")
+        wrong = ~((target >= 0) | (target == PADDING)) | ~np.isfinite(target)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise OutputsError(
+                f"target holds {target[row, column]} in row {row}, position {column}; expected a relevance of 0 or "
+                f"more, or {PADDING} for padding"
+            )
+
+
+def _relevance(examples: Examples) -> tuple[Tensor, Tensor]:
+    """Relevance in float32, 0 for padding, and which items are real, both shape (n, L)."""
+    target = examples.target.float()
+    return target.clamp_min(0), target >= 0
+
+
+def _deviation(scores: Tensor, real: Tensor) -> Tensor:
+    """Standard deviation of each row's real items, (n, 1); scores and `real` (0 or 1) of shape (n, L)."""
+    count = real.sum(1, keepdim=True).clamp_min(1)
+    mean = (scores * real).sum(1, keepdim=True) / count
+    return ((scores - mean).square() * real).sum(1, keepdim=True).div(count).sqrt()
+
+
+def _generate(severity: Tensor, draw: Draw) -> Examples:
+    n_items = round(MIN_LENGTH + (MAX_LENGTH - MIN_LENGTH) * draw.uniform(1).item() ** 3)
+    length = (2 + (n_items - 2) * draw.uniform(len(severity), 1) ** 0.5).round()
+    real = torch.arange(n_items) < length
+    relevance = _graded(real, draw)
+    scores = _scores(relevance, real.float(), severity[:, None], draw)
+    return Examples(scores, relevance.masked_fill(~real, PADDING))
+
+
+def _graded(real: Tensor, draw: Draw) -> Tensor:
+    """Relevance of 0 to 4, or of 0 and 1 alone, int64 (n, L): some relevant item in each list, and mostly another."""
+    n, n_items = real.shape
+    merit = draw.normal(n, n_items).masked_fill(~real, -9.0)
+    first = 0.3 + 1.3 * draw.normal(n, 1)  # merits above it are relevant
+    steps = (0.2 + 1.2 * draw.uniform(n, 1)) * draw.exponential(n, N_GRADES - 2)
+    steps = torch.where(draw.uniform(n, 1) < 0.4, 99.0, steps)
+    limits = torch.cat([first, first + steps.cumsum(1)], 1)
+    relevance = (merit[..., None] > limits[:, None]).sum(-1)
+    best = merit.argmax(1, keepdim=True)
+    relevance.scatter_(1, best, relevance.gather(1, best).clamp_min(1))
+    worst = merit.masked_fill(~real, 9.0).argmin(1, keepdim=True)
+    spared = draw.uniform(n, 1) < 0.2
+    relevance.scatter_(1, worst, torch.where(spared, relevance.gather(1, worst), 0))
+    return relevance
+
+
+def _scores(relevance: Tensor, real: Tensor, severity: Tensor, draw: Draw) -> Tensor:
+    """Scores of lists: relevance (n, L), `real` (n, L) of 0 and 1, severity (n, 1)."""
+    n, n_items = relevance.shape
+    # How far apart the grades are in the model's eyes; equal grades are equal to it but for noise.
+    heights = (0.2 + draw.exponential(n, N_GRADES)).cumsum(1)
+    signal = _standardised(heights.gather(1, relevance), real)
+    noise = _noise(signal, real, draw)
+    angle = severity * torch.pi * (0.7 + 0.3 * draw.uniform(n, 1))
+    scores = angle.cos() * signal + angle.sin() * noise
+
+    # Some lists have single items far from where they belong.
+    jumps = draw.uniform(n, n_items) < draw.uniform(n, 1) * 0.4 * severity * (draw.uniform(n, 1) < 0.4)
+    away = torch.where(relevance > 0, -1.0, 1.0) * (0.5 + draw.exponential(n, n_items))
+    only = torch.where(relevance > 0, draw.uniform(n, 1) < 0.6, draw.uniform(n, 1) < 0.6)
+    scores = _standardised(scores + 2 * away * (jumps & only), real)
+
+    return _as_a_model_s(scores, draw)
+
+
+def _as_a_model_s(scores: Tensor, draw: Draw) -> Tensor:
+    """Standardised scores (n, L) in the same order, but of another skew, scale and offset; rarely with ties."""
+    n = len(scores)
+    bend = 0.05 + 1.2 * draw.uniform(n, 1)
+    kind = draw.uniform(n, 1)
+    # A few far above the rest, a few far below, or crowded at both ends.
+    bent = torch.where(kind < 0.6, (bend * scores).clamp(max=9).expm1(), -(-bend * scores).clamp(max=9).expm1())
+    bent = torch.where(kind < 0.8, bent, (bend * scores).tanh()) / bend
+    bent = torch.where(draw.uniform(n, 1) < 0.04, (3 * bent).round() / 3, bent)
+    return draw.log_uniform(0.05, 8.0, n, 1) * (bent + draw.normal(n, 1) * draw.log_uniform(0.1, 5.0, n, 1))
+
+
+def _noise(signal: Tensor, real: Tensor, draw: Draw) -> Tensor:
+    """Standardised noise (n, L) of a shape drawn for each list, perhaps stronger for items of high or low signal."""
+    n, n_items = signal.shape
+    normal = draw.normal(n, n_items)
+    heavy = normal * (0.8 * draw.normal(n, n_items)).exp()
+    skewed = (draw.exponential(n, n_items) - 1) * torch.where(draw.uniform(n, 1) < 0.5, 1.0, -1.0)
+    kind = draw.uniform(n, 1)
+    noise = torch.where(kind < 0.4, normal, torch.where(kind < 0.7, heavy, skewed))
+    return _standardised(noise * (0.6 * draw.normal(n, 1) * signal).clamp(-3, 3).exp(), real)
+
+
+def _standardised(scores: Tensor, real: Tensor) -> Tensor:
+    """Rows of mean 0 and deviation 1 over their real items, 0 elsewhere; constant rows are 0."""
+    mean = (scores * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp_min(1)
+    return (scores - mean) * real / _deviation(scores, real).clamp_min(1e-6)
+
+
+TASK = Ranking()
