@@ -1,0 +1,150 @@
+"""Networks for values.
+
+Every network is given, for n examples of which each `set_size` make a point:
+
+    preds    (n, D), float32
+    target   (n, D), float32
+
+No parameter depends on D or n.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from autosurrogate.surrogates import _losses
+from autosurrogate.surrogates._falling import Falling
+from autosurrogate.surrogates._layers import matmul
+
+QUANTILES = (0.25, 0.5, 0.75, 0.9)
+
+
+class Agreement(nn.Module):
+    """Moments, quantiles of the errors, and soft ranks of each column, all in units of the target's spread in the set.
+
+    The mean over the columns of each is taken. Moments: Pearson's correlation, concordance, mean squared error and
+    offset. Quantiles of the absolute errors: means of the sorted errors about them. Ranks: the correlation of the
+    target's ranks with those of the predictions, which are read off a smooth distribution function. Beside these, the
+    logarithm of the spread is added with a learned weight, for metrics in the target's own unit.
+
+    Args:
+        bandwidths: of the quantiles, as shares of the set; small ones see the quantile alone.
+        anchors: how many steps the distribution function of the predictions has; many see each pair's order.
+        width: hidden units.
+        n_hidden: hidden layers.
+    """
+
+    FEATURE_SETTINGS = ("bandwidths", "anchors")
+    quantiles: Tensor
+
+    def __init__(self, bandwidths: list[float], anchors: list[int], width: int = 16, n_hidden: int = 1) -> None:
+        super().__init__()
+        self.bandwidths = [float(h) for h in bandwidths]
+        self.anchors = [int(k) for k in anchors]
+        self.register_buffer("quantiles", torch.tensor(QUANTILES), persistent=False)
+        self.layers = Falling(len(self.columns()) - 1, 0, width, n_hidden)
+        self.of_spread = nn.Parameter(torch.zeros(()))
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point."""
+        return 1
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        names = ["pearson", "concordance", "-squared error", "-log squared error", "-offset", "-log mean error"]
+        names += [f"-log error {q:g} within {h:g}" for h in self.bandwidths for q in QUANTILES]
+        return [*names, *(f"rank correlation of {k}" for k in self.anchors), "log spread"]
+
+    def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
+        """Shape (n // set_size, n_features)."""
+        sizes = [preds.size(0) // set_size, set_size, preds.size(1)]
+        preds, target = preds.view(sizes).transpose(1, 2), target.view(sizes).transpose(1, 2)  # (n_points, D, set_size)
+        mean = target.mean(2, keepdim=True)
+        spread = (target - mean).square().mean(2, keepdim=True).sqrt()
+        constant = spread <= 1e-6 * mean.abs()  # but for rounding
+        spread = torch.where(constant, torch.ones_like(spread), spread)
+        error = (preds - target) / spread
+        truth = (target - mean) / spread
+        guess = (preds - mean) / spread
+        offset, squared = error.mean(2), error.square().mean(2)
+        centred = guess - guess.mean(2, keepdim=True)
+        covariance = (centred * truth).mean(2)
+        variance, of_truth = centred.square().mean(2), truth.square().mean(2)
+        size = error.abs().sort(2)[0]
+        features = [
+            covariance / (variance * of_truth + 1e-5).sqrt(),
+            2 * covariance / (variance + of_truth + offset.square() + 1e-6),
+            -torch.asinh(squared),
+            -torch.log(squared + 1e-3) / 2,
+            -(offset.square() + 1e-4).sqrt(),
+            -torch.log(size.mean(2) + 1e-2),
+        ]
+        for bandwidth in self.bandwidths:
+            features += (-torch.log(_about(size, self.quantiles, bandwidth) + 1e-2)).unbind(2)
+        ranks, ordered = _ranks(truth), guess.sort(2)[0]
+        for n_anchors in self.anchors:
+            features.append(_correlation(_distribution(guess, ordered, n_anchors), ranks))
+        features.append(torch.log(spread).squeeze(2))
+        return torch.stack(features, 2).mean(1)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n_points,)."""
+        return self.layers(features[:, :-1]).squeeze(1) + self.of_spread * features[:, -1]
+
+
+def _about(ordered: Tensor, places: Tensor, bandwidth: float) -> Tensor:
+    """Means of sorted values about quantiles, by a normal kernel.
+
+    Args:
+        ordered: shape (..., n), ascending.
+        places: shape (k,), which quantiles, in [0, 1].
+        bandwidth: standard deviation of the kernel, as a share of the n.
+
+    Returns:
+        Shape (..., k).
+    """
+    n = ordered.size(-1)
+    share = (torch.arange(n, dtype=ordered.dtype, device=ordered.device) + 0.5) / n
+    weights = (-((share.unsqueeze(1) - places) / bandwidth).square() / 2).softmax(0)
+    return matmul(ordered, weights.expand(ordered.size(0), n, places.size(0)))
+
+
+def _ranks(values: Tensor) -> Tensor:
+    """Ranks of each row, ties averaged, in [0, 1]: shape (n_points, D, n)."""
+    ordered, values = values.sort(2)[0].contiguous(), values.contiguous()
+    below, not_above = torch.searchsorted(ordered, values), torch.searchsorted(ordered, values, right=True)
+    return (below + not_above).to(values.dtype) / (2 * values.size(2))
+
+
+def _distribution(values: Tensor, ordered: Tensor, n_anchors: int) -> Tensor:
+    """A smooth distribution function of each row at each of its values, shape (n_points, D, n).
+
+    It rises at so many anchors, quantiles of the row, at each over the distance of its neighbours, and at least over
+    the hundredth part of a unit.
+    """
+    places = (torch.arange(n_anchors, dtype=values.dtype, device=values.device) + 0.5) / n_anchors
+    anchors = _about(ordered, places, 0.5 / n_anchors)
+    steps = anchors[:, :, 1:] - anchors[:, :, :-1]
+    steps = torch.cat([steps[:, :, :1], (steps[:, :, 1:] + steps[:, :, :-1]) / 2, steps[:, :, -1:]], 2)
+    width = 0.5 * steps + 3e-3  # predictions that are all the same must not have an endless slope
+    return torch.sigmoid((values.unsqueeze(3) - anchors.unsqueeze(2)) / width.unsqueeze(2)).mean(3)
+
+
+def _correlation(a: Tensor, b: Tensor) -> Tensor:
+    """Pearson's correlation of rows (n_points, D, n) of numbers from 0 to 1; 0 where one is constant."""
+    a, b = a - a.mean(2, keepdim=True), b - b.mean(2, keepdim=True)
+    return (a * b).mean(2) / (a.square().mean(2) + 1e-4).sqrt() / (b.square().mean(2) + 1e-8).sqrt()
+
+
+NETWORKS = {"agreement": Agreement}
+
+
+class SetLoss(_losses.SetLoss):
+    """The loss of a whole batch as one set: preds and target are values (n, D)."""
+
+    def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
+        """The network's features of examples of which each `set_size` make a point."""
+        return self.network.features(preds.to(torch.float32), target.to(torch.float32), set_size)
+
+
+class SampleLoss(_losses.SampleLoss, SetLoss):
+    """The mean loss of the examples of a batch."""

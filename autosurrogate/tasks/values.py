@@ -1,0 +1,136 @@
+"""Values: regression."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autosurrogate.errors import OutputsError
+from autosurrogate.examples import Examples
+from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._draw import Draw
+
+MAX_COLUMNS = 4
+FEWEST = 16  # examples that are made together; of smaller sets the others are left out
+MIN_SPREAD, MAX_SPREAD = 0.7, 1.4  # of generated targets
+
+
+class Values(Task):
+    """preds: values (n, D); target: values (n, D). A column is a quantity of its own."""
+
+    name = "values"
+    views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
+        "values": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
+    }
+
+    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
+        """Sets of predictions that follow their targets closely, not at all, or the wrong way round, by the severity.
+
+        The quantity's distribution is drawn for each set: even, skewed, of two humps, or of few values; its mean and
+        its spread (from 0.7 to 1.4) for each call. Predictions err by noise of any shape, by a spread of their own,
+        by an offset, and by bending the scale, in drawn proportions. The coefficient of determination is mostly above
+        -1.
+        """
+        return _generate(severity, Draw(generator), set_size)
+
+    def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
+        """Arrays of shape (n, D)."""
+        return examples.preds.double().cpu().numpy(), examples.target.double().cpu().numpy()
+
+    def unit(self, examples: Examples) -> Tensor:
+        """The standard deviation of each column of the target, (D,); 1 where that is 0 but for rounding."""
+        target = examples.target.double()
+        spread = target.var(0, correction=0).sqrt()
+        return torch.where(spread > 1e-6 * target.mean(0).abs(), spread, 1.0).float()
+
+    def regular_loss(self, examples: Examples) -> Tensor:
+        """Squared error, the mean over the columns."""
+        return (examples.preds.float() - examples.target.float()).square().mean(-1)
+
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Preds (n, D) floating point; target of the same shape, finite numbers."""
+        preds, target = arrays["preds"], arrays["target"]
+        expect_shape("preds", preds, "(n, n_columns)", 2)
+        expect_dtype("preds", preds, np.floating)
+        expect_dtype("target", target, np.number)
+        if target.shape != preds.shape:
+            raise OutputsError(f"target must have the shape of preds {preds.shape}, got {target.shape}")
+        for name, array in (("preds", preds), ("target", target)):
+            wrong = np.argwhere(~np.isfinite(array))
+            if len(wrong):
+                row, column = wrong[0]
+                raise OutputsError(f"{name} holds {array[row, column]} in row {row}; expected finite values")
+
+
+def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
+    several = draw.uniform(1).item() < 0.3 or set_size == 1  # a metric of one number is hardly one
+    n_columns = int(2 + (MAX_COLUMNS - 1) * draw.uniform(1).item()) if several else 1
+    n = max(set_size, FEWEST)
+    target = _quantities(len(severity), n, n_columns, draw)
+    preds = _predictions(target, 0.02 + 0.98 * severity[:, None, None], draw)
+    # The mean and spread of a set differ a little from those of all the data it is drawn from.
+    away = (0.1 + n**-0.5) * draw.normal(len(severity), 1, n_columns)
+    wider = ((0.1 + 0.7 * n**-0.5) * draw.normal(len(severity), 1, n_columns)).exp()
+    spread = draw.log_uniform(MIN_SPREAD, MAX_SPREAD, n_columns)
+    centre = 3.0 * draw.normal(n_columns)
+    whole = [spread * (centre + away + wider * part) for part in (preds, target)]
+    return Examples(*(part[:, :set_size].flatten(0, 1) for part in whole))
+
+
+def _quantities(n_sets: int, set_size: int, n_columns: int, draw: Draw) -> Tensor:
+    """Standardised targets (n_sets, set_size, n_columns), of a distribution drawn for each set and column."""
+    each, one = (n_sets, set_size, n_columns), (n_sets, 1, n_columns)
+    normal = draw.normal(*each)
+    sign = torch.where(draw.uniform(*one) < 0.5, -1.0, 1.0)
+    humps = normal * (0.2 + 0.6 * draw.uniform(*one)) + torch.where(draw.uniform(*each) < draw.uniform(*one), 1.5, -1.5)
+    skew = 0.3 + 0.7 * draw.uniform(*one)
+    levels = (0.8 + 2.2 * draw.uniform(*one)) * normal
+    kinds = torch.stack([normal, normal, draw.uniform(*each), sign * (skew * normal).exp(), humps, levels.round()])
+    kind = (len(kinds) * draw.uniform(*one)).long()
+    return _standardised(kinds.gather(0, kind.expand(each)[None])[0])
+
+
+def _predictions(target: Tensor, severity: Tensor, draw: Draw) -> Tensor:
+    """Predictions of standardised targets (n_sets, set_size, n_columns), at severities (n_sets, 1, 1)."""
+    n_sets, _, n_columns = target.shape
+    one = (n_sets, 1, n_columns)
+    bend = 0.05 + 1.5 * draw.uniform(*one)
+    bent = torch.where(draw.uniform(*one) < 0.5, (bend * target).tanh(), (bend * target).clamp(-4, 4).sinh())
+    amount = severity * draw.uniform(*one) * (draw.uniform(*one) < 0.4)
+    seen = _standardised((1 - amount) * target + amount * _standardised(bent))
+    angle = severity * torch.pi * (0.1 + 0.6 * draw.uniform(*one))
+    followed = _standardised(angle.cos() * seen + angle.sin() * _noise(target, draw))
+    # A model that errs much is best off near the mean; one that is hardly trained is nearer, or anywhere.
+    spread = 1 + (angle.cos().clamp_min(0.05) - 1) * draw.uniform(*one)
+    nearer = 3.0 * draw.uniform(*one) * (draw.uniform(*one) < 0.4)
+    spread = spread * (severity * (0.7 * draw.normal(*one) - nearer)).exp()
+    offset = severity * draw.normal(*one) * draw.uniform(*one)
+    error = offset + spread * followed - target
+    most = 1.2 + draw.uniform(*one)
+    return target + error * (most / error.square().mean(1, keepdim=True).clamp_min(1e-9)).clamp_max(1).sqrt()
+
+
+def _noise(target: Tensor, draw: Draw) -> Tensor:
+    """Standardised noise of the shape of `target`, of a distribution drawn for each set, perhaps wider at one end."""
+    each, one = target.shape, (target.shape[0], 1, target.shape[2])
+    normal = draw.normal(*each)
+    heavy = normal * (1.2 * draw.uniform(*one) * draw.normal(*each)).exp()
+    few = normal * torch.where(draw.uniform(*each) < 0.3 * draw.uniform(*one), 1.0, 0.1)
+    skewed = torch.where(draw.uniform(*one) < 0.5, -1.0, 1.0) * (draw.exponential(*each) - 1)
+    kinds = torch.stack([normal, heavy, few, skewed])
+    kind = (len(kinds) * draw.uniform(*one)).long()
+    noise = kinds.gather(0, kind.expand(each)[None])[0]
+    return _standardised(noise * (0.5 * draw.normal(*one) * target).clamp(-3, 3).exp())
+
+
+def _standardised(values: Tensor) -> Tensor:
+    """Mean 0 and standard deviation 1 along the second axis."""
+    centred = values - values.mean(1, keepdim=True)
+    return centred / centred.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
+
+
+TASK = Values()
