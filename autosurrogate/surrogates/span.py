@@ -1,0 +1,208 @@
+"""Networks for spans.
+
+Every network is given, for n examples of which each `set_size` make a point:
+
+    logits   (n, 2, L), float32, of start and end; -1e4 where masked
+    target   (n, 2), int64, first <= last position
+
+No parameter depends on L or n.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autosurrogate.surrogates import _losses
+from autosurrogate.surrogates._layers import FAR, Linear, Perceptron, bounded, matmul
+
+
+class TargetAttention(nn.Module):
+    """The paper's network: self-attention over the probabilities of the target's start and end.
+
+    Args:
+        width: size of the description of each of the two.
+        n_layers: layers of self-attention.
+    """
+
+    FEATURE_SETTINGS = ()
+
+    def __init__(self, width: int = 32, n_layers: int = 1) -> None:
+        super().__init__()
+        self.embed = Linear(1, width)
+        self.which = nn.Parameter(0.1 * torch.randn(2, width))
+        self.layers = nn.ModuleList([_SelfAttention(width) for _ in range(n_layers)])
+        self.head = Linear(width, 1)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point."""
+        return set_size
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        return ["start", "end"]
+
+    def features(self, logits: Tensor, target: Tensor, set_size: int) -> Tensor:
+        """Shape (n, 2)."""
+        return logits.softmax(2).gather(2, target.unsqueeze(2)).squeeze(2)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n // rows,)."""
+        hidden = self.embed(features.unsqueeze(2)) + self.which
+        for layer in self.layers:
+            hidden = layer(hidden)
+        return self.head(hidden.mean(1)).view(-1, rows).mean(1)
+
+
+class _SelfAttention(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key, self.value = Linear(width, width), Linear(width, width), Linear(width, width)
+        self.forward_layers = Perceptron(width, width, 1, width)
+        self.temperature = width**0.5
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        # Written out: the fused kernels of scaled_dot_product_attention have no second derivative.
+        weights = (matmul(self.query(hidden), self.key(hidden).transpose(1, 2)) / self.temperature).softmax(2)
+        hidden = hidden + matmul(weights, self.value(hidden))
+        return hidden + self.forward_layers(hidden)
+
+
+class Overlap(nn.Module):
+    """How the spans that the logits make likely overlap with the target, at several temperatures.
+
+    A span's probability is the product of the softmax of start and end, over all spans with start <= end: then a small
+    temperature sees the span that is predicted, large ones reach others with their gradient. All spans are summed over
+    in time O(L): given the sums of the starts before and of the ends behind each position, start and end have
+    distributions of their own, and a position is inside the span with the probability that the start is not behind
+    it, less that of the end before it.
+
+    All that is seen grows as predictions get better, and the loss falls with each: no gradient leads away from the
+    target, as one would that mends the order of other points.
+
+    Args:
+        temperatures: of the softmax, in standard deviations of the logits: no metric sees how far all are apart.
+        width: hidden units.
+        n_hidden: hidden layers.
+    """
+
+    FEATURE_SETTINGS = ("temperatures",)
+    PER_TEMPERATURE = ("recall", "precision", "f1", "exact", "start", "end")
+
+    def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
+        super().__init__()
+        self.temperatures = [float(t) for t in temperatures]
+        self.n_seen = len(self.PER_TEMPERATURE) * len(temperatures)
+        self.direct = _Rising(self.n_seen, 1)
+        self.first = _Rising(self.n_seen, width)
+        self.given = Linear(2, width)
+        self.others = nn.ModuleList([_Rising(width, width) for _ in range(n_hidden - 1)])
+        self.head = _Rising(width, 1)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point: the means over its examples."""
+        return 1
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        names = [f"{name} at {t:g}" for t in self.temperatures for name in self.PER_TEMPERATURE]
+        return [*names, "1 / length", "shortness"]
+
+    def features(self, logits: Tensor, target: Tensor, set_size: int) -> Tensor:
+        """Shape (n // set_size, n_features)."""
+        below = (logits - logits.amax(2, keepdim=True)) / _deviation(logits)
+        features: list[Tensor] = []
+        for temperature in self.temperatures:
+            features.append(_overlap(below / temperature, target))
+        length = (target[:, 1:] - target[:, :1] + 1).to(logits.dtype)
+        features += [1 / length, 4 / (3 + length)]
+        found = torch.cat(features, 1)
+        return found.view(-1, set_size, found.size(1)).mean(1)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n_points,)."""
+        seen = features[:, : self.n_seen]
+        hidden = torch.tanh(self.first(seen) + self.given(features[:, self.n_seen :]))
+        for layer in self.others:
+            hidden = torch.tanh(layer(hidden))
+        return -(self.direct(seen) + self.head(hidden)).squeeze(1)
+
+
+class _Rising(nn.Module):
+    """A linear layer whose weights are positive."""
+
+    def __init__(self, n_inputs: int, n_outputs: int) -> None:
+        super().__init__()
+        self.raw = nn.Parameter(torch.randn(n_outputs, n_inputs) - math.log(n_inputs))
+        self.bias = nn.Parameter(torch.randn(n_outputs))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return matmul(input, F.softplus(self.raw).to(input.dtype).t()) + self.bias
+
+
+def _deviation(logits: Tensor, far: float = FAR) -> Tensor:
+    """The standard deviation of start and end logits that are not masked, (n, 1, 1)."""
+    here = (logits > -far).to(logits.dtype)
+    n_here = here.sum(2, keepdim=True).clamp_min(1)
+    mean = (logits * here).sum(2, keepdim=True) / n_here
+    variance = ((logits - mean).square() * here).sum(2, keepdim=True) / n_here
+    return (variance.mean(1, keepdim=True) + 1e-6).sqrt()
+
+
+def _overlap(logits: Tensor, target: Tensor, lowest: float = -200.0, highest: float = 80.0) -> Tensor:
+    """Expectations over all spans, shape (n, 6): the columns of `Overlap` at one temperature.
+
+    Args:
+        logits: divided by the temperature, shape (n, 2, L).
+        target: shape (n, 2).
+        lowest: e to it is 0.
+        highest: e to it, times any number of positions, is finite.
+    """
+    # Relative to the predicted span no span's weight is above 1, though its start's or its end's may be.
+    best_start = torch.cummax(logits[:, 0].detach(), 1)[0]
+    predicted = (best_start + logits[:, 1].detach()).argmax(1, keepdim=True)
+    best = torch.stack([best_start.gather(1, predicted), logits[:, 1].detach().gather(1, predicted)], 1)
+    weights = (logits - best).clamp(lowest, highest).exp()
+    start, end, first, last = weights[:, 0], weights[:, 1], target[:, :1], target[:, 1:]
+    starts_before, ends_behind = start.cumsum(1), _cumsum_from_end(end)
+    all_spans = (starts_before * end).sum(1, keepdim=True)
+    start_right, end_right = start.gather(1, first), end.gather(1, last)
+    right = [
+        start_right * end_right,
+        start_right * ends_behind.gather(1, first),
+        end_right * starts_before.gather(1, last),
+    ]
+
+    # The spans that have a position in common with the target: they do not start behind it, nor end before it.
+    position = torch.arange(logits.size(2), device=logits.device)
+    start, end = start * (position <= last), end * (position >= first)
+    starts, ends = start * _cumsum_from_end(end), end * start.cumsum(1)
+    touching = starts.sum(1, keepdim=True)
+    some = touching.clamp_min(1e-18)  # scripted code divides by its square, which is not to be 0
+    inside = (starts.cumsum(1) - ends.cumsum(1) + ends) / some
+    common = (inside * ((position >= first) & (position <= last))).sum(1, keepdim=True)
+    length = inside.sum(1, keepdim=True).clamp_min(1)
+    target_length = (last - first + 1).to(logits.dtype)
+    shares = [common / target_length, common / length, 2 * common / (length + target_length)]
+    return torch.cat([torch.cat(shares, 1) * touching, torch.cat(right, 1)], 1) / all_spans
+
+
+def _cumsum_from_end(weights: Tensor) -> Tensor:
+    return weights.flip(1).cumsum(1).flip(1)
+
+
+NETWORKS = {"overlap": Overlap, "target_attention": TargetAttention}
+
+
+class SetLoss(_losses.SetLoss):
+    """The loss of a whole batch as one set: start and end logits (n, 2, L) and positions (n, 2)."""
+
+    def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
+        """The network's features of examples of which each `set_size` make a point."""
+        spans = target.long().clamp(0, preds.size(2) - 1).sort(1)[0]
+        return self.network.features(bounded(preds), spans, set_size)
+
+
+class SampleLoss(_losses.SampleLoss, SetLoss):
+    """The mean loss of the examples of a batch."""

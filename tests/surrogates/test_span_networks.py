@@ -1,0 +1,289 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autosurrogate import surrogates, tasks
+from autosurrogate.examples import Examples
+from autosurrogate.surrogates.span import Overlap, _overlap
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "overlap": {"temperatures": [0.3, 0.1], "width": 12},
+    "target_attention": {"width": 8, "n_layers": 2},
+}
+SHARP = 1e-3
+INF = math.inf
+
+each_network = pytest.mark.parametrize("network", SETTINGS)
+each_level = pytest.mark.parametrize("level", ["sample", "set"])
+
+
+def built(network: str, level: str = "sample", **changed: Any) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        loss: Any = surrogates.build("span", level, network, **{**SETTINGS[network], **changed})
+    loss.scale.fill_(1.7)
+    return loss
+
+
+def randn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def examples(n: int = 12, n_positions: int = 9, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Logits that lean to the target."""
+    target = torch.randint(0, n_positions, (n, 2), generator=torch.Generator().manual_seed(seed)).sort(1).values
+    preds = 2 * randn(n, 2, n_positions, seed=seed)
+    return preds.scatter_add(2, target[..., None], 2 * torch.ones(n, 2, 1)), target
+
+
+def of(loss: Any, preds: Tensor, target: Tensor) -> Tensor:
+    """The loss of each example, or of the set."""
+    found: Tensor = loss.per_sample(preds, target) if hasattr(loss, "per_sample") else loss(preds, target)[None]
+    return found
+
+
+def same(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+def differs(a: Tensor, b: Tensor) -> bool:
+    return bool((a - b).abs().max() > 1e-4)
+
+
+def test_all_networks_are_tested() -> None:
+    assert set(SETTINGS) == set(surrogates.networks("span"))
+
+
+@each_network
+def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
+    loss, (preds, target) = built(network), examples()
+    assert loss.per_sample(preds, target).shape == (12,)
+    same(loss(preds, target), loss.per_sample(preds, target).mean())
+    assert differs(loss.per_sample(preds, target), loss.per_sample(preds, target).mean())
+    assert not hasattr(built(network, "set"), "per_sample")
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("logit", [-INF, -1e4, -2e4])
+def test_masked_positions_change_nothing_before_or_behind(network: str, level: str, logit: float) -> None:
+    loss, (preds, target) = built(network, level), examples()
+    masked = torch.full((12, 2, 5), logit)
+    same(of(loss, torch.cat([masked, preds, masked[..., :3]], 2), target + 5), of(loss, preds, target))
+    assert differs(of(loss, torch.cat([masked.clamp_min(3), preds], 2), target + 5), of(loss, preds, target))
+
+
+@each_network
+@each_level
+def test_a_shift_of_all_start_or_end_logits_does_not_matter(network: str, level: str) -> None:
+    loss, (preds, target) = built(network, level), examples()
+    same(of(loss, preds + 10 * randn(12, 2, 1), target), of(loss, preds, target))
+
+
+@each_level
+@pytest.mark.parametrize("factor", [0.02, 30.0])
+def test_how_far_all_logits_are_apart_does_not_matter(level: str, factor: float) -> None:
+    loss, (preds, target) = built("overlap", level), examples()
+    torch.testing.assert_close(of(loss, factor * preds, target), of(loss, preds, target), atol=1e-3, rtol=1e-3)
+
+
+@each_network
+@each_level
+def test_the_order_of_examples_does_not_matter(network: str, level: str) -> None:
+    loss, (preds, target) = built(network, level), examples()
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+    expected = of(loss, preds, target)
+    same(of(loss, preds[order], target[order]), expected[order] if level == "sample" else expected)
+
+
+@each_network
+def test_a_set_twice_has_the_loss_of_the_set(network: str) -> None:
+    loss, (preds, target) = built(network, "set"), examples()
+    same(loss(preds.repeat(2, 1, 1), target.repeat(2, 1)), loss(preds, target))
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16])
+def test_any_integer_target(network: str, level: str, dtype: torch.dtype) -> None:
+    loss, (preds, target) = built(network, level), examples()
+    torch.testing.assert_close(of(loss, preds, target.to(dtype)), of(loss, preds, target), atol=0, rtol=0)
+
+
+EXTREMES: dict[str, Tensor] = {
+    "infinite": torch.tensor([[0.0, INF, 1, 2, -INF], [0, 1, INF, -INF, 3]]),
+    "target masked": torch.tensor([[-INF, -INF, 1, 2, 0], [-INF, -INF, 3, 1, 0]]),
+    "all masked": torch.full((2, 5), -INF),
+    "one open": torch.tensor([[-INF, 0, -INF, -INF, -INF], [-INF, 0, -INF, -INF, -INF]]),
+    "no span possible": torch.tensor([[-INF, -INF, -INF, 0.0, 1], [0, 1, -INF, -INF, -INF]]),
+    "ties": torch.zeros(2, 5),
+    "large": torch.tensor([[1e4, -1e4, 1e4, 0, 0], [-1e4, 1e4, 0, 1e4, 0]]),
+    "start far behind end": torch.tensor([[0.0, 0, 0, 0, 500], [500, 0, 0, 0, 0]]),
+}
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("scripted", [False, True])
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_extreme_logits_give_finite_losses_and_gradients(
+    network: str, level: str, scripted: bool, extreme: str
+) -> None:
+    preds, target = examples(4, 5)
+    preds[0], target[0] = EXTREMES[extreme], torch.tensor([0, 1])
+    preds.requires_grad_()
+    loss = built(network, level)
+    found = (torch.jit.script(loss) if scripted else loss)(preds, target)
+    found.backward()
+    assert found.isfinite()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
+    assert (preds.grad[1:].flatten(1).norm(dim=1) > 0).any()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_the_least_shares_of_spans_at_the_target_give_finite_gradients_scripted() -> None:
+    scripted = torch.jit.script(_overlap)
+    behind = torch.arange(0.0, 120.0, 5.0)[:, None, None]  # by so much are all spans at the target behind the best
+    preds = torch.cat([torch.zeros(len(behind), 2, 3), behind.expand(-1, 2, 2)], 2)
+    for _ in range(4):  # scripted code is compiled anew after its first calls
+        preds = preds.detach().requires_grad_()
+        scripted(preds, torch.tensor([[0, 1]] * len(behind))).sum().backward()
+        assert preds.grad is not None
+        assert preds.grad.isfinite().all()
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize(("n", "n_positions"), [(1, 1), (1, 2), (3, 1), (1, 600)])
+def test_the_smallest_and_the_longest(network: str, level: str, n: int, n_positions: int) -> None:
+    preds, target = examples(n, n_positions)
+    preds.requires_grad_()
+    found = built(network, level)(preds, target)
+    found.backward()
+    assert found.isfinite()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
+
+
+@each_network
+@each_level
+def test_targets_that_are_no_spans_of_the_passage_give_finite_losses(network: str, level: str) -> None:
+    loss, (preds, target) = built(network, level), examples()
+    assert of(loss, 100 * preds, target.flip(1)).isfinite().all()
+    assert of(loss, 100 * preds, target + 100).isfinite().all()
+
+
+@each_network
+@each_level
+def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
+    loss, (preds, target) = built(network, level), examples()
+    size = 1 if level == "sample" else 4
+    points = loss.points(preds, target, size)
+    for i in range(0, 12, size):
+        same(points[i // size], loss(preds[i : i + size], target[i : i + size]))
+
+
+@each_network
+def test_features_and_columns_are_as_many(network: str) -> None:
+    loss, (preds, target) = built(network, "set"), examples()
+    features = loss.features(preds, target, 4)
+    assert features.shape == (12 // 4 * loss.network.rows(4), len(loss.network.columns()))
+    assert len(set(loss.network.columns())) == len(loss.network.columns())
+
+
+def expectations(logits: Tensor, target: list[int]) -> dict[str, float]:
+    """What `_overlap` says of one example, summed over all spans one by one in double precision."""
+    (first, last), n = target, logits.shape[1]
+    start, end = logits.double().tolist()
+    best = max(start[s] + end[e] for s in range(n) for e in range(s, n))
+    weight = {(s, e): math.exp(start[s] + end[e] - best) for s in range(n) for e in range(s, n)}
+    total = sum(weight.values())
+    common = {(s, e): max(0, min(e, last) - max(s, first) + 1) for s, e in weight}
+    touching = sum(w for span, w in weight.items() if common[span])
+    in_common = sum(w * common[span] for span, w in weight.items()) / max(touching, 1e-300)
+    length = sum(w * (e - s + 1) for (s, e), w in weight.items() if common[s, e]) / max(touching, 1e-300)
+    reached, right = touching / total, last - first + 1
+    return {
+        "recall": reached * in_common / right,
+        "precision": reached * in_common / max(length, 1),
+        "f1": reached * 2 * in_common / (max(length, 1) + right),
+        "exact": weight[first, last] / total,
+        "start": sum(w for (s, _), w in weight.items() if s == first) / total,
+        "end": sum(w for (_, e), w in weight.items() if e == last) / total,
+    }
+
+
+@pytest.mark.parametrize("factor", [0.1, 1.0, 10.0])
+def test_overlaps_are_expectations_over_all_spans(factor: float) -> None:
+    preds, target = examples(40, 8)
+    preds[:8, :, 6:] = -1e4
+    target[:8] = target[:8].clamp(max=5)
+    found = _overlap(factor * preds, target)
+    for row in range(40):
+        expected = expectations(factor * preds[row], target[row].tolist())
+        assert found[row].tolist() == pytest.approx([expected[k] for k in Overlap.PER_TEMPERATURE], abs=1e-5), row
+
+
+@pytest.mark.parametrize("end_first", [0.0, 55.0, 60.0, 75.0])
+def test_overlaps_are_right_where_start_and_end_alone_contradict_each_other(end_first: float) -> None:
+    start, end = torch.zeros(6), torch.zeros(6)
+    start[4], end[1] = 60.0, end_first  # the best start comes after the best end
+    target = [0, 1]
+    found = _overlap(torch.stack([start, end])[None], torch.tensor([target]))[0].tolist()
+    expected = expectations(torch.stack([start, end]), target)
+    assert found == pytest.approx([expected[k] for k in Overlap.PER_TEMPERATURE], abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_sharp_features_are_those_of_the_predicted_span(seed: int) -> None:
+    loss = built("overlap", "sample", temperatures=[SHARP])
+    preds, target = examples(100, 12, seed)
+    preds = preds.argsort(2).argsort(2) * torch.tensor([[12.0], [1.0]])  # no two spans nearly equal
+    spans = tasks.get("span").decode(Examples(preds, target), "positions")
+    features = loss.features(preds, target, 1)
+    for row, ((s, e), (first, last)) in enumerate(zip(*(a.tolist() for a in spans), strict=True)):
+        ours, right = set(range(s, e + 1)), set(range(first, last + 1))
+        common = len(ours & right)
+        expected = [
+            common / len(right),
+            common / len(ours),
+            2 * common / (len(ours) + len(right)),
+            float(ours == right),
+            float(s == first),
+            float(e == last),
+            1 / len(right),
+        ]
+        assert features[row, :7].tolist() == pytest.approx(expected, abs=0.02)
+
+
+def test_the_features_of_a_set_are_the_means_of_its_examples() -> None:
+    loss, (preds, target) = built("overlap", "set"), examples()
+    same(loss.features(preds, target, 4), loss.features(preds, target, 1).view(3, 4, -1).mean(1))
+
+
+@pytest.mark.parametrize("n_hidden", [1, 2, 3])
+def test_the_loss_falls_with_everything_that_is_seen(n_hidden: int) -> None:
+    loss = built("overlap", "sample", n_hidden=n_hidden)
+    for seed in range(5):
+        features = torch.rand(50, len(loss.network.columns()), generator=torch.Generator().manual_seed(seed))
+        features.requires_grad_()
+        (slopes,) = torch.autograd.grad(loss.network.score(features, 1).sum(), features)
+        assert (slopes[:, :-2] < 0).all()
+        assert (slopes[:, -2:] != 0).any()
+
+
+def test_the_paper_s_network_sees_the_probabilities_of_the_target_s_start_and_end_alone() -> None:
+    loss, (preds, target) = built("target_attention"), examples()
+    features = loss.features(preds, target, 1)
+    rows = torch.arange(12)
+    for column, which in ((0, preds[:, 0]), (1, preds[:, 1])):
+        torch.testing.assert_close(features[:, column], which.softmax(1)[rows, target[:, column]])
+    swapped = loss.network.score(features.flip(1), 1)
+    assert differs(swapped, loss.network.score(features, 1))  # it knows which is which
