@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from autosurrogate import surrogates, tasks
+from autosurrogate.examples import Examples
+from autosurrogate.surrogates.detection import N_LEVELS
+
+TASK = tasks.get("detection")
+SETTINGS: dict[str, dict[str, Any]] = {
+    "matching": {"temperatures": [1.0, 0.1], "width": 16},
+    "target_probability": {"width": 16},
+}
+SHARP = 1e-3
+
+each_network = pytest.mark.parametrize("network", SETTINGS)
+each_level = pytest.mark.parametrize("level", ["sample", "set"])
+
+
+def built(network: str, level: str = "set", **changed: Any) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        loss: Any = surrogates.build("detection", level, network, **{**SETTINGS[network], **changed})
+    loss.scale.fill_(1.7)
+    return loss
+
+
+def examples(n: int = 8, seed: int = 0, severity: float = 0.3) -> Examples:
+    """Images of one set, several classes among them."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        made = TASK.generate(torch.full((1,), severity), generator, n)
+        if made.preds.shape[2] > 5:
+            return made
+
+
+def same(found: Tensor, expected: Tensor) -> None:
+    torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
+
+
+def differs(a: Tensor, b: Tensor) -> bool:
+    return bool((a - b).abs().max() > 1e-4)
+
+
+def feature(name: str, made: Examples, set_size: int, temperature: float = SHARP) -> Tensor:
+    loss = built("matching", temperatures=[temperature])
+    column = loss.network.columns().index(f"{name} at {temperature:g}")
+    found: Tensor = loss.features(made.preds, made.target, set_size)[:, column]
+    return found
+
+
+def test_all_networks_are_tested() -> None:
+    assert set(SETTINGS) == set(surrogates.networks("detection"))
+
+
+@each_network
+def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
+    loss, made = built(network, "sample"), examples()
+    each = loss.per_sample(made.preds, made.target)
+    assert each.shape == (8,)
+    torch.testing.assert_close(loss(made.preds, made.target), each.mean())
+    assert differs(each, each.mean())
+    assert not hasattr(built(network, "set"), "per_sample")
+
+
+@each_network
+@each_level
+def test_more_padding_changes_nothing(network: str, level: str) -> None:
+    loss, made = built(network, level), examples()
+    preds = torch.cat([torch.full((8, 3, made.preds.shape[2]), -math.inf), made.preds], 1)
+    target = torch.cat([torch.full((8, 2, 5), -1.0), made.target], 1)
+    target[:, :2, :4] = torch.tensor([3.0, 3, 90, 90])
+    same(loss(preds, target), loss(made.preds, made.target))
+
+
+@each_network
+@each_level
+def test_what_the_classes_are_called_does_not_matter(network: str, level: str) -> None:
+    loss, made = built(network, level), examples()
+    n_classes = made.preds.shape[2] - 4
+    names = torch.arange(n_classes).roll(1)
+    preds = made.preds.clone()
+    preds[..., 4:] = preds[..., 4 + names.argsort()]
+    target = made.target.clone()
+    real = target[..., 4] >= 0
+    target[..., 4][real] = names[target[..., 4][real].long()].float()
+    same(loss(preds, target), loss(made.preds, made.target))
+    assert differs(loss(made.preds, target), loss(made.preds, made.target))
+
+
+@each_network
+def test_the_size_of_the_images_does_not_matter(network: str) -> None:
+    loss, made = built(network), examples()
+    larger = torch.cat([3 * made.preds[..., :4], made.preds[..., 4:]], 2)
+    target = torch.cat([3 * made.target[..., :4], made.target[..., 4:]], 2)
+    same(loss(larger, target), loss(made.preds, made.target))
+    assert differs(loss(larger, made.target), loss(made.preds, made.target))
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("dtype", [torch.int16, torch.int64, torch.float16])
+def test_any_dtype_of_the_target(network: str, level: str, dtype: torch.dtype) -> None:
+    loss, made = built(network, level), examples()
+    whole = made.target.round()
+    same(loss(made.preds, whole.to(dtype)), loss(made.preds, whole.to(dtype).float()))
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize(
+    ("n", "n_queries", "n_true", "n_classes"), [(1, 1, 1, 1), (1, 0, 2, 3), (2, 3, 0, 1), (1, 0, 0, 2)]
+)
+def test_the_smallest_batches(network: str, level: str, n: int, n_queries: int, n_true: int, n_classes: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    preds = torch.rand(n, n_queries, 4 + n_classes, generator=generator).requires_grad_()
+    target = torch.tensor([0.0, 0, 1, 1, 0]).expand(n, n_true, 5)
+    found = built(network, level)(preds, target)
+    found.backward()
+    assert found.isfinite()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
+
+
+@each_network
+@each_level
+def test_images_without_true_boxes_give_no_gradient(network: str, level: str) -> None:
+    made = examples()
+    preds = made.preds.requires_grad_()
+    built(network, level)(preds, torch.full_like(made.target, -1)).backward()
+    assert preds.grad is not None
+    assert (preds.grad == 0).all()
+
+
+@each_network
+@each_level
+def test_infinite_and_equal_logits_give_finite_gradients(network: str, level: str) -> None:
+    made = examples()
+    preds = made.preds.clone()
+    preds[0, :, 4] = -math.inf
+    preds[1, 0, 5] = math.inf
+    preds[2, :, 4:] = 0
+    preds[3] = -math.inf
+    preds[4, :, :4] = preds[4, :1, :4]
+    preds.requires_grad_()
+    found = built(network, level)(preds, made.target)
+    found.backward()
+    assert found.isfinite()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
+    assert preds.grad[5:].abs().sum() > 0
+
+
+@each_network
+@each_level
+def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
+    loss, made = built(network, level), examples()
+    size = 1 if level == "sample" else 4
+    points = loss.points(made.preds, made.target, size)
+    for i in range(0, 8, size):
+        same(points[i // size], loss(made.preds[i : i + size], made.target[i : i + size]))
+
+
+@each_network
+def test_features_and_columns_are_as_many(network: str) -> None:
+    loss, made = built(network), examples()
+    columns = loss.network.columns()
+    assert loss.features(made.preds, made.target, 4).shape == (2, len(columns))
+    assert len(set(columns)) == len(columns)
+
+
+def row(n: int) -> Tensor:
+    """Boxes beside one another, (n, 4)."""
+    left = 20.0 * torch.arange(n)
+    return torch.stack([left, 0 * left, left + 10, 0 * left + 10], 1)
+
+
+def one_class(boxes: Tensor, logits: list[float], true: Tensor) -> Examples:
+    preds = torch.cat([boxes, torch.tensor(logits)[:, None]], 1)
+    return Examples(preds[None], torch.cat([true, torch.zeros(len(true), 1)], 1)[None])
+
+
+def test_one_false_detection_by_hand() -> None:
+    true = row(2)
+    between = one_class(torch.cat([true[:1], true[:1] + 500, true[1:]]), [2.0, 1.0, 0.0], true)
+    expected = (1 + 2 / 3) / 2
+    assert float(feature("precision 0.5", between, 1)) == pytest.approx(expected, abs=1 / N_LEVELS)
+    last = one_class(torch.cat([true[:1], true[:1] + 500, true[1:]]), [2.0, -1.0, 0.0], true)
+    assert float(feature("precision 0.5", last, 1)) == pytest.approx(1, abs=0.01)
+
+
+def test_the_better_scored_of_two_detections_has_the_true_box() -> None:
+    true = row(2)
+    doubled = one_class(torch.cat([true[:1], true[:1], true[1:]]), [2.0, 1.0, 0.0], true)
+    assert float(feature("precision 0.5", doubled, 1)) == pytest.approx((1 + 2 / 3) / 2, abs=1 / N_LEVELS)
+    assert float(feature("recall", doubled, 1)) == pytest.approx(1, abs=0.01)
+
+
+def test_precision_is_the_mean_over_classes_that_have_true_boxes() -> None:
+    true = row(2)
+    preds = torch.full((1, 2, 7), -5.0)
+    preds[0, :, :4] = true
+    preds[0, 0, 4], preds[0, 1, 6] = 1, 3  # the second is of a class without true boxes
+    target = torch.cat([true, torch.tensor([[0.0], [1.0]])], 1)[None]
+    assert float(feature("precision 0.5", Examples(preds, target), 1)) == pytest.approx(0.5, abs=0.01)
+
+
+def gradient(made: Examples, network: str = "matching") -> Tensor:
+    """Of the smoothest average precision, by the predictions."""
+    loss = built(network, temperatures=[1.0])
+    preds = made.preds.requires_grad_()
+    columns = [i for i, name in enumerate(loss.network.columns()) if name.startswith("precision")]
+    (found,) = torch.autograd.grad(loss.features(preds, made.target, len(preds))[:, columns].sum(), preds)
+    return found
+
+
+def test_precision_rises_as_hits_are_scored_higher_and_false_detections_lower() -> None:
+    true = row(2)
+    found = gradient(one_class(torch.cat([true[:1], true[:1] + 500, true[1:]]), [2.0, 1.0, 0.0], true))
+    assert found[0, 1, 4] < 0 < found[0, 2, 4]
+
+
+def test_precision_rises_as_a_box_moves_to_its_target() -> None:
+    true = row(1)
+    found = gradient(one_class(true + torch.tensor([4.0, 0, 4, 0]), [1.0], true))
+    assert found[0, 0, 0] + found[0, 0, 2] < 0
+
+
+def test_a_box_that_does_not_overlap_is_drawn_near() -> None:
+    true = row(1)
+    made = one_class(true + torch.tensor([40.0, 0, 40, 0]), [1.0], true)
+    loss, preds = built("matching"), made.preds.requires_grad_()
+    column = loss.network.columns().index("generalised IoU")
+    (found,) = torch.autograd.grad(loss.features(preds, made.target, 1)[:, column].sum(), preds)
+    assert found[0, 0, 0] < 0
+
+
+def test_the_plain_network_sees_the_query_that_fits_best() -> None:
+    true = row(1)
+    made = one_class(torch.cat([true + 2, true, true]), [3.0, -1.0, 1.0], true)
+    found = built("target_probability").features(made.preds, made.target, 1)
+    torch.testing.assert_close(found, torch.tensor([[1.0, 1.0, 1 / (1 + math.exp(-1))]]))
