@@ -1,0 +1,37 @@
+"""COCO average precision of boxes at an IoU of 0.5."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from autosurrogate.metric import metric
+
+from ._coco import average_precision
+
+if TYPE_CHECKING:
+    import numpy as np
+
+COMPUTED_BY = "pycocotools"
+
+
+@metric("coco_ap50", task="detection", level="set", view="boxes", set_size=16)
+def coco_ap50(
+    preds: list[dict[str, np.ndarray]], target: list[dict[str, np.ndarray]], *, threshold: float = 0.5
+) -> float:
+    """Average precision of boxes at one IoU threshold, as pycocotools computes it (Lin et al., ECCV 2014), in [0, 1].
+
+    The mean over the classes that have a true box of the precision at 101 levels of recall. Boxes of all areas count,
+    the 100 best scored of each image and class. NaN for a set without a true box.
+
+    Args:
+        preds: of each image, "boxes" (q, 4) in xyxy pixels, "scores" (q,) and "labels" (q,).
+        target: of each image, "boxes" (m, 4) and "labels" (m,).
+        threshold: the IoU above which a detection may match a true box.
+
+    >>> import numpy as np
+    >>> target = [{"boxes": np.array([[0.0, 0, 10, 10]]), "labels": np.array([2])}]
+    >>> preds = [{**target[0], "boxes": np.array([[0.0, 0, 10, 8]]), "scores": np.array([0.6])}]
+    >>> round(coco_ap50(preds, target), 6), coco_ap50(preds, target, threshold=0.9)
+    (1.0, 0.0)
+    """
+    return average_precision(preds, target, [threshold])
