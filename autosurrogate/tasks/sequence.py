@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,14 +14,17 @@ from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
 from autosurrogate.tasks._draw import Draw
-
-IGNORE_INDEX = -100
-MIN_VOCABULARY, MAX_VOCABULARY = 16, 128
-MIN_LENGTH, MAX_LENGTH = 6, 28
+from autosurrogate.tasks._sequence_generator import generate
+from autosurrogate.tasks._sequence_positions import IGNORE_INDEX as IGNORE_INDEX
+from autosurrogate.tasks._sequence_positions import hypothesis_positions, reference_positions
 
 
 class SequenceTask(Task):
-    """preds: logits (n, T, V); target: token (n, S), -100 pads; preds_mask: bool (n, T), the hypothesis's positions."""
+    """preds: logits (n, T, V); target: token (n, S), -100 pads; preds_mask: bool (n, T), the hypothesis's positions.
+
+    eos_id and blank_id: the token that ends a sequence and the blank of CTC, integer (n,), the same in all rows; -1 or
+    left out: none.
+    """
 
     name = "sequence"
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
@@ -32,6 +33,7 @@ class SequenceTask(Task):
     }
     arguments = ("logits", "tokens")
     extras = ("preds_mask",)
+    context = ("eos_id", "blank_id")
     fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {
         "preds": (0, (0,)),
         "target": (IGNORE_INDEX, (0,)),
@@ -44,27 +46,31 @@ class SequenceTask(Task):
         Substitutions, omissions, repetitions, insertions, swaps, moved blocks and cut ends, in proportions drawn
         for each example; the number of edits follows the severity.
         """
-        return _generate(severity.repeat_interleave(set_size), Draw(generator))
+        return generate(severity, set_size, Draw(generator))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
-        """Lists of tokens, or their numbers joined by spaces, without padding."""
-        best = examples.preds.argmax(-1).cpu().numpy()
-        target = examples.target.cpu().numpy()
-        mask = examples.extras.get("preds_mask")
-        if mask is not None:
-            keep = mask.cpu().numpy()
-        elif best.shape[1] == target.shape[1]:
-            keep = target != IGNORE_INDEX
-        else:
-            keep = np.ones(best.shape, dtype=bool)
-        hypotheses = [row[kept].tolist() for row, kept in zip(best, keep, strict=True)]
-        references = [row[row != IGNORE_INDEX].tolist() for row in target]
+        """Lists of tokens, or their numbers joined by spaces, without padding, blanks and ends."""
+        eos_id, blank_id = _ids(examples)
+        preds, mask = examples.preds.float(), examples.extras.get("preds_mask")
+        _, keep = hypothesis_positions(preds, examples.target, mask, eos_id, blank_id)
+        hypotheses = _rows(preds.argmax(-1), keep)
+        references = _rows(examples.target, reference_positions(examples.target, eos_id))
         if view == "tokens":
             return hypotheses, references
         return [" ".join(map(str, row)) for row in hypotheses], [" ".join(map(str, row)) for row in references]
 
+    def configure(self, loss: Any, examples: Examples) -> None:
+        """Tell the loss the ids of the end and of the blank."""
+        loss.eos_id, loss.blank_id = _ids(examples)
+
     def regular_loss(self, examples: Examples) -> Tensor:
-        """Cross-entropy, the mean over the positions that hypothesis and reference both have."""
+        """CTC's loss by the number of tokens where there is a blank (Graves et al., ICML 2006), else cross-entropy.
+
+        Cross-entropy is the mean over the positions that hypothesis and reference both have.
+        """
+        eos_id, blank_id = _ids(examples)
+        if blank_id >= 0:
+            return _ctc_loss(examples, eos_id, blank_id)
         n_common = min(examples.preds.shape[1], examples.target.shape[1])
         target = examples.target[:, :n_common].long()
         mask = examples.extras.get("preds_mask")
@@ -76,7 +82,10 @@ class SequenceTask(Task):
         return per_token.sum(-1) / (target != IGNORE_INDEX).sum(-1).clamp_min(1)
 
     def check(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Preds (n, T, V) floating point; target (n, S) integer in [0, V) or -100; preds_mask (n, T) bool."""
+        """Preds (n, T, V) floating point; target (n, S) integer in [0, V) or -100; preds_mask (n, T) bool.
+
+        eos_id and blank_id (n,) integer, in [-1, V), the same in all rows; no target is the blank.
+        """
         preds, target = arrays["preds"], arrays["target"]
         expect_shape("preds", preds, "(n, n_positions, vocabulary)", 3)
         expect_shape("target", target, "(n, n_tokens)", 2)
@@ -97,117 +106,54 @@ class SequenceTask(Task):
                     f"preds_mask must have the shape of preds' first axes {preds.shape[:2]}, got {mask.shape}"
                 )
             expect_dtype("preds_mask", mask, np.bool_)
+        for name in ("eos_id", "blank_id"):
+            if name in arrays:
+                _check_ids(name, arrays[name], vocabulary)
+        blank = (target == arrays["blank_id"][:, None]) & (target >= 0) if "blank_id" in arrays else np.zeros((0, 0))
+        if blank.any():
+            row, column = np.argwhere(blank)[0]
+            raise OutputsError(f"target holds the blank, {target[row, column]}, in row {row}, position {column}")
 
 
-@dataclass(frozen=True)
-class _References:
-    """n references of their own lengths.
-
-    Args:
-        tokens: shape (n, n_tokens).
-        length: shape (n, 1), how many of the tokens are real.
-        real: shape (n, n_tokens), which.
-        frequency: shape (vocabulary,), how often each token is drawn, up to a factor.
-    """
-
-    tokens: Tensor
-    length: Tensor
-    real: Tensor
-    frequency: Tensor
+def _check_ids(name: str, ids: np.ndarray, vocabulary: int) -> None:
+    expect_shape(name, ids, "(n,)", 1)
+    expect_dtype(name, ids, np.integer)
+    found = np.unique(ids).tolist()
+    if len(found) > 1:
+        raise OutputsError(f"{name} must be the same in all rows, got {', '.join(map(str, found[:8]))}")
+    if not all(-1 <= token < vocabulary for token in found):
+        raise OutputsError(f"{name} is {found[0]}; expected a token, 0 to {vocabulary - 1}, or -1 for none")
 
 
-def _generate(severity: Tensor, draw: Draw) -> Examples:
-    references = _references(severity.shape[0], draw)
-    hypothesis, keep = _hypotheses(references, severity, draw)
-    logits = _logits(references, hypothesis, draw)
-    return Examples(logits, references.tokens.masked_fill(~references.real, IGNORE_INDEX), {"preds_mask": keep})
+def _ids(examples: Examples) -> tuple[int, int]:
+    """The ids of the end and of the blank; -1 where there is none."""
+    given = [examples.extras.get(name) for name in ("eos_id", "blank_id")]
+    end, blank = (-1 if ids is None or not len(ids) else int(ids[0]) for ids in given)
+    return end, blank
 
 
-def _references(n: int, draw: Draw) -> _References:
-    vocabulary = round(draw.log_uniform(MIN_VOCABULARY, MAX_VOCABULARY).item())
-    n_tokens = round(draw.log_uniform(MIN_LENGTH, MAX_LENGTH).item())
-    zipf = torch.arange(1, vocabulary + 1, dtype=torch.float32) ** -(0.3 + 0.9 * draw.uniform(1))
-    frequency = zipf[torch.randperm(vocabulary, generator=draw.generator)]
-    tokens = draw.categorical(frequency, n, n_tokens)
-    length = (1 + (n_tokens - 1) * draw.uniform(n, 1) ** 0.5).round().long()
-    return _References(tokens, length, torch.arange(n_tokens) < length, frequency)
+def _rows(tokens: Tensor, keep: Tensor) -> list[list[int]]:
+    """The tokens of each row that are kept."""
+    return [row[kept].tolist() for row, kept in zip(tokens.cpu().numpy(), keep.cpu().numpy(), strict=True)]
 
 
-def _hypotheses(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """Edited references: tokens (n, n_positions), and which positions belong to the hypothesis."""
-    n, n_tokens = references.tokens.shape
-    tokens, keys, here = _edited(references, severity, draw)
-    told_length = draw.uniform(1).item() < 0.5  # as many positions as the reference, as a model that is told the length
-    n_positions = n_tokens if told_length else max(2, int(n_tokens * (0.7 + 0.7 * draw.uniform(1).item())))
-    order = keys.masked_fill(~here, math.inf).argsort(1)[:, :n_positions]
-    hypothesis, keep = tokens.gather(1, order), here.gather(1, order)
-    if not told_length:
-        return hypothesis, keep
-    # The positions left over at the end are filled with repeats or any token.
-    one_token = draw.uniform(n, 1) < 0.5
-    filler = torch.where(one_token, hypothesis[:, :1], draw.categorical(references.frequency, n, n_positions))
-    last = hypothesis.gather(1, (keep.sum(1, keepdim=True) - 1).clamp_min(0))
-    filler = torch.where(draw.uniform(n, n_positions) < 0.5, last, filler)
-    return torch.where(keep, hypothesis, filler), torch.arange(n_positions) < references.length
-
-
-def _edited(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-    """What the hypotheses are made of, each shape (n, 3 * n_tokens): tokens, keys to sort them by, and which are there.
-
-    Each token of a reference yields itself, perhaps itself again, perhaps another token.
-    """
-    n, n_tokens = references.tokens.shape
-    position = torch.arange(n_tokens).expand(n, -1)
-    # Edits of each kind in proportions drawn for each example, mostly one or two kinds.
-    share = (2.0 * draw.normal(n, 7)).softmax(-1)[:, :, None] * (severity * 1.8)[:, None, None]
-    substitute, omit, repeat, insert, swap, move, cut = share.unbind(1)
-
-    any_token = draw.uniform(n, n_tokens) < substitute
-    token = torch.where(any_token, draw.categorical(references.frequency, n, n_tokens), references.tokens)
-    elsewhere = references.tokens.gather(1, (draw.uniform(n, n_tokens) * references.length).long())
-    token = torch.where(draw.uniform(n, n_tokens) < 0.3 * substitute, elsewhere, token)
-
-    omitted = draw.uniform(n, n_tokens) < omit
-    omitted |= position >= references.length * (1 - cut * draw.uniform(n, 1))
-    key = position + 2.5 * (draw.uniform(n, n_tokens) - 0.5) * (draw.uniform(n, n_tokens) < 2 * swap)
-    start = (draw.uniform(n, 1) * references.length).floor()
-    n_moved = (draw.uniform(n, 1) * references.length * 0.7 + 1).floor()
-    moved = (position >= start) & (position < start + n_moved) & (draw.uniform(n, 1) < 2 * move)
-    key = torch.where(moved, key + (draw.uniform(n, 1) * 2 - 1) * references.length, key)
-
-    from_elsewhere = draw.uniform(n, n_tokens) < 0.5
-    inserted = torch.where(from_elsewhere, elsewhere, draw.categorical(references.frequency, n, n_tokens))
-    repeated = ~omitted & (draw.uniform(n, n_tokens) < repeat)
-    here = torch.cat([~omitted, repeated, draw.uniform(n, n_tokens) < insert], 1) & references.real.repeat(1, 3)
-    return torch.cat([token, token, inserted], 1), torch.cat([key, key + 0.01, key + 0.02], 1), here
-
-
-def _logits(references: _References, hypothesis: Tensor, draw: Draw) -> Tensor:
-    """Logits (n, n_positions, vocabulary) whose largest is nearly always the hypothesis's token.
-
-    Close behind stand the reference's own token there, those beside it, and any other, each by a gap of its own.
-    """
-    n, n_positions = hypothesis.shape
-    logits = draw.normal(n, n_positions, len(references.frequency)) * (0.3 + 1.2 * draw.uniform(n, 1, 1))
-    sure = (0.5 + 6.0 * draw.uniform(n, 1)) * (0.3 + draw.exponential(n, n_positions)) + logits.amax(-1)
-    gap = (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
-    padded = torch.cat([references.tokens, draw.categorical(references.frequency, n, n_positions)], 1)
-    spread = 0.2 + 2.0 * draw.uniform(n, 1)
-    for shift in (0, 1, -1, 2, -2):
-        beside = padded.gather(1, (torch.arange(n_positions) + shift).clamp_min(0).expand(n, -1))
-        height = sure - gap - spread * abs(shift) - draw.exponential(n, n_positions)
-        _raise_to(logits, beside, height.masked_fill(draw.uniform(n, n_positions) > 0.6, -math.inf))
-    absent = draw.uniform(n, n_positions) > 0.6
-    height = sure - (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
-    height = height.masked_fill(absent, -math.inf)
-    _raise_to(logits, draw.categorical(references.frequency, n, n_positions), height)
-    _raise_to(logits, hypothesis, sure)
-    return logits * torch.exp(0.6 * draw.normal(n, 1, 1)).clamp(0.25, 4.0)
-
-
-def _raise_to(logits: Tensor, token: Tensor, height: Tensor) -> None:
-    """Lift the logit of `token` (n, T) to `height` (n, T) where it is lower."""
-    logits.scatter_reduce_(-1, token[..., None], height[..., None], "amax")
+def _ctc_loss(examples: Examples, eos_id: int, blank_id: int) -> Tensor:
+    """CTC's loss by the number of tokens, shape (n,); 0 where a reference does not fit in the frames."""
+    mask = examples.extras.get("preds_mask")
+    there, _ = hypothesis_positions(examples.preds, examples.target, mask, eos_id, blank_id)
+    real = reference_positions(examples.target, eos_id)
+    frames, tokens = ((~kept).byte().argsort(stable=True, dim=1) for kept in (there, real))
+    preds = examples.preds.float().gather(1, frames[:, :, None].expand_as(examples.preds))
+    found = F.ctc_loss(
+        preds.log_softmax(-1).transpose(0, 1),
+        (examples.target.long() * real).gather(1, tokens),
+        there.sum(1),
+        real.sum(1),
+        blank=blank_id,
+        reduction="none",
+        zero_infinity=True,
+    )
+    return found / real.sum(1).clamp_min(1)
 
 
 TASK = SequenceTask()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
@@ -99,6 +100,54 @@ def test_without_a_mask_all_positions_count_where_the_numbers_differ() -> None:
     assert TASK.decode(examples, "tokens") == ([[1, 2, 3, 4]], [[1, 2]])
 
 
+def ids(n: int, **given: int) -> dict[str, Tensor]:
+    return {f"{name}_id": torch.full((n,), token) for name, token in given.items()}
+
+
+def test_hypotheses_and_references_end_at_their_first_eos() -> None:
+    examples = Examples(
+        logits_of([[1, 9, 3, 9], [9, 1, 2, 3], [1, 2, 3, 4]]),
+        torch.tensor([[1, 2, 9, -100], [1, 9, 3, 9], [1, 2, 3, -100]]),
+        ids(3, eos=9),
+    )
+    assert TASK.decode(examples, "tokens") == ([[1], [], [1, 2, 3, 4]], [[1, 2], [1], [1, 2, 3]])
+    assert TASK.decode(examples, "text") == (["1", "", "1 2 3 4"], ["1 2", "1", "1 2 3"])
+
+
+def test_a_mask_speaks_for_the_hypothesis_and_not_for_the_reference() -> None:
+    mask = torch.tensor([[True, True, True, False]])
+    examples = Examples(logits_of([[1, 9, 3, 9]]), torch.tensor([[1, 9, 3]]), {"preds_mask": mask, **ids(1, eos=9)})
+    assert TASK.decode(examples, "tokens") == ([[1, 9, 3]], [[1]])
+
+
+def test_frames_are_read_as_ctc_s() -> None:
+    frames = [[0, 1, 1, 0, 1, 2, 2, 3], [0, 0, 0, 0, 0, 0, 0, 0], [3, 3, 3, 3, 0, 0, 3, 0]]
+    examples = Examples(logits_of(frames), torch.tensor([[1, 1, 2], [4, -100, -100], [3, 3, -100]]), ids(3, blank=0))
+    assert TASK.decode(examples, "tokens") == ([[1, 1, 2, 3], [], [3, 3]], [[1, 1, 2], [4], [3, 3]])
+
+
+def test_masked_frames_are_no_frames() -> None:
+    mask = torch.tensor([[False, True, True, False, True, False]])
+    examples = Examples(
+        logits_of([[5, 5, 5, 7, 5, 6]]), torch.tensor([[5, 5]]), {"preds_mask": mask, **ids(1, blank=0)}
+    )
+    assert TASK.decode(examples, "tokens") == ([[5, 5]], [[5, 5]])  # a run does not reach across what is left out
+
+
+@pytest.mark.parametrize("given", [{}, {"eos": -1, "blank": -1}])
+def test_without_ids_no_token_is_special(given: dict[str, int]) -> None:
+    examples = Examples(logits_of([[0, 0, 1, 1]]), torch.tensor([[0, 0, 1, 1]]), ids(1, **given))
+    assert TASK.decode(examples, "tokens") == ([[0, 0, 1, 1]], [[0, 0, 1, 1]])
+
+
+def test_a_loss_is_told_the_ids_and_forgets_those_of_before() -> None:
+    loss = torch.nn.Module()
+    preds, target = logits_of([[1, 2]]), torch.tensor([[1, 2]])
+    for given in ({"eos": 3, "blank": -1}, {"blank": 4}, {}):
+        TASK.configure(loss, Examples(preds, target, ids(1, **given)))
+        assert (loss.eos_id, loss.blank_id) == (given.get("eos", -1), given.get("blank", -1))
+
+
 def test_points_of_sets_are_lists() -> None:
     examples = Examples(logits_of([[1], [2], [3], [4]]), torch.tensor([[1], [2], [3], [5]]))
     assert TASK.points(examples, "tokens", 2) == [([[1], [2]], [[1], [2]]), ([[3], [4]], [[3], [5]])]
@@ -131,13 +180,66 @@ def test_the_regular_loss_takes_any_integer_target() -> None:
         torch.testing.assert_close(TASK.regular_loss(Examples(preds, torch.tensor([[1, 2, 4]], dtype=dtype))), expected)
 
 
+def ctc_by_paths(preds: Tensor, target: list[int], blank: int) -> float:
+    """The negative logarithm of the probability of all frames that are read as the target, one by one."""
+    n_frames, n_classes = preds.shape
+    log_probability = preds.log_softmax(1)
+    found = []
+    for frames in itertools.product(range(n_classes), repeat=n_frames):
+        tokens = [token for t, token in enumerate(frames) if t == 0 or frames[t - 1] != token]
+        if [token for token in tokens if token != blank] == target:
+            found.append(log_probability[range(n_frames), list(frames)].sum())
+    return -float(torch.stack(found).logsumexp(0))
+
+
+def test_the_regular_loss_of_frames_is_ctc_s_by_the_number_of_tokens() -> None:
+    generator = torch.Generator().manual_seed(0)
+    preds = torch.randn(3, 6, 4, generator=generator, requires_grad=True)
+    target = torch.tensor([[1, 3, -100], [2, 2, -100], [-100, 1, 3]])
+    mask = torch.tensor([[True] * 4 + [False] * 2, [False] * 2 + [True] * 4, [True, False, True, True, False, True]])
+    found = TASK.regular_loss(Examples(preds, target, {"preds_mask": mask, **ids(3, blank=0)}))
+    for row in range(3):
+        tokens = [t for t in target[row].tolist() if t != -100]
+        expected = ctc_by_paths(preds[row][mask[row]].detach(), tokens, 0) / len(tokens)
+        assert found[row].item() == pytest.approx(expected, rel=1e-5)
+    found.sum().backward()
+    assert preds.grad is not None
+    assert (preds.grad[~mask] == 0).all()
+
+
+def test_the_regular_loss_of_frames_ends_references_at_their_eos() -> None:
+    preds = torch.randn(1, 5, 4, generator=torch.Generator().manual_seed(0))
+    found = TASK.regular_loss(Examples(preds, torch.tensor([[1, 3, 2]]), ids(1, blank=0, eos=3)))
+    torch.testing.assert_close(found, TASK.regular_loss(Examples(preds, torch.tensor([[1]]), ids(1, blank=0))))
+
+
+def test_references_that_do_not_fit_in_the_frames_cost_nothing() -> None:
+    preds = logits_of([[1, 2], [1, 2], [1, 2]]).requires_grad_()
+    target = torch.tensor([[1, 2, 3], [1, 2, -100], [-100, -100, -100]])
+    mask = torch.tensor([[True, True], [False, False], [True, True]])
+    found = TASK.regular_loss(Examples(preds, target, {"preds_mask": mask, **ids(3, blank=0)}))
+    assert found[:2].tolist() == [0.0, 0.0]
+    assert found[2] > 0  # a reference without a token: blanks alone are right
+    found.sum().backward()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
+
+
 def arrays(**changed: Any) -> dict[str, np.ndarray]:
     return {"preds": np.zeros((2, 3, 4), np.float32), "target": np.array([[0, 3], [1, -100]]), **changed}
 
 
-@pytest.mark.parametrize("mask", [{}, {"preds_mask": np.ones((2, 3), bool)}])
-def test_right_arrays_pass_the_check(mask: dict[str, Any]) -> None:
-    TASK.check(arrays(preds=np.zeros((2, 3, 4), np.float16), target=np.array([[0, 3], [1, -100]], np.int32), **mask))
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"preds_mask": np.ones((2, 3), bool)},
+        {"eos_id": np.array([3, 3]), "blank_id": np.array([2, 2], np.uint8)},
+        {"eos_id": np.array([-1, -1], np.int8), "blank_id": np.array([-1, -1])},
+    ],
+)
+def test_right_arrays_pass_the_check(more: dict[str, Any]) -> None:
+    TASK.check(arrays(preds=np.zeros((2, 3, 4), np.float16), target=np.array([[0, 3], [1, -100]], np.int32), **more))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +262,12 @@ def test_right_arrays_pass_the_check(mask: dict[str, Any]) -> None:
             "preds_mask must have the shape of preds' first axes (2, 3), got (2, 4)",
         ),
         ({"preds_mask": np.ones((2, 3))}, "preds_mask must have a dtype of kind bool, got float64"),
+        ({"eos_id": np.array(3)}, "eos_id must have shape (n,), got ()"),
+        ({"eos_id": np.array([3.0, 3.0])}, "eos_id must have a dtype of kind integer, got float64"),
+        ({"eos_id": np.array([3, 2])}, "eos_id must be the same in all rows, got 2, 3"),
+        ({"eos_id": np.array([4, 4])}, "eos_id is 4; expected a token, 0 to 3, or -1 for none"),
+        ({"blank_id": np.array([-2, -2])}, "blank_id is -2; expected a token, 0 to 3, or -1 for none"),
+        ({"blank_id": np.array([3, 3])}, "target holds the blank, 3, in row 0, position 1"),
     ],
 )
 def test_each_wrong_array_has_its_message(changed: dict[str, Any], message: str) -> None:

@@ -1,0 +1,129 @@
+"""Random hypotheses of sequences: references, edits, logits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from autosurrogate.examples import Examples
+from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._sequence_positions import IGNORE_INDEX
+
+MIN_VOCABULARY, MAX_VOCABULARY = 16, 128
+MIN_LENGTH, MAX_LENGTH = 6, 28
+
+
+@dataclass(frozen=True)
+class _References:
+    """n references of their own lengths.
+
+    Args:
+        tokens: shape (n, n_tokens).
+        length: shape (n, 1), how many of the tokens are real.
+        real: shape (n, n_tokens), which.
+        frequency: shape (vocabulary,), how often each token is drawn, up to a factor.
+    """
+
+    tokens: Tensor
+    length: Tensor
+    real: Tensor
+    frequency: Tensor
+
+
+def generate(severity: Tensor, set_size: int, draw: Draw) -> Examples:
+    """Sets of hypotheses of one size of example."""
+    severity = severity.repeat_interleave(set_size)
+    references = _references(severity.shape[0], draw)
+    hypothesis, keep = _hypotheses(references, severity, draw)
+    logits = _logits(references, hypothesis, draw)
+    return Examples(logits, references.tokens.masked_fill(~references.real, IGNORE_INDEX), {"preds_mask": keep})
+
+
+def _references(n: int, draw: Draw) -> _References:
+    vocabulary = round(draw.log_uniform(MIN_VOCABULARY, MAX_VOCABULARY).item())
+    n_tokens = round(draw.log_uniform(MIN_LENGTH, MAX_LENGTH).item())
+    zipf = torch.arange(1, vocabulary + 1, dtype=torch.float32) ** -(0.3 + 0.9 * draw.uniform(1))
+    frequency = zipf[torch.randperm(vocabulary, generator=draw.generator)]
+    tokens = draw.categorical(frequency, n, n_tokens)
+    length = (1 + (n_tokens - 1) * draw.uniform(n, 1) ** 0.5).round().long()
+    return _References(tokens, length, torch.arange(n_tokens) < length, frequency)
+
+
+def _hypotheses(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Edited references: tokens (n, n_positions), and which positions belong to the hypothesis."""
+    n, n_tokens = references.tokens.shape
+    tokens, keys, here = _edited(references, severity, draw)
+    told_length = draw.uniform(1).item() < 0.5  # as many positions as the reference, as a model that is told the length
+    n_positions = n_tokens if told_length else max(2, int(n_tokens * (0.7 + 0.7 * draw.uniform(1).item())))
+    order = keys.masked_fill(~here, math.inf).argsort(1)[:, :n_positions]
+    hypothesis, keep = tokens.gather(1, order), here.gather(1, order)
+    if not told_length:
+        return hypothesis, keep
+    # The positions left over at the end are filled with repeats or any token.
+    one_token = draw.uniform(n, 1) < 0.5
+    filler = torch.where(one_token, hypothesis[:, :1], draw.categorical(references.frequency, n, n_positions))
+    last = hypothesis.gather(1, (keep.sum(1, keepdim=True) - 1).clamp_min(0))
+    filler = torch.where(draw.uniform(n, n_positions) < 0.5, last, filler)
+    return torch.where(keep, hypothesis, filler), torch.arange(n_positions) < references.length
+
+
+def _edited(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
+    """What the hypotheses are made of, each shape (n, 3 * n_tokens): tokens, keys to sort them by, and which are there.
+
+    Each token of a reference yields itself, perhaps itself again, perhaps another token.
+    """
+    n, n_tokens = references.tokens.shape
+    position = torch.arange(n_tokens).expand(n, -1)
+    # Edits of each kind in proportions drawn for each example, mostly one or two kinds.
+    share = (2.0 * draw.normal(n, 7)).softmax(-1)[:, :, None] * (severity * 1.8)[:, None, None]
+    substitute, omit, repeat, insert, swap, move, cut = share.unbind(1)
+
+    any_token = draw.uniform(n, n_tokens) < substitute
+    token = torch.where(any_token, draw.categorical(references.frequency, n, n_tokens), references.tokens)
+    elsewhere = references.tokens.gather(1, (draw.uniform(n, n_tokens) * references.length).long())
+    token = torch.where(draw.uniform(n, n_tokens) < 0.3 * substitute, elsewhere, token)
+
+    omitted = draw.uniform(n, n_tokens) < omit
+    omitted |= position >= references.length * (1 - cut * draw.uniform(n, 1))
+    key = position + 2.5 * (draw.uniform(n, n_tokens) - 0.5) * (draw.uniform(n, n_tokens) < 2 * swap)
+    start = (draw.uniform(n, 1) * references.length).floor()
+    n_moved = (draw.uniform(n, 1) * references.length * 0.7 + 1).floor()
+    moved = (position >= start) & (position < start + n_moved) & (draw.uniform(n, 1) < 2 * move)
+    key = torch.where(moved, key + (draw.uniform(n, 1) * 2 - 1) * references.length, key)
+
+    from_elsewhere = draw.uniform(n, n_tokens) < 0.5
+    inserted = torch.where(from_elsewhere, elsewhere, draw.categorical(references.frequency, n, n_tokens))
+    repeated = ~omitted & (draw.uniform(n, n_tokens) < repeat)
+    here = torch.cat([~omitted, repeated, draw.uniform(n, n_tokens) < insert], 1) & references.real.repeat(1, 3)
+    return torch.cat([token, token, inserted], 1), torch.cat([key, key + 0.01, key + 0.02], 1), here
+
+
+def _logits(references: _References, hypothesis: Tensor, draw: Draw) -> Tensor:
+    """Logits (n, n_positions, vocabulary) whose largest is nearly always the hypothesis's token.
+
+    Close behind stand the reference's own token there, those beside it, and any other, each by a gap of its own.
+    """
+    n, n_positions = hypothesis.shape
+    logits = draw.normal(n, n_positions, len(references.frequency)) * (0.3 + 1.2 * draw.uniform(n, 1, 1))
+    sure = (0.5 + 6.0 * draw.uniform(n, 1)) * (0.3 + draw.exponential(n, n_positions)) + logits.amax(-1)
+    gap = (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
+    padded = torch.cat([references.tokens, draw.categorical(references.frequency, n, n_positions)], 1)
+    spread = 0.2 + 2.0 * draw.uniform(n, 1)
+    for shift in (0, 1, -1, 2, -2):
+        beside = padded.gather(1, (torch.arange(n_positions) + shift).clamp_min(0).expand(n, -1))
+        height = sure - gap - spread * abs(shift) - draw.exponential(n, n_positions)
+        _raise_to(logits, beside, height.masked_fill(draw.uniform(n, n_positions) > 0.6, -math.inf))
+    absent = draw.uniform(n, n_positions) > 0.6
+    height = sure - (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
+    height = height.masked_fill(absent, -math.inf)
+    _raise_to(logits, draw.categorical(references.frequency, n, n_positions), height)
+    _raise_to(logits, hypothesis, sure)
+    return logits * torch.exp(0.6 * draw.normal(n, 1, 1)).clamp(0.25, 4.0)
+
+
+def _raise_to(logits: Tensor, token: Tensor, height: Tensor) -> None:
+    """Lift the logit of `token` (n, T) to `height` (n, T) where it is lower."""
+    logits.scatter_reduce_(-1, token[..., None], height[..., None], "amax")
