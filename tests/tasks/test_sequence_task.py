@@ -58,8 +58,41 @@ def test_the_generator_decides_everything() -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize("name", ["bleu", "corpus_bleu"])
-def test_bleu_falls_with_the_severity(name: str) -> None:
+def test_references_are_sentences_and_words_and_some_hypotheses_of_words_are_frames() -> None:
+    made = [generated(0.5, 8, seed=seed) for seed in range(60)]
+    frames = [m for m in made if "blank_id" in m.extras]
+    assert 0.05 < len(frames) / len(made) < 0.3
+    lengths = torch.cat([(m.target != -100).sum(1) for m in made])
+    assert (lengths <= 5).float().mean() > 0.15
+    assert (lengths >= 12).float().mean() > 0.15
+    for m in frames:
+        blank = int(m.extras["blank_id"][0])
+        assert (m.extras["blank_id"] == blank).all()
+        assert not (m.target == blank).any()
+        best = m.preds.argmax(2)[m.extras["preds_mask"]]
+        assert 0 < (best == blank).float().mean() < 1
+
+
+def test_within_a_set_some_examples_fare_better_than_others() -> None:
+    metric = find("normalized_edit_distance")
+    spread = []
+    for seed in range(12):
+        made = generated(0.3, 16, 16, seed)
+        values = np.array([metric.function(*p) for p in TASK.points(made, "tokens", None)]).reshape(16, 16)
+        spread.append(values.std(1))
+    assert np.max(spread) > 3 * np.min(spread)
+
+
+# The mean of the metric is at least as good as the first at severity 0, and as bad as the second at severity 1.
+RANGES = {
+    "bleu": (90, 25), "corpus_bleu": (90, 25), "gleu": (0.95, 0.3), "rouge1": (0.97, 0.6), "rouge2": (0.9, 0.3),
+    "rougeL": (0.97, 0.5), "edit_distance": (0.1, 5), "normalized_edit_distance": (0.97, 0.4), "cer": (0.03, 0.65),
+    "wer": (0.03, 0.6), "exact_match": (0.9, 0.1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_metrics_fall_with_the_severity_from_nearly_right_to_nearly_wrong(name: str) -> None:
     metric = find(name)
     set_size = metric.set_size if metric.level == "set" else None
 
@@ -68,9 +101,11 @@ def test_bleu_falls_with_the_severity(name: str) -> None:
         return float(np.mean([metric.function(*p) for m in made for p in TASK.points(m, metric.view, set_size)]))
 
     found = [mean(severity) for severity in (0.0, 0.25, 0.5, 0.75, 1.0)]
-    assert found == sorted(found, reverse=True)
-    assert found[0] > 90
-    assert found[-1] < 25
+    assert found == sorted(found, reverse=metric.higher_is_better)
+    sign = 1 if metric.higher_is_better else -1
+    best, worst = RANGES[name]
+    assert sign * found[0] >= sign * best
+    assert sign * found[-1] <= sign * worst
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
