@@ -4,10 +4,12 @@ import math
 from collections import Counter
 from typing import Any
 
+import editdistance
 import numpy as np
 import pytest
 import scipy.stats
 import torch
+from rouge_score.rouge_scorer import RougeScorer
 from torch import Tensor
 
 from autosurrogate import surrogates, tasks
@@ -16,6 +18,7 @@ from autosurrogate.metric import find
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "match": {"temperatures": [1.0, 0.2], "width": 24},
+    "align": {"temperatures": [1.0, 0.2], "width": 24},
     "target_attention": {"width": 8, "n_layers": 2},
 }
 SHARP = 1e-3
@@ -252,12 +255,22 @@ def before_first(tokens: list[int], end: int) -> list[int]:
     return tokens[: tokens.index(end)] if end in tokens else tokens
 
 
+def decided(preds: Tensor) -> Tensor:
+    """Logits in the same order, of which no two are nearly equal."""
+    return preds.argsort(2).argsort(2).float()
+
+
+def sharp(network: str, level: str) -> Any:
+    """A loss that sees nearly what is decoded."""
+    return built(network, level, **{} if network == "target_attention" else {"temperatures": [SHARP]})
+
+
 @each_network
 @each_level
 @pytest.mark.parametrize("n_positions", [7, 12])
 def test_hypotheses_and_references_end_at_their_first_eos(network: str, level: str, n_positions: int) -> None:
-    loss, (preds, target, _) = built(network, level), examples(12, n_positions)
-    end = 4
+    loss, (preds, target, _) = sharp(network, level), examples(12, n_positions)
+    preds, end = decided(preds), 4
     best = preds.argmax(2).tolist()
     assert any(end in row for row in best)
     assert any(end in row for row in target.tolist())
@@ -270,43 +283,91 @@ def test_hypotheses_and_references_end_at_their_first_eos(network: str, level: s
     same(of(loss, preds, target, mask), expected)  # a mask speaks for the hypothesis
 
 
+@pytest.mark.parametrize("network", ["match", "align"])
+def test_an_end_that_comes_late_or_early_has_a_gradient(network: str) -> None:
+    """The loss falls along its own gradient by the end's logits alone."""
+    loss = built(network)
+    loss.eos_id = 0
+    target = torch.tensor([[1, 2, 3, 0]])
+    for tokens in ([1, 2, 3, 3, 3, 0], [1, 0, 3, 0, 0, 0]):
+        preds = 3 * torch.nn.functional.one_hot(torch.tensor([tokens]), 5).float()
+        features = loss.features(preds.requires_grad_(), target, None, 1)
+        column = "written at 1" if network == "align" else "of hypothesis at 1"
+        (gradient,) = torch.autograd.grad(features[0, loss.network.columns().index(column)], preds)
+        assert (gradient[0, :4, 0].abs() > 1e-3).all()
+
+
 def collapsed(frames: list[int], blank: int) -> list[int]:
     """Where CTC's decoding of the frames keeps one: the first of each run that is not blank."""
     return [t for t, token in enumerate(frames) if token != blank and (t == 0 or frames[t - 1] != token)]
 
 
-@each_network
+def frames_and_tokens(masked: bool, blank: int) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor]:
+    """Logits of frames with their targets and mask, and the logits and mask of the tokens they collapse to."""
+    preds, target, mask = examples(n_positions=15)
+    preds = decided(preds)
+    lengths = mask.sum(1).tolist() if masked else [15] * 6
+    rows = [[f[t] for t in collapsed(f[:n], blank)] for f, n in zip(preds.argmax(2).tolist(), lengths, strict=True)]
+    assert sum(map(len, rows)) < sum(lengths)
+    tokens = torch.tensor([row + [0] * (15 - len(row)) for row in rows])
+    token_mask = torch.tensor([[t < len(row) for t in range(15)] for row in rows])
+    token_logits = 8 * torch.nn.functional.one_hot(tokens, VOCABULARY).float()
+    return preds, target, mask if masked else None, token_logits, token_mask
+
+
+@pytest.mark.parametrize("network", ["match", "align"])
 @each_level
 @pytest.mark.parametrize("masked", [False, True])
 def test_frames_collapse_as_ctc_s_do(network: str, level: str, masked: bool) -> None:
-    loss, (preds, target, mask) = built(network, level), examples(n_positions=15)
     blank = 2
-    best = preds.argmax(2).tolist()
+    preds, target, mask, token_logits, token_mask = frames_and_tokens(masked, blank)
+    target = target.masked_fill(target == blank, 3)
+    loss = sharp(network, level)
+    expected = of(loss, token_logits, target, token_mask)
+    loss.blank_id = blank
+    torch.testing.assert_close(of(loss, preds, target, mask), expected, atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("network", ["match", "align"])
+def test_a_blank_in_a_reference_is_never_matched(network: str) -> None:
+    blank = 2
+    preds, target, mask, token_logits, token_mask = frames_and_tokens(False, blank)
+    assert (target == blank).any()
+    loss = sharp(network, "sample")
+    expected = loss.features(token_logits, target, token_mask, 1)
+    loss.blank_id = blank
+    torch.testing.assert_close(loss.features(preds, target, mask, 1), expected, atol=1e-3, rtol=1e-3)
+
+
+@each_level
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_paper_s_network_sees_the_frames_that_ctc_keeps(level: str, masked: bool) -> None:
+    loss, (preds, target, mask) = built("target_attention", level), examples(n_positions=15)
+    blank = 2
     lengths = mask.sum(1).tolist() if masked else [15] * 6
     kept = torch.zeros(6, 15, dtype=torch.bool)
-    for row, (frames, length) in enumerate(zip(best, lengths, strict=True)):
+    for row, (frames, length) in enumerate(zip(preds.argmax(2).tolist(), lengths, strict=True)):
         kept[row, collapsed(frames[:length], blank)] = True
-    assert kept.sum() < sum(lengths)
     expected = of(loss, preds, target, kept)
     loss.blank_id = blank
     same(of(loss, preds, target, mask if masked else None), expected)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_collapsed_frames_match_as_their_tokens_would(masked: bool) -> None:
-    loss = built("match", "sample", temperatures=[SHARP])
-    preds, target, mask = examples(n_positions=15)
-    preds = preds.argsort(2).argsort(2).float()  # no two nearly equal
-    blank = 2
-    lengths = mask.sum(1).tolist() if masked else [15] * 6
-    rows = [[f[t] for t in collapsed(f[:n], blank)] for f, n in zip(preds.argmax(2).tolist(), lengths, strict=True)]
-    tokens = torch.tensor([row + [0] * (15 - len(row)) for row in rows])
-    token_mask = torch.tensor([[t < len(row) for t in range(15)] for row in rows])
-    expected = loss.features(torch.nn.functional.one_hot(tokens, VOCABULARY).float(), target, token_mask, 1)
-    loss.blank_id = blank
-    torch.testing.assert_close(
-        loss.features(preds, target, mask if masked else None, 1), expected, atol=1e-3, rtol=1e-3
-    )
+@pytest.mark.parametrize("network", ["match", "align"])
+def test_frames_where_the_blank_wins_have_a_gradient(network: str) -> None:
+    """A character that is missing can be mended: its logit rises where the blank stands in its stead."""
+    loss = built(network, temperatures=[1.0, 0.2])
+    loss.blank_id = 0
+    preds = 4 * torch.nn.functional.one_hot(torch.tensor([[1, 0, 2, 0, 3]]), 5).float()
+    preds[0, 3, 4] = 3.0  # nearly written
+    target = torch.tensor([[1, 2, 4, 3]])
+    features = loss.features(preds.requires_grad_(), target, None, 1)
+    columns = ["recalled at 1", "common recall at 1", "similarity at 1"]
+    for column in columns if network == "align" else ["recalled 1 at 1", "of reference at 1"]:
+        value = features[0, loss.network.columns().index(column)]
+        (gradient,) = torch.autograd.grad(value, preds, retain_graph=True)
+        assert gradient[0, 3, 4] > 1e-3, column
+        assert gradient[0, 3, 0] < -1e-3, column
 
 
 def grams(tokens: list[int], order: int) -> list[tuple[int, ...]]:
@@ -336,7 +397,8 @@ def counted(hypothesis: list[int], reference: list[int]) -> dict[str, float]:
 
 
 def decoded(examples: Examples) -> list[tuple[list[int], list[int]]]:
-    return list(zip(*tasks.get("sequence").decode(examples, "tokens"), strict=True))
+    hypotheses, references = tasks.get("sequence").decode(examples, "tokens")
+    return list(zip(hypotheses, references, strict=True))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -353,6 +415,56 @@ def test_sharp_matches_are_exact_counts_of_n_grams(seed: int) -> None:
             assert found == pytest.approx(value, abs=2e-3), (name, pair)
 
 
+def aligned(hypothesis: list[int], reference: list[int]) -> dict[str, float]:
+    """The columns of `Align` at a temperature of 0, by the packages that compute the metrics."""
+    edits = editdistance.eval(hypothesis, reference)
+    longer, some = max(len(hypothesis), len(reference), 1), max(len(reference), 1)
+    texts = [" ".join(map(str, tokens)) for tokens in (reference, hypothesis)]
+    common = RougeScorer(["rougeL"]).score(*texts)["rougeL"]
+    return {
+        "similarity": 1 - edits / longer,
+        "by reference": min(edits / some, 4.0),
+        "all edits by all references": min(edits / some, 4.0),
+        "log edits": math.log1p(edits) / 2,
+        "nearly exact": math.exp(-edits),
+        "exact": float(edits == 0),
+        "worst": float(edits == 0),
+        "common f": common.fmeasure,
+        "common recall": common.recall,
+        "common precision": common.precision,
+        "diagonal": sum(a == b for a, b in zip(hypothesis, reference, strict=False)) / some,
+        "recalled": sum(token in hypothesis for token in reference) / some,
+        "written": min(len(hypothesis) / some, 4.0),
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sharp_alignments_are_exact_edit_distances_and_common_subsequences(seed: int) -> None:
+    loss = built("align", "sample", temperatures=[SHARP])
+    columns = loss.network.columns()
+    preds, target, mask = examples(16, 14, 12, vocabulary=4, seed=seed)
+    preds = decided(preds)
+    mask[0], target[1], mask[2, ::2] = False, -100, False
+    features = loss.features(preds, target, mask, 1)
+    for row, pair in enumerate(decoded(Examples(preds, target, {"preds_mask": mask}))):
+        expected = aligned(*pair)
+        assert set(expected) == {c.rpartition(" at ")[0] for c in columns} - {""}
+        for name, value in expected.items():
+            found = float(features[row, columns.index(f"{name} at {SHARP:g}")])
+            assert found == pytest.approx(value, abs=2e-3), (name, pair)
+
+
+def test_alignments_of_a_set_are_means_of_its_examples_and_one_ratio_of_sums() -> None:
+    loss, arguments = built("align", "set"), examples()
+    each, of_set = loss.features(*arguments, 1), loss.features(*arguments, 6)[0]
+    ratio = [i for i, name in enumerate(loss.network.columns()) if name.startswith("all edits")]
+    others = [i for i in range(len(of_set)) if i not in ratio]
+    torch.testing.assert_close(of_set[others], each.mean(0)[others])
+    lengths = (arguments[1] != -100).sum(1)
+    expected = (each[:, ratio] * lengths[:, None]).sum(0) / lengths.sum()
+    torch.testing.assert_close(of_set[ratio], expected)
+
+
 def generated(n: int, seed: int) -> Examples:
     generator = torch.Generator().manual_seed(seed)
     return tasks.get("sequence").generate(torch.rand(n, generator=generator), generator)
@@ -364,6 +476,7 @@ def test_the_geometric_mean_ranks_as_sacrebleu_does() -> None:
     found, values = [], []
     for seed in range(6):
         made = generated(64, seed)
+        tasks.get("sequence").configure(loss, made)
         found.append(loss.features(made.preds, made.target, made.extras["preds_mask"], 1)[:, column].numpy())
         values += [find("bleu").function(*p) for p in tasks.get("sequence").points(made, "text", None)]
     assert scipy.stats.spearmanr(np.concatenate(found), values).statistic > 0.97
@@ -376,6 +489,7 @@ def test_the_geometric_mean_of_a_set_ranks_as_sacrebleu_s_of_a_corpus_does() -> 
     for seed in range(6):
         generator = torch.Generator().manual_seed(seed)
         made = tasks.get("sequence").generate(torch.rand(12, generator=generator), generator, 8)
+        tasks.get("sequence").configure(loss, made)
         found.append(loss.features(made.preds, made.target, made.extras["preds_mask"], 8)[:, column].numpy())
         values += [find("corpus_bleu").function(*p) for p in tasks.get("sequence").points(made, "text", 8)]
     assert scipy.stats.spearmanr(np.concatenate(found), values).statistic > 0.97
@@ -391,8 +505,9 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
         same(points[i // size], loss(*(a[i : i + size] for a in arguments)))
 
 
-def test_features_and_columns_are_as_many() -> None:
-    loss, arguments = built("match", "set"), examples()
+@pytest.mark.parametrize("network", ["match", "align"])
+def test_features_and_columns_are_as_many(network: str) -> None:
+    loss, arguments = built(network, "set"), examples()
     columns = loss.network.columns()
     assert loss.features(*arguments, 3).shape == (2, len(columns))
     assert len(set(columns)) == len(columns)

@@ -1,0 +1,136 @@
+"""A network for metrics of what is aligned in order: edit distances, longest common subsequences, exact matches."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autosurrogate.surrogates._layers import Perceptron
+from autosurrogate.surrogates._sequence_alignment import best_alignment
+from autosurrogate.surrogates._sequence_match import of_reference, soft_matches
+
+
+class Align(nn.Module):
+    """The soft edit distance and longest common subsequence, and what else decides how much is right in order.
+
+    At each temperature the best alignments of the match matrix are found; features are sums along them. At the sharpest
+    they are what the metric counts.
+
+    Args:
+        temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
+        width: hidden units.
+        n_hidden: hidden layers.
+    """
+
+    FEATURE_SETTINGS = ("temperatures",)
+
+    def __init__(self, temperatures: list[float], width: int = 64, n_hidden: int = 2) -> None:
+        super().__init__()
+        self.temperatures = [float(t) for t in temperatures]
+        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point: the means over its examples."""
+        return 1
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        names = ["similarity", "by reference", "log edits", "nearly exact", "exact"]
+        names += ["common f", "common recall", "common precision"]
+        names += ["diagonal", "worst", "recalled", "written", "all edits by all references"]
+        lengths = ["length ratio", "as long", "1 / reference length"]
+        return [f"{name} at {t:g}" for t in self.temperatures for name in names] + lengths
+
+    def features(
+        self,
+        logits: Tensor,
+        there: Tensor,
+        keep: Tensor,
+        target: Tensor,
+        real: Tensor,
+        eos_id: int,
+        blank_id: int,
+        set_size: int,
+    ) -> Tensor:
+        """What the metric depends on, shape (n_points, n_features), free of parameters."""
+        reference_logits = of_reference(logits, target)
+        tokens = real.to(logits.dtype)
+        hypothesis, reference = keep.sum(1).to(logits.dtype), tokens.sum(1)
+        features: list[Tensor] = []
+        for temperature in self.temperatures:
+            match, mass, written, in_gaps = soft_matches(
+                logits, reference_logits, there, keep, target, real, temperature, eos_id, blank_id
+            )  # fmt: skip
+            features.append(_of_alignments(match, mass, written, in_gaps, tokens, set_size))
+        longer = torch.maximum(hypothesis, reference).clamp_min(1)
+        lengths = [
+            (hypothesis / reference.clamp_min(1)).clamp(max=4.0),
+            1 - (hypothesis - reference).abs() / longer,
+            1 / reference.clamp_min(1),
+        ]
+        features.append(_means(lengths, set_size))
+        return torch.cat(features, 1)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n_points,)."""
+        return self.layers(features).squeeze(1)
+
+
+def _of_alignments(
+    match: Tensor, mass: Tensor, written: Tensor, in_gaps: Tensor | None, tokens: Tensor, set_size: int
+) -> Tensor:
+    """Features at one temperature, shape (n_points, 13).
+
+    Args:
+        match: match matrix, shape (n, T, S).
+        mass: how much of a token each row holds, shape (n, T).
+        written: how much is written in all, shape (n,).
+        in_gaps: what the gaps between the tokens hold of the reference's, shape (n, T + 1, S).
+        tokens: 1 for each token of the reference, shape (n, S).
+        set_size: examples a point.
+    """
+    reference = tokens.sum(1)
+    saved = (mass.unsqueeze(2) + match) * tokens.unsqueeze(1)
+    most_saved, most_common = _sums_along(saved, match, in_gaps)
+    edits = (written + reference - most_saved).clamp_min(0)
+    longer, some = torch.maximum(written, reference).clamp_min(1), reference.clamp_min(1)
+    recalled = match.amax(1)
+    if in_gaps is not None:
+        recalled = torch.maximum(recalled, in_gaps.amax(1))
+    # An exported program does not serve diagonals of length 1.
+    diagonal = torch.diagonal(F.pad(match, (0, 2, 0, 2)), 0, 1, 2)
+    place = F.pad(tokens, (0, match.size(1) + 2))[:, : diagonal.size(1)]
+    as_long = (1 - (written - reference).abs()).clamp_min(0)
+    features = [
+        1 - edits / longer,
+        (edits / some).clamp(max=4.0),
+        torch.log1p(edits) / 2,
+        torch.exp(-edits),
+        (1 - edits).clamp_min(0),
+        2 * most_common / (written + reference).clamp_min(1),
+        most_common / some,
+        most_common / written.clamp_min(1),
+        diagonal.sum(1) / some,
+        (diagonal + 1 - place).amin(1) * as_long,
+        recalled.sum(1) / some,
+        (written / some).clamp(max=4.0),
+    ]
+    of_all = edits.view(-1, set_size).sum(1) / reference.view(-1, set_size).sum(1).clamp_min(1)
+    return torch.cat([_means(features, set_size), of_all.clamp(max=4.0).unsqueeze(1)], 1)
+
+
+def _sums_along(saved: Tensor, match: Tensor, in_gaps: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The sums of both kinds of gains along their own best alignments, values and gradients, each shape (n,)."""
+    gain, n = torch.cat([saved, match]), match.size(0)
+    gap: Tensor | None = None
+    if in_gaps is not None:
+        gap = torch.cat([2 * in_gaps, in_gaps])  # what little is there is neither deleted nor inserted
+    best, weight, gap_weight = best_alignment(gain, gap)
+    best = best + (weight * (gain - gain.detach())).sum(2).sum(1)
+    if gap is not None and gap_weight is not None:
+        best = best + (gap_weight * (gap - gap.detach())).sum(2).sum(1)
+    return best[:n], best[n:]
+
+
+def _means(features: list[Tensor], set_size: int) -> Tensor:
+    """The mean of each feature, shape (n,), over the examples of a point: shape (n // set_size, n_features)."""
+    return torch.stack(features, 1).view(-1, set_size, len(features)).mean(1)

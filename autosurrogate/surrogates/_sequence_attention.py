@@ -1,0 +1,78 @@
+"""The paper's network for sequences."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autosurrogate.surrogates._layers import Linear, Perceptron, matmul
+
+
+class TargetAttention(nn.Module):
+    """The paper's network for translation: self-attention over the probabilities of the target's tokens.
+
+    Token t of the hypothesis is compared with token t of the reference, as cross-entropy does.
+
+    Args:
+        width: size of the description of a token.
+        n_layers: layers of self-attention.
+    """
+
+    FEATURE_SETTINGS = ()
+
+    def __init__(self, width: int = 32, n_layers: int = 1) -> None:
+        super().__init__()
+        self.embed = Linear(1, width)
+        self.layers = nn.ModuleList([_SelfAttention(width) for _ in range(n_layers)])
+        self.head = Linear(width, 1)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point."""
+        return set_size
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`: none, as their number is that of the positions."""
+        return []
+
+    def features(
+        self,
+        logits: Tensor,
+        there: Tensor,
+        keep: Tensor,
+        target: Tensor,
+        real: Tensor,
+        eos_id: int,
+        blank_id: int,
+        set_size: int,
+    ) -> Tensor:
+        """Shape (n, 2T): by position, the probability of its target and whether there is one."""
+        n_positions = logits.size(1)
+        place = (keep.cumsum(1) - 1).clamp_min(0)  # of a position among those of the hypothesis
+        target = F.pad(target, (0, n_positions)).gather(1, place)
+        both = (keep & F.pad(real, (0, n_positions)).gather(1, place)).to(logits.dtype)
+        probability = logits.softmax(2).gather(2, target.unsqueeze(2)).squeeze(2)
+        return torch.stack([probability * both, both], 2).flatten(1)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n // rows,)."""
+        tokens = features.view(features.size(0), -1, 2)
+        here = tokens[:, :, 1:]
+        hidden = self.embed(tokens[:, :, :1])
+        for layer in self.layers:
+            hidden = layer(hidden, here)
+        mean = (hidden * here).sum(1) / here.sum(1).clamp_min(1)
+        return self.head(mean).view(-1, rows).mean(1)
+
+
+class _SelfAttention(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key, self.value = Linear(width, width), Linear(width, width), Linear(width, width)
+        self.forward_layers = Perceptron(width, width, 1, width)
+        self.temperature = width**0.5
+
+    def forward(self, hidden: Tensor, here: Tensor) -> Tensor:
+        # Written out: the fused kernels of scaled_dot_product_attention have no second derivative.
+        weights = matmul(self.query(hidden), self.key(hidden).transpose(1, 2)) / self.temperature
+        weights = (weights - 1e4 * (1 - here.transpose(1, 2))).softmax(2)
+        hidden = hidden + matmul(weights, self.value(hidden))
+        return hidden + self.forward_layers(hidden)

@@ -1,0 +1,143 @@
+"""A network for metrics of n-grams: BLEU, GLEU, ROUGE."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autosurrogate.surrogates._layers import Perceptron
+from autosurrogate.surrogates._sequence_match import of_reference, soft_matches
+
+
+class Match(nn.Module):
+    """Soft n-gram matches, and lengths, at several temperatures.
+
+    The match matrix A[t, s] = p_t(reference token s) at each temperature; products along its diagonals are soft
+    matches of n-grams. Counted from the reference, from the hypothesis, and clipped as BLEU clips (Papineni et al.,
+    ACL 2002): no n-gram counts more often than the reference has it.
+
+    Args:
+        temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
+        width: hidden units.
+        n_hidden: hidden layers.
+    """
+
+    FEATURE_SETTINGS = ("temperatures",)
+
+    def __init__(self, temperatures: list[float], width: int = 96, n_hidden: int = 2) -> None:
+        super().__init__()
+        self.temperatures = [float(t) for t in temperatures]
+        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point: the examples of a point are summed before any ratio is taken."""
+        return 1
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        names = ["diagonal below", "diagonal", "diagonal above"]
+        names += [f"{kind} {order}" for kind in ("precision", "recalled", "covered") for order in (1, 2, 3, 4)]
+        names += ["geometric mean", "of hypothesis", "of reference", "of longer"]
+        lengths = ["brevity", "length ratio", "1 / length", "1 / reference length"]
+        return [f"{name} at {t:g}" for t in self.temperatures for name in names] + lengths
+
+    def features(
+        self,
+        logits: Tensor,
+        there: Tensor,
+        keep: Tensor,
+        target: Tensor,
+        real: Tensor,
+        eos_id: int,
+        blank_id: int,
+        set_size: int,
+    ) -> Tensor:
+        """What the metric depends on, shape (n_points, n_features), free of parameters."""
+        reference_logits = of_reference(logits, target)
+        same = (target.unsqueeze(2) == target.unsqueeze(1)) & real.unsqueeze(2) & real.unsqueeze(1)
+        same_token = same.to(logits.dtype)
+        same_grams, repeats = same_token, [same_token.sum(2).clamp_min(1)]
+        for n in range(1, 4):
+            same_grams = same_grams * _shifted(same_token, n)
+            repeats.append(same_grams.sum(2).clamp_min(1))  # how often the reference has the n-gram
+
+        matches: list[Tensor] = []
+        written: list[Tensor] = []
+        for temperature in self.temperatures:
+            match, _, n_written, in_gaps = soft_matches(
+                logits, reference_logits, there, keep, target, real, temperature, eos_id, blank_id
+            )  # fmt: skip
+            written.append(n_written)
+            padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
+            for shift in (-1, 0, 1):
+                matches.append(torch.diagonal(padded, shift, 1, 2).sum(1))
+            grams = match
+            for n in range(4):
+                if n > 0:
+                    grams = grams * _shifted(match, n)
+                found, recalled = grams.sum(1), grams.amax(1)
+                if n == 0 and in_gaps is not None:  # so that missing tokens have a gradient
+                    found, recalled = found + in_gaps.sum(1), torch.maximum(recalled, in_gaps.amax(1))
+                matches.append((torch.minimum(found, repeats[n]) / repeats[n]).sum(1))
+                matches.append(recalled.sum(1))
+                matches.append(grams.amax(2).sum(1))
+        decoded, reference = keep.to(logits.dtype).sum(1, keepdim=True), real.to(logits.dtype).sum(1, keepdim=True)
+        return self._ratios(
+            torch.stack(matches, 1).view(-1, set_size, len(matches)).sum(1),
+            _counts(torch.stack(written, 1), set_size),
+            _counts(decoded, set_size),
+            _counts(reference, set_size),
+        )
+
+    def _ratios(self, matches: Tensor, written: Tensor, decoded: Tensor, reference: Tensor) -> Tensor:
+        """Shares of n-grams that match, and lengths, shape (n_points, n_features).
+
+        Args:
+            matches: shape (n_points, 15 · n_temperatures).
+            written: n-grams of each order that the hypotheses have at each temperature, (n_points, n_temperatures, 4).
+            decoded: those they have when decoded, shape (n_points, 1, 4).
+            reference: those of the references, shape (n_points, 1, 4).
+        """
+        matched = matches.view(-1, len(self.temperatures), 15)
+        grams = matched[:, :, 3:].reshape(-1, len(self.temperatures), 4, 3)
+        clipped = grams[:, :, :, 0]
+        reference_length = reference[:, :, :1].clamp_min(1)
+        precision = torch.log((clipped + 0.25) / (written + 0.25))
+        n_orders = (decoded > 0).to(matches.dtype).sum(2, keepdim=True).clamp_min(1)
+        total, all_reference = clipped.sum(2, keepdim=True), reference.sum(2, keepdim=True)
+        all_written = written.sum(2, keepdim=True)
+        of_lengths = _brevity(written, reference)
+        shares = [
+            matched[:, :, :3] / reference_length,
+            precision / 2,
+            grams[:, :, :, 1] / reference.clamp_min(1),
+            grams[:, :, :, 2] / written.clamp_min(1),
+            (precision.sum(2, keepdim=True) / n_orders + of_lengths) / 2,
+            total / all_written.clamp_min(1),
+            total / all_reference.clamp_min(1),
+            total / torch.maximum(all_written, all_reference).clamp_min(1),
+        ]
+        length = decoded[:, :, :1]
+        ratio = (length / reference_length).clamp(max=4.0)
+        lengths = [_brevity(decoded, reference), ratio, 1 / length.clamp_min(1), 1 / reference_length]
+        return torch.cat([torch.cat(shares, 2).flatten(1), torch.cat(lengths, 2).flatten(1)], 1)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n_points,)."""
+        return self.layers(features).squeeze(1)
+
+
+def _counts(lengths: Tensor, set_size: int) -> Tensor:
+    """How many n-grams of 1 to 4 tokens the examples of a point have, (n, k) lengths to (n // set_size, k, 4)."""
+    fewer = torch.arange(4, dtype=lengths.dtype, device=lengths.device)
+    counts = (lengths.unsqueeze(2) - fewer).clamp_min(0)
+    return counts.view(-1, set_size, lengths.size(1), 4).sum(1)
+
+
+def _brevity(hypothesis: Tensor, reference: Tensor) -> Tensor:
+    """The logarithm of BLEU's brevity penalty from numbers of n-grams, at least -4, (n_points, k, 4) to (…, k, 1)."""
+    return (1 - reference[:, :, :1] / hypothesis[:, :, :1].clamp_min(1)).clamp(min=-4.0, max=0.0)
+
+
+def _shifted(match: Tensor, by: int) -> Tensor:
+    """match[:, t + by, s + by], 0 beyond the end; the same shape."""
+    return F.pad(match, (0, by, 0, by))[:, by:, by:]  # in this order an exported program serves the shortest, too
