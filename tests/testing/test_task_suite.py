@@ -43,7 +43,7 @@ def changed_examples(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
         (lambda e: e.with_preds(e.preds * float("nan")), "generates what it is asked for", "preds hold NaN"),
         (lambda e: e.with_preds(e.preds[:, :2]), "generates what it is asked for", "the same sizes"),
         (lambda e: e.with_preds(e.preds + torch.rand(())), "generates the same again", "preds differ"),
-        (lambda e: e.with_preds(-e.preds), "has a regular loss that falls with the quality", "for the best"),
+        (lambda e: e.with_preds(-e.preds), "has a regular loss that falls with the quality", "of the best"),
     ],
 )
 def test_a_generator_that_is_wrong(monkeypatch: pytest.MonkeyPatch, change: Any, check: str, message: str) -> None:
