@@ -1,0 +1,146 @@
+"""Scores: a logit for each example, or for each label of each example, that is right where it tells 1 from 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autosurrogate.errors import OutputsError
+from autosurrogate.examples import Examples
+from autosurrogate.tasks._base import Task, expect_dtype
+from autosurrogate.tasks._draw import Draw
+
+MIN_LABELS, MAX_LABELS = 2, 20
+MOST_LOGITS = 2048  # of a set with labels
+MIN_PREVALENCE, MAX_PREVALENCE = 0.01, 0.6
+
+
+class Scores(Task):
+    """preds: logits (n,), or (n, K) for K labels; target: 0 or 1, of the same shape."""
+
+    name = "scores"
+    arguments = ("logits", "labels")
+    views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
+        "binary": {"set": (np.ndarray, np.ndarray)},
+        "multilabel": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
+    }
+
+    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
+        """Logits of two overlapping classes, cut at 0 in a place that is more or less well chosen.
+
+        A set draws its share of positives, the shapes of both classes, how they are mixed up, where they are cut and
+        how far the logits spread. With labels, each has its own share and severity near those of the set; a set of a
+        single example is made as if its labels were the examples of a set.
+        """
+        draw = Draw(generator)
+        if view != "multilabel":
+            preds, target = _generate(severity[:, None], set_size, draw)
+            return Examples(preds.flatten(), target.flatten())
+        most = min(MAX_LABELS, max(MIN_LABELS, MOST_LOGITS // set_size))
+        n_labels = int(draw.log_uniform(MIN_LABELS, most + 1, 1).item())
+        if set_size == 1:
+            preds, target = _generate(severity[:, None], n_labels, draw)
+            return Examples(preds[:, :, 0], target[:, :, 0])
+        around = draw.log_uniform(0.02, 0.3, len(severity), 1) * draw.normal(len(severity), n_labels)
+        preds, target = _generate((severity[:, None] + around).clamp(0, 1), set_size, draw)
+        return Examples(preds.flatten(0, 1), target.flatten(0, 1))
+
+    def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
+        """Arrays: probabilities and 0 or 1, both (n,) or, in the view "multilabel", (n, K).
+
+        Probabilities are of float64, in which logits up to 36 keep their order.
+        """
+        preds, target = examples.preds.double().sigmoid(), examples.target.long()
+        if view == "binary" and preds.ndim == 2:
+            if preds.shape[1] > 1:
+                raise OutputsError(
+                    f"preds has {preds.shape[1]} labels, but the metric has the view 'binary' and takes logits of "
+                    "shape (n,); take one label, or a metric with view='multilabel'"
+                )
+            preds, target = preds[:, 0], target[:, 0]
+        elif view == "multilabel" and preds.ndim == 1:
+            preds, target = preds[:, None], target[:, None]
+        return preds.cpu().numpy(), target.cpu().numpy()
+
+    def regular_loss(self, examples: Examples) -> Tensor:
+        """Binary cross-entropy, the mean over the labels of an example."""
+        preds = examples.preds.float()
+        each = F.binary_cross_entropy_with_logits(preds, examples.target.to(preds.dtype), reduction="none")
+        return each if each.ndim == 1 else each.mean(1)
+
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Preds (n,) or (n, K) floating point; target of the same shape, 0 or 1 in any dtype."""
+        preds, target = arrays["preds"], arrays["target"]
+        expect_dtype("preds", preds, np.floating)
+        if preds.ndim not in (1, 2):
+            raise OutputsError(f"preds must have shape (n,) or (n, n_labels), got {preds.shape}")
+        if target.shape != preds.shape:
+            raise OutputsError(f"target must have the shape of preds {preds.shape}, got {target.shape}")
+        wrong = (target != 0) & (target != 1)
+        if wrong.any():
+            place = tuple(int(i) for i in np.argwhere(wrong)[0])
+            where = f"row {place[0]}" + (f", label {place[1]}" if len(place) > 1 else "")
+            raise OutputsError(f"target holds {target[place]} in {where}; expected 0 or 1")
+
+
+def _generate(severity: Tensor, n_items: int, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Logits and targets, both (n_sets, n_items, n_labels), of severities (n_sets, n_labels)."""
+    n_sets, n_labels = severity.shape
+    severity = severity[:, None]
+    prevalence = draw.log_uniform(MIN_PREVALENCE, MAX_PREVALENCE, n_sets, 1, 1)
+    prevalence = (prevalence * (0.5 * draw.normal(n_sets, 1, n_labels)).exp()).clamp(MIN_PREVALENCE, MAX_PREVALENCE)
+    target = _targets(prevalence, n_items, draw)
+
+    # Two ways to err: the classes overlap, or lie apart but for some examples on the wrong side.
+    mixed_up = (draw.uniform(n_sets, 1, 1) < 0.5).float()
+    apart = 6.0 - 7.0 * severity
+    apart = torch.where(mixed_up > 0, (2.5 + 3.5 * draw.uniform(n_sets, 1, 1)).maximum(apart), apart)
+    missed = mixed_up * severity ** draw.log_uniform(0.5, 2.0, n_sets, 1, 1)
+    n_false = severity * draw.log_uniform(0.05, 10.0, n_sets, 1, 1)  # for each positive
+    false = mixed_up * (n_false * prevalence / (1 - prevalence)).clamp(max=0.9)
+    wrong_side = draw.uniform(*target.shape) < torch.where(target > 0, missed, false)
+    high = (target > 0) != wrong_side
+
+    spread = torch.where(high, (0.4 * draw.normal(n_sets, 1, 1)).exp(), 1.0)
+    place = high * apart + spread * _noise(n_sets, n_items, n_labels, draw)
+    # Cut where both errors are as many, or where the likelihoods meet, or beside it, further with the severity.
+    odds = ((1 - prevalence) / prevalence).log() / apart.abs().clamp_min(1.0)
+    beside = (0.2 + 1.5 * severity) * draw.uniform(n_sets, 1, n_labels) * draw.normal(n_sets, 1, n_labels)
+    logits = place - (apart / 2 + 1.2 * draw.uniform(n_sets, 1, 1) * odds + beside)
+
+    bend = (0.3 * draw.normal(n_sets, 1, 1)).exp()
+    logits = logits.sign() * logits.abs() ** bend * draw.log_uniform(0.3, 5.0, n_sets, 1, 1)
+    logits = 30 * (logits / 30).tanh()  # beyond 36 probabilities are all 1
+    steps = draw.log_uniform(0.05, 0.5, n_sets, 1, 1)  # as of trees, whose scores often tie
+    return torch.where(draw.uniform(n_sets, 1, 1) < 0.1, (logits / steps).floor() * steps, logits), target
+
+
+def _targets(prevalence: Tensor, n_items: int, draw: Draw) -> Tensor:
+    """0 or 1, int64 (n_sets, n_items, n_labels); seldom are all of a set alike."""
+    n_sets, _, n_labels = prevalence.shape
+    target = (draw.uniform(n_sets, n_items, n_labels) < prevalence).long()
+    if n_items < 2:
+        return target
+    item = (draw.uniform(n_sets, 1, n_labels) * n_items).long().clamp(max=n_items - 1)
+    alike = target.amin(1, keepdim=True) == target.amax(1, keepdim=True)
+    other = alike & (draw.uniform(n_sets, 1, n_labels) < 0.95)
+    return target.scatter(1, item, target.gather(1, item) ^ other)
+
+
+def _noise(n_sets: int, n_items: int, n_labels: int, draw: Draw) -> Tensor:
+    """Of mean 0 and about unit spread: with light tails or heavy ones, even or skewed, the labels alike or not."""
+    own = draw.normal(n_sets, n_items, n_labels)
+    share = 0.7 * draw.uniform(n_sets, 1, 1)
+    normal = share * draw.normal(n_sets, n_items, 1) + (1 - share**2).sqrt() * own
+    tails = (0.6 * draw.uniform(n_sets, 1, 1) * draw.normal(n_sets, n_items, n_labels)).exp()
+    skew = 2 * draw.uniform(n_sets, 1, 1) - 1
+    skewed = skew * (draw.exponential(n_sets, n_items, n_labels) - 1)
+    return (normal * tails + skewed) / (1 + skew**2).sqrt()
+
+
+TASK = Scores()

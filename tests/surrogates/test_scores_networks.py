@@ -1,0 +1,342 @@
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import pytest
+import torch
+from sklearn import metrics
+from torch import Tensor
+
+from autosurrogate import surrogates
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "order": {"temperatures": [1.0, 0.1]},
+    "counts": {"thresholds": [0.5, 0.2], "temperatures": [1.0, 0.1]},
+    "top": {"temperatures": [1.0, 0.1], "tops": [30, 3]},
+    "sweep": {"thresholds": [0.8, 0.5, 0.2], "temperatures": [0.3]},
+    "target_probability": {"width": 16, "n_hidden": 2},
+}
+SHARP = 1e-3
+
+each_network = pytest.mark.parametrize("network", SETTINGS)
+of_ranks = pytest.mark.parametrize("network", ["order", "top"])
+each_level = pytest.mark.parametrize("level", ["sample", "set"])
+
+
+def built(network: str, level: str = "set", **changed: Any) -> Any:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        loss: Any = surrogates.build("scores", level, network, **{**SETTINGS[network], **changed})
+    loss.scale.fill_(1.7)
+    return loss
+
+
+def examples(n: int = 24, n_labels: int | None = None, seed: int = 0, share: float = 0.4) -> tuple[Tensor, Tensor]:
+    """Logits that are somewhat right, all different, and targets with positives and negatives of each label."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (n,) if n_labels is None else (n, n_labels)
+    target = (torch.rand(shape, generator=generator) < share).long()
+    if n > 1:
+        target[0], target[1] = 0, 1
+    return 2 * torch.randn(shape, generator=generator) + target, target
+
+
+def of(loss: Any, preds: Tensor, target: Tensor) -> Tensor:
+    """The loss of each example, or of the set."""
+    found: Tensor = loss.per_sample(preds, target) if hasattr(loss, "per_sample") else loss(preds, target)[None]
+    return found
+
+
+def feature(loss: Any, name: str, preds: Tensor, target: Tensor) -> float:
+    """One feature of a set."""
+    columns: list[str] = loss.network.columns()
+    return float(loss.features(preds, target, len(preds))[0, columns.index(name)])
+
+
+def differs(a: Tensor, b: Tensor) -> bool:
+    return bool((a - b).abs().max() > 1e-4)
+
+
+def test_all_networks_are_tested() -> None:
+    assert set(SETTINGS) == set(surrogates.networks("scores"))
+
+
+@each_network
+def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
+    loss, (preds, target) = built(network, "sample"), examples(12, 8)
+    assert loss.per_sample(preds, target).shape == (12,)
+    torch.testing.assert_close(loss(preds, target), loss.per_sample(preds, target).mean())
+    assert differs(loss.per_sample(preds, target), loss.per_sample(preds, target).mean())
+    assert not hasattr(built(network, "set"), "per_sample")
+
+
+@each_network
+def test_an_example_is_the_set_of_its_labels(network: str) -> None:
+    preds, target = examples(1, 24)
+    if network == "target_probability":
+        pytest.skip("sees the mean over the labels of an example")
+    alone, together = built(network, "sample"), built(network, "set")
+    torch.testing.assert_close(alone.per_sample(preds, target)[0], together(preds[0], target[0]))
+
+
+@each_network
+@each_level
+def test_the_order_of_examples_does_not_matter(network: str, level: str) -> None:
+    loss, (preds, target) = built(network, level), examples(n_labels=3)
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
+    expected = of(loss, preds, target)
+    torch.testing.assert_close(
+        of(loss, preds[order], target[order]), expected[order] if level == "sample" else expected, atol=1e-5, rtol=1e-5
+    )
+
+
+@each_network
+@each_level
+def test_the_order_of_labels_does_not_matter(network: str, level: str) -> None:
+    loss, (preds, target) = built(network, level), examples(n_labels=5)
+    order = torch.tensor([3, 0, 4, 2, 1])
+    torch.testing.assert_close(
+        of(loss, preds[:, order], target[:, order]), of(loss, preds, target), atol=1e-5, rtol=1e-5
+    )
+
+
+@each_network
+def test_a_single_label_may_have_an_axis_of_its_own(network: str) -> None:
+    loss, (preds, target) = built(network), examples()
+    torch.testing.assert_close(loss(preds[:, None], target[:, None]), loss(preds, target))
+
+
+@each_network
+def test_a_label_twice_is_the_label_once(network: str) -> None:
+    loss, (preds, target) = built(network), examples()
+    torch.testing.assert_close(
+        loss(preds[:, None].expand(-1, 2), target[:, None].expand(-1, 2)), loss(preds, target), atol=1e-5, rtol=1e-5
+    )
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int16, torch.uint16, torch.float32, torch.float16])
+def test_any_dtype_of_target(network: str, level: str, dtype: torch.dtype) -> None:
+    loss, (preds, target) = built(network, level), examples(n_labels=4)
+    torch.testing.assert_close(of(loss, preds, target.to(dtype)), of(loss, preds, target), atol=0, rtol=0)
+
+
+@of_ranks
+def test_ranks_see_the_order_however_far_the_logits_spread_and_wherever_they_lie(network: str) -> None:
+    loss, (preds, target) = built(network), examples(n_labels=2)
+    expected = loss(preds, target)
+    for moved in (10 * preds, 0.3 * preds, preds + 5, preds * torch.tensor([1.0, 4.0]) - torch.tensor([3.0, 0.0])):
+        torch.testing.assert_close(loss(moved, target), expected, atol=2e-3, rtol=2e-3)
+    assert differs(loss(-preds, target), expected)
+
+
+def test_counts_see_the_side_however_far_the_logits_spread() -> None:
+    loss, (preds, target) = built("counts", thresholds=[0.5]), examples()
+    torch.testing.assert_close(loss(10 * preds, target), loss(preds, target), atol=5e-3, rtol=5e-3)
+    assert differs(loss(preds + 5, target), loss(preds, target))
+
+
+@each_network
+def test_features_of_a_set_twice_as_large_are_alike(network: str) -> None:
+    loss, (preds, target) = built(network), examples(200)
+    columns = [name for name in loss.network.columns() if not name.startswith(("precision at", "1 /"))]
+    index = [loss.network.columns().index(name) for name in columns]
+    once, twice = (
+        loss.features(p, t, len(p)).mean(0) for p, t in ((preds, target), (preds.repeat(2), target.repeat(2)))
+    )
+    torch.testing.assert_close(twice[index], once[index], atol=0.02, rtol=0)
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("kind", ["all positive", "all negative", "tied", "tied at 0"])
+def test_sets_that_tell_nothing_give_finite_gradients(network: str, level: str, kind: str) -> None:
+    preds, target = examples(6, 4)
+    if kind.startswith("all"):
+        target = torch.full_like(target, int(kind == "all positive"))
+    else:
+        preds = torch.full_like(preds, 0.0 if kind == "tied at 0" else -2.5)
+    preds.requires_grad_()
+    found = built(network, level)(preds, target)
+    found.backward()
+    assert found.isfinite()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
+
+
+@each_network
+@each_level
+@pytest.mark.parametrize("shape", [(1,), (2,), (1, 1), (1, 5), (5, 1)])
+def test_the_smallest_batches(network: str, level: str, shape: tuple[int, ...]) -> None:
+    if level == "sample" and len(shape) == 1:
+        pytest.skip("single examples have labels")
+    preds, target = examples(shape[0], shape[1] if len(shape) > 1 else None)
+    preds.requires_grad_()
+    found = built(network, level)(preds, target)
+    found.backward()
+    assert found.shape == ()
+    assert found.isfinite()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
+
+
+@each_network
+@each_level
+def test_extreme_logits_give_finite_gradients(network: str, level: str) -> None:
+    preds, target = examples(n_labels=4)
+    preds[0], preds[1], preds[2], preds[3] = -1e4, 1e4, -math.inf, math.inf
+    preds.requires_grad_()
+    found = built(network, level)(preds, target)
+    found.backward()
+    assert found.isfinite()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
+
+
+@each_network
+@each_level
+def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
+    loss, (preds, target) = built(network, level), examples(n_labels=3)
+    size = 1 if level == "sample" else 6
+    points = loss.points(preds, target, size)
+    for i in range(0, 24, size):
+        torch.testing.assert_close(points[i // size], loss(preds[i : i + size], target[i : i + size]))
+
+
+@each_network
+def test_features_and_columns_are_as_many(network: str) -> None:
+    loss, (preds, target) = built(network), examples(n_labels=3)
+    features = loss.features(preds, target, 4)
+    assert features.shape == (24 // 4 * loss.network.rows(4), len(loss.network.columns()))
+    assert len(set(loss.network.columns())) == len(loss.network.columns())
+
+
+@each_network
+def test_fewer_settings_give_some_of_the_features(network: str) -> None:
+    few = {name: values[:1] for name, values in SETTINGS[network].items() if isinstance(values, list)}
+    wide, narrow = built(network), built(network, **few)
+    preds, target = examples()
+    index = [wide.network.columns().index(name) for name in narrow.network.columns()]
+    torch.testing.assert_close(wide.features(preds, target, 24)[:, index], narrow.features(preds, target, 24))
+
+
+@each_network
+def test_gradients_are_those_of_the_features(network: str) -> None:
+    network_, (preds, target) = built(network).network, examples(8, 2)
+
+    def features(logits: Tensor) -> Tensor:
+        found: Tensor = network_.features(logits, target.double().view(1, 8, 2), 8)
+        return found
+
+    assert torch.autograd.gradcheck(features, preds.double().view(1, 8, 2).requires_grad_(), atol=1e-4)
+
+
+@each_network
+@each_level
+def test_scripted_it_is_the_same(network: str, level: str) -> None:
+    loss, (preds, target) = built(network, level), examples(n_labels=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        scripted: Any = torch.jit.script(loss)  # type: ignore[no-untyped-call]
+    gradients = []
+    for one in (loss, scripted):
+        moved = preds.clone().requires_grad_()
+        one(moved, target).backward()
+        gradients.append(moved.grad)
+    torch.testing.assert_close(scripted(preds, target), loss(preds, target))
+    torch.testing.assert_close(*gradients)
+
+
+def odds(share: float) -> float:
+    return math.log((share + 0.01) / (1.01 - share)) / 4
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+@pytest.mark.parametrize("n", [16, 128])
+def test_sharp_ranks_give_roc_auc_and_average_precision(n: int, share: float) -> None:
+    loss, (preds, target) = built("order", temperatures=[SHARP]), examples(n, share=share, seed=n)
+    preds = preds.argsort().argsort().float()  # no two nearly equal
+    auc, precision = (feature(loss, f"{name} by {SHARP:g}", preds, target) for name in ("roc auc", "average precision"))
+    assert auc == pytest.approx(odds(metrics.roc_auc_score(target, preds)), abs=2e-3)
+    assert precision == pytest.approx(odds(metrics.average_precision_score(target, preds)), abs=2e-3)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_of_many_positives_some_stand_for_all(share: float) -> None:
+    loss, (preds, target) = built("order", temperatures=[1e-4]), examples(4000, share=share)
+    preds = preds.argsort().argsort().float()
+    auc, precision = (feature(loss, f"{name} by 0.0001", preds, target) for name in ("roc auc", "average precision"))
+    assert auc == pytest.approx(odds(metrics.roc_auc_score(target, preds)), abs=5e-3)
+    assert precision == pytest.approx(odds(metrics.average_precision_score(target, preds)), abs=5e-3)
+
+
+def test_ties_are_halves() -> None:
+    loss = built("order", temperatures=[SHARP])
+    preds, target = torch.tensor([1.0, 1.0, 0.0, 2.0]), torch.tensor([1, 0, 0, 0])
+    assert feature(loss, f"roc auc by {SHARP:g}", preds, target) == pytest.approx(odds(0.5), abs=1e-4)
+
+
+@pytest.mark.parametrize("k", [1, 10, 30, 100])
+@pytest.mark.parametrize("n", [20, 300])
+def test_sharp_ranks_give_precision_among_the_first(n: int, k: int) -> None:
+    loss, (preds, target) = built("top", temperatures=[1e-4], tops=[k]), examples(n, share=0.3)
+    preds = preds.argsort().argsort().float()
+    first = preds.topk(min(k, n)).indices
+    found = feature(loss, f"precision at {k} by 0.0001", preds, target)
+    assert found == pytest.approx(float(target[first].double().mean()), abs=0.01)
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.2])
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_sharp_counts_give_what_hard_ones_do(threshold: float, share: float) -> None:
+    loss = built("counts", thresholds=[threshold], temperatures=[1e-5])
+    preds, target = examples(200, share=share)
+    called = preds.sigmoid() >= threshold
+    expected = {
+        "recall": metrics.recall_score(target, called),
+        "specificity": metrics.recall_score(target, called, pos_label=0),
+        "precision": metrics.precision_score(target, called),
+        "f1": metrics.f1_score(target, called),
+        "mcc": metrics.matthews_corrcoef(target, called),
+        "called": float(called.double().mean()),
+        "f1 of all": metrics.f1_score(target, called),
+    }
+    for name, value in expected.items():
+        assert feature(loss, f"{name} at {threshold:g} by 1e-05", preds, target) == pytest.approx(value, abs=5e-3), name
+    assert feature(loss, "prevalence", preds, target) == pytest.approx(float(target.double().mean()))
+
+
+def test_counts_of_labels_are_averaged_and_pooled() -> None:
+    loss = built("counts", thresholds=[0.5], temperatures=[1e-5])
+    preds, target = examples(100, 6)
+    target[:, 5], preds[:, 5] = 0, -1.0  # a label that is neither there nor called: not defined, and left out
+    called = preds > 0
+    macro = metrics.f1_score(target[:, :5], called[:, :5], average="macro")
+    micro = metrics.f1_score(target, called, average="micro")
+    assert feature(loss, "f1 at 0.5 by 1e-05", preds, target) == pytest.approx(macro, abs=1e-3)
+    assert feature(loss, "f1 of all at 0.5 by 1e-05", preds, target) == pytest.approx(micro, abs=1e-3)
+
+
+def test_the_order_of_labels_is_averaged_over_those_with_both_classes() -> None:
+    loss = built("order", temperatures=[SHARP])
+    preds, target = examples(50, 4)
+    target[:, 3] = 1
+    mean = metrics.roc_auc_score(target[:, :3], preds[:, :3], average="macro")
+    assert feature(loss, f"roc auc by {SHARP:g}", preds, target) == pytest.approx(odds(mean), abs=5e-3)
+
+
+def test_the_paper_s_network_sees_the_probability_of_the_truth_alone() -> None:
+    loss, (preds, target) = built("target_probability"), examples(12, 3)
+    right = torch.where(target == 1, preds.sigmoid(), (-preds).sigmoid())
+    torch.testing.assert_close(loss.features(preds, target, 4), right.mean(1, keepdim=True))
+
+
+def test_a_large_batch_costs_no_square_of_it() -> None:
+    preds, target = examples(100_000, share=0.3)  # its square would take 40 GB
+    preds.requires_grad_()
+    built("order")(preds, target).backward()
+    assert preds.grad is not None
+    assert preds.grad.isfinite().all()
