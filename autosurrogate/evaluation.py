@@ -132,12 +132,14 @@ class Descent:
 
     Args:
         gain: mean improvement of the metric, positive when better, in the metric's unit.
+        gain_error: its standard error.
         regular_gain: the regular loss's, over the same distance on the same points.
         distance: L2 distance that each point's predictions moved, in the task's unit; a set's of the declared size.
         n_points: number of points.
     """
 
     gain: float
+    gain_error: float
     regular_gain: float
     distance: float
     n_points: int

@@ -70,7 +70,7 @@ class Judge:
             "suggested_weight": 1.0,
             "descent": asdict(
                 evaluation.Descent(
-                    self._gain(of_points, test=True)[0],
+                    *self._gain(of_points, test=True),
                     self._gain(self._regular, test=True)[0],
                     evaluation.DESCENT_DISTANCE[self._metric.level],
                     sum(len(chunk) for chunk in self._middling_test),
@@ -139,8 +139,9 @@ def shortfalls(metadata: dict[str, Any]) -> list[str]:
                 f"its Spearman correlation on {where} is {100 * own:.1f}, the regular loss's {100 * regular:.1f}"
             )
     descent = metadata["descent"]
-    if not descent["gain"] >= descent["regular_gain"]:
+    if not descent["gain"] + descent["gain_error"] >= descent["regular_gain"]:
         found.append(
-            f"its gain in the descent check is {descent['gain']:.4g}, the regular loss's {descent['regular_gain']:.4g}"
+            f"its gain in the descent check is {descent['gain']:.4g} (standard error {descent['gain_error']:.2g}), the "
+            f"regular loss's {descent['regular_gain']:.4g}"
         )
     return found

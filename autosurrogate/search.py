@@ -130,7 +130,8 @@ class Search:
         of a real model are of much the same quality.
 
         Args:
-            regular_gain: the regular loss's on validation points; trials that gain less count only if all do.
+            regular_gain: the regular loss's on validation points; trials that gain less, by more than a standard
+                error, count only if all do.
 
         Raises:
             LookupError: no trial is complete.
@@ -138,7 +139,7 @@ class Search:
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:
             raise LookupError("no trial is complete")
-        complete = [t for t in complete if t.user_attrs["gain"] >= regular_gain] or complete
+        complete = [t for t in complete if _may_gain(t) >= regular_gain] or complete
         best, nearly = (max(key(t) for t in complete) for key in (_overall, _near))
         within = [t for t in complete if _overall(t) >= best - BAND and _near(t) >= nearly - BAND]
         within = within or [max(complete, key=_near)]
@@ -245,6 +246,11 @@ class Search:
 def _overall(trial: optuna.trial.FrozenTrial) -> float:
     """Held-out rank correlation over all points."""
     return float(trial.value or 0.0)
+
+
+def _may_gain(trial: optuna.trial.FrozenTrial) -> float:
+    """The gain of the descent check and its standard error together."""
+    return float(trial.user_attrs["gain"]) + float(trial.user_attrs["gain_error"])
 
 
 def _near(trial: optuna.trial.FrozenTrial) -> float:

@@ -118,3 +118,19 @@ def test_which_trial_is_chosen(
         told = {"near": near, "gain": gain, "gain_error": 0.1, "network": "target_probability", "settings": settings}
         one.study.add_trial(optuna.trial.create_trial(value=overall, user_attrs=told))
     assert one.best()[1].number == 3 + chosen
+
+
+def test_trials_that_gain_less_than_the_regular_loss_beyond_their_error_count_only_if_all_do(
+    tmp_path: Path, points: Points
+) -> None:
+    one = search(tmp_path / "run", points)
+    for _ in one.study.trials:
+        one.study.tell(one.study.ask().number, state=optuna.trial.TrialState.FAIL)
+    settings = {"width": 4}
+    loss = surrogates.build("classification", "set", "target_probability", **settings)
+    for overall, gain in ((0.99, 1.0), (0.90, 2.0), (0.80, 3.0)):
+        torch.save(loss.state_dict(), RunDir(tmp_path / "run").trial(len(one.study.trials)))
+        told = {"near": overall, "gain": gain, "gain_error": 0.1, "network": "target_probability", "settings": settings}
+        one.study.add_trial(optuna.trial.create_trial(value=overall, user_attrs=told))
+    chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.5, 1.05, 1.2, 2.05, 2.2, 9.0)}
+    assert chosen == {0.5: 0, 1.05: 0, 1.2: 1, 2.05: 1, 2.2: 2, 9.0: 0}
