@@ -1,4 +1,4 @@
-"""Random hypotheses of sequences: references, edits, frames of CTC, logits."""
+"""Random hypotheses of sequences: references, edits, logits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._sequence_positions import IGNORE_INDEX
 
 SHARE_OF_WORDS = 0.4  # of the batches; the others are sentences
-SHARE_OF_FRAMES = 0.4  # of the batches of words
 SENTENCES = (16, 128), (6, 28)  # vocabulary and length, from and to
 WORDS = (10, 64), (5, 14)
 
@@ -35,21 +34,6 @@ class _References:
     frequency: Tensor
 
 
-@dataclass(frozen=True)
-class _Positions:
-    """What a model decides in each of its positions, each shape (n, T).
-
-    Args:
-        token: the one with the largest logit.
-        there: which positions there are.
-        place: where about in the reference the position is.
-    """
-
-    token: Tensor
-    there: Tensor
-    place: Tensor
-
-
 def generate(severity: Tensor, set_size: int, draw: Draw) -> Examples:
     """Sets of hypotheses; within a set some fare better than others, more so in some sets."""
     each = severity[:, None].expand(-1, set_size)
@@ -57,19 +41,10 @@ def generate(severity: Tensor, set_size: int, draw: Draw) -> Examples:
         spread = 1.5 * draw.uniform(len(severity), 1)
         each = (each * torch.exp(spread * draw.normal(len(severity), set_size))).clamp(max=1)
     of_words = draw.uniform(1).item() < SHARE_OF_WORDS
-    in_frames = of_words and draw.uniform(1).item() < SHARE_OF_FRAMES
     references = _references(each.numel(), WORDS if of_words else SENTENCES, draw)
-    hypotheses = _hypotheses(references, each.flatten(), not in_frames and draw.uniform(1).item() < 0.5, draw)
-    target = references.tokens.masked_fill(~references.real, IGNORE_INDEX)
-    if not in_frames:
-        logits = _logits(references, hypotheses, len(references.frequency), draw)
-        return Examples(logits, target, {"preds_mask": hypotheses.there})
-    blank = len(references.frequency)
-    frames = _frames(hypotheses, blank, draw)
-    logits = _logits(references, frames, blank + 1, draw)
-    return Examples(
-        logits, target, {"preds_mask": frames.there, "blank_id": torch.full((len(target),), blank)}
-    )  # fmt: skip
+    hypothesis, keep = _hypotheses(references, each.flatten(), draw)
+    logits = _logits(references, hypothesis, draw)
+    return Examples(logits, references.tokens.masked_fill(~references.real, IGNORE_INDEX), {"preds_mask": keep})
 
 
 def _references(n: int, sizes: tuple[tuple[int, int], tuple[int, int]], draw: Draw) -> _References:
@@ -81,22 +56,22 @@ def _references(n: int, sizes: tuple[tuple[int, int], tuple[int, int]], draw: Dr
     return _References(tokens, length, torch.arange(n_tokens) < length, frequency)
 
 
-def _hypotheses(references: _References, severity: Tensor, told_length: bool, draw: Draw) -> _Positions:
-    """Edited references, of as many positions as the reference where a model is told its length."""
+def _hypotheses(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """Edited references: tokens (n, n_positions), and which positions belong to the hypothesis."""
     n, n_tokens = references.tokens.shape
     tokens, keys, here = _edited(references, severity, draw)
+    told_length = draw.uniform(1).item() < 0.5  # as many positions as the reference, as a model that is told the length
     n_positions = n_tokens if told_length else max(2, int(n_tokens * (0.9 + 0.5 * draw.uniform(1).item())))
     order = keys.masked_fill(~here, math.inf).argsort(1)[:, :n_positions]
     hypothesis, keep = tokens.gather(1, order), here.gather(1, order)
-    place = torch.arange(n_positions).expand(n, -1)
     if not told_length:
-        return _Positions(hypothesis, keep, place)
+        return hypothesis, keep
     # The positions left over at the end are filled with repeats or any token.
     one_token = draw.uniform(n, 1) < 0.5
     filler = torch.where(one_token, hypothesis[:, :1], draw.categorical(references.frequency, n, n_positions))
     last = hypothesis.gather(1, (keep.sum(1, keepdim=True) - 1).clamp_min(0))
     filler = torch.where(draw.uniform(n, n_positions) < 0.5, last, filler)
-    return _Positions(torch.where(keep, hypothesis, filler), torch.arange(n_positions) < references.length, place)
+    return torch.where(keep, hypothesis, filler), torch.arange(n_positions) < references.length
 
 
 def _edited(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
@@ -130,44 +105,26 @@ def _edited(references: _References, severity: Tensor, draw: Draw) -> tuple[Tens
     return torch.cat([token, token, inserted], 1), torch.cat([key, key + 0.01, key + 0.02], 1), here
 
 
-def _frames(hypotheses: _Positions, blank: int, draw: Draw) -> _Positions:
-    """Frames that CTC reads as the hypotheses: tokens of one frame or more, blanks between, and at the ends."""
-    token, there = hypotheses.token, hypotheses.there
-    n, n_places = token.shape
-    again = torch.cat([torch.zeros(n, 1, dtype=torch.bool), token[:, 1:] == token[:, :-1]], 1)
-    between = (draw.exponential(n, n_places) * 2 * draw.uniform(n, 1)).long().clamp(max=4).maximum(again.long())
-    width = 1 + (draw.exponential(n, n_places) * draw.uniform(n, 1)).long().clamp(max=2)
-    end = ((between + width) * there).cumsum(1)
-    n_frames = (end[:, -1:] + (4 * draw.uniform(n, 1)).long()).clamp_min(1)
-    frame = torch.arange(int(n_frames.max())).expand(n, -1)
-    place = (frame[:, :, None] >= end[:, None, :]).sum(2).clamp(max=n_places - 1)  # of the next token to end
-    in_token = (frame >= (end - width).gather(1, place)) & (frame < end.gather(1, place)) & there.gather(1, place)
-    return _Positions(torch.where(in_token, token.gather(1, place), blank), frame < n_frames, place)
+def _logits(references: _References, hypothesis: Tensor, draw: Draw) -> Tensor:
+    """Logits (n, n_positions, vocabulary) whose largest is nearly always the hypothesis's token.
 
-
-def _logits(references: _References, positions: _Positions, n_classes: int, draw: Draw) -> Tensor:
-    """Logits (n, T, n_classes) whose largest is nearly always the token of the position.
-
-    Close behind stand the reference's own token there, those beside it, and any other, each by a gap of its own; in
-    frames of CTC the blank, too.
+    Close behind stand the reference's own token there, those beside it, and any other, each by a gap of its own.
     """
-    n, n_positions = positions.token.shape
-    logits = draw.normal(n, n_positions, n_classes) * (0.3 + 1.2 * draw.uniform(n, 1, 1))
+    n, n_positions = hypothesis.shape
+    logits = draw.normal(n, n_positions, len(references.frequency)) * (0.3 + 1.2 * draw.uniform(n, 1, 1))
     sure = (0.5 + 6.0 * draw.uniform(n, 1)) * (0.3 + draw.exponential(n, n_positions)) + logits.amax(-1)
     gap = (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
     padded = torch.cat([references.tokens, draw.categorical(references.frequency, n, n_positions)], 1)
     spread = 0.2 + 2.0 * draw.uniform(n, 1)
     for shift in (0, 1, -1, 2, -2):
-        beside = padded.gather(1, (positions.place + shift).clamp(0, padded.shape[1] - 1))
+        beside = padded.gather(1, (torch.arange(n_positions) + shift).clamp_min(0).expand(n, -1))
         height = sure - gap - spread * abs(shift) - draw.exponential(n, n_positions)
         _raise_to(logits, beside, height.masked_fill(draw.uniform(n, n_positions) > 0.6, -math.inf))
-    others = [draw.categorical(references.frequency, n, n_positions)]
-    if n_classes > len(references.frequency):
-        others.append(torch.full_like(others[0], n_classes - 1))
-    for other in others:
-        height = sure - (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
-        _raise_to(logits, other, height.masked_fill(draw.uniform(n, n_positions) > 0.6, -math.inf))
-    _raise_to(logits, positions.token, sure)
+    absent = draw.uniform(n, n_positions) > 0.6
+    height = sure - (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
+    height = height.masked_fill(absent, -math.inf)
+    _raise_to(logits, draw.categorical(references.frequency, n, n_positions), height)
+    _raise_to(logits, hypothesis, sure)
     return logits * torch.exp(0.6 * draw.normal(n, 1, 1)).clamp(0.25, 4.0)
 
 

@@ -44,8 +44,7 @@ class SequenceTask(Task):
         """Hypotheses made from their references by edits, and logits that are more or less sure of them.
 
         Substitutions, omissions, repetitions, insertions, swaps, moved blocks and cut ends, in proportions drawn
-        for each example; the number of edits follows the severity. References are sentences or, of fewer and shorter
-        tokens, words; some hypotheses of words are written in CTC's frames.
+        for each example; the number of edits follows the severity. References are sentences or words.
         """
         return generate(severity, set_size, Draw(generator))
 

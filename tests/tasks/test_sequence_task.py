@@ -58,19 +58,11 @@ def test_the_generator_decides_everything() -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_references_are_sentences_and_words_and_some_hypotheses_of_words_are_frames() -> None:
+def test_references_are_sentences_and_words() -> None:
     made = [generated(0.5, 8, seed=seed) for seed in range(60)]
-    frames = [m for m in made if "blank_id" in m.extras]
-    assert 0.05 < len(frames) / len(made) < 0.3
     lengths = torch.cat([(m.target != -100).sum(1) for m in made])
     assert (lengths <= 5).float().mean() > 0.15
     assert (lengths >= 12).float().mean() > 0.15
-    for m in frames:
-        blank = int(m.extras["blank_id"][0])
-        assert (m.extras["blank_id"] == blank).all()
-        assert not (m.target == blank).any()
-        best = m.preds.argmax(2)[m.extras["preds_mask"]]
-        assert 0 < (best == blank).float().mean() < 1
 
 
 def test_within_a_set_some_examples_fare_better_than_others() -> None:
