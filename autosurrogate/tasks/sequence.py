@@ -51,7 +51,7 @@ class SequenceTask(Task):
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Lists of tokens, or their numbers joined by spaces, without padding, blanks and ends."""
         eos_id, blank_id = _ids(examples)
-        preds, mask = examples.preds.float(), examples.extras.get("preds_mask")
+        preds, mask = examples.preds, examples.extras.get("preds_mask")
         _, keep = hypothesis_positions(preds, examples.target, mask, eos_id, blank_id)
         hypotheses = _rows(preds.argmax(-1), keep)
         references = _rows(examples.target, reference_positions(examples.target, eos_id))
