@@ -289,7 +289,11 @@ def _search_and_export(
         )
     path = Path(options.out)
     run.note_export()
-    sizes = export.write(loss, metadata, _two_sizes(prepared.task, metric, options.seed), path)
+    made = [
+        _made(prepared.task, metric, options.seed, k) for k in range(3)
+    ]  # of several sizes, to compare the files by
+    prepared.task.configure(loss, made[0])  # not as the last recorded outputs asked for
+    sizes = export.write(loss, metadata, [surrogates.arguments(prepared.task, examples) for examples in made], path)
     return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(short), clock.spent_s)
 
 
@@ -325,14 +329,10 @@ def _metadata(
     }
 
 
-def _two_sizes(task: Task, metric: Metric, seed: int) -> list[tuple[torch.Tensor | None, ...]]:
-    """Arguments of a loss, of several sizes, to compare the files with the loss."""
-    examples = []
-    for k in range(3):
-        generator = sampling.generator_of(seed, "export", k)
-        made = task.generate(torch.rand(5 + k, generator=generator), generator, 1, metric.view)
-        examples.append(surrogates.arguments(task, made))
-    return examples
+def _made(task: Task, metric: Metric, seed: int, k: int) -> Examples:
+    """The k-th batch of generated examples to check files with."""
+    generator = sampling.generator_of(seed, "export", k)
+    return task.generate(torch.rand(5 + k, generator=generator), generator, 1, metric.view)
 
 
 def _new_run_dir(name: str) -> Path:

@@ -90,7 +90,7 @@ def listing(folder: Path) -> dict[str, bytes | None]:
 FIT = "fit --metric accuracy --space small.toml --trials 1"
 REFUSED = {
     # metrics
-    "fit --metric blue": r"unknown metric 'blue'; did you mean 'bleu'\?",
+    "fit --metric blue": r"unknown metric 'blue'; did you mean 'bleu'",
     "fit --metric chrf": r"'chrf' depends on how tokens are spelled",
     "fit --metric mine.py:gleu": r"there is no file .*mine\.py",
     "fit --metric bad.py:rasing": r"bad\.py has no function 'rasing': .*did you mean 'raising'\?",

@@ -22,6 +22,7 @@ NETWORKS: dict[tuple[str, str], dict[str, Any]] = {
     ("classification", "confusion"): {"temperatures": [1.0, 0.1], "width": 8},
     ("classification", "target_probability"): {"width": 8, "n_hidden": 2},
     ("sequence", "match"): {"temperatures": [1.0, 0.2], "width": 8},
+    ("sequence", "align"): {"temperatures": [0.2], "width": 8},
     ("sequence", "target_attention"): {"width": 8, "n_layers": 1},
 }
 METADATA = {"metric": "none", "seed": 3, "word": "Maß"}
@@ -123,7 +124,7 @@ def test_the_program_gives_the_loss_s_values_and_gradients_at_all_sizes(exported
         check_equal(program, exported.loss, tiny(exported.task, n))
 
 
-@pytest.mark.parametrize("network", ["match", "target_attention"])
+@pytest.mark.parametrize("network", ["match", "align", "target_attention"])
 def test_the_program_serves_the_shortest_sequences(network: str, tmp_path: Path) -> None:
     loss = built("sequence", network, "sample")
     export.write(loss, METADATA, [made("sequence", 3)], tmp_path / "loss.pt")

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import autosurrogate
+from autosurrogate.outputs import Recorder
 
 TRAINING = """
 import copy
@@ -126,9 +127,15 @@ def test_a_loss_of_sequences_takes_masks_other_lengths_and_ids_that_are_set(tmp_
     """Without a mask a hypothesis ends at its first `eos_id`."""
     networks = "[networks.target_attention]\nwidth = 8\nn_layers = 1\n"
     space = program.write(tmp_path / "space.toml", program.SPACE.split("[networks")[0] + networks)
+    recorded, generator = tmp_path / "outputs.npz", torch.Generator().manual_seed(1)
+    with Recorder(recorded, "sequence") as record:  # what a file of outputs says of its ids is not for the loss to keep
+        tokens = torch.randint(4, 12, (60, 6), generator=generator)
+        logits = torch.randn(60, 6, 12, generator=generator) + 3 * torch.nn.functional.one_hot(tokens, 12)
+        record(logits, tokens, eos_id=torch.full((60,), 3))
     result = autosurrogate.fit(
-        "bleu", out=tmp_path / "bleu.pt", budget=60, trials=1, space=space, run_dir=tmp_path / "run", force=True
-    )
+        "bleu", out=tmp_path / "bleu.pt", budget=60, trials=1, space=space, run_dir=tmp_path / "run", force=True,
+        outputs=recorded,
+    )  # fmt: skip
     loss = program.load(result.path)
     generator = torch.Generator().manual_seed(0)
     preds = torch.randn(4, 9, 12, generator=generator)

@@ -91,7 +91,7 @@ def test_the_list_has_what_the_command_line_prints() -> None:
     ("name", "message"),
     [
         ("blue", "unknown metric 'blue'; did you mean 'bleu'"),
-        ("acuracy", "unknown metric 'acuracy'; did you mean 'accuracy' or 'top5_accuracy'?"),
+        ("acuracy", "unknown metric 'acuracy'; did you mean 'accuracy' or 'top5_accuracy'"),
         ("zzz", "unknown metric 'zzz'. `autosurrogate metrics` lists the built-in ones; a function of yours is given"),
         ("chrf", "'chrf' depends on how tokens are spelled"),
         ("chrF++", "'chrF++' depends on how tokens are spelled"),

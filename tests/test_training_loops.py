@@ -84,7 +84,7 @@ LOOPS = {
     "detection": (
         "coco_ap",
         """
-        x, boxes = torch.randn(8, 6, 16), torch.tensor([[10.0, 10, 60, 50], [40, 30, 90, 90]]).repeat(4, 3, 1)
+        x, boxes = torch.randn(8, 6, 16), torch.tensor([[10.0, 10, 60, 50], [40, 30, 90, 90]]).repeat(8, 3, 1)
         model, target = torch.nn.Linear(16, 7), torch.cat([boxes[:, :2], torch.ones(8, 2, 1)], 2)
         for step in range(10):
             found = model(x)
