@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 IGNORE_INDEX = -100
 
 
-def counted(preds: Sequence[np.ndarray], target: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def counted(preds: Iterable[np.ndarray], target: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The predicted and the right class of all pixels of all images that have a target, each shape (n_pixels,).
 
     Args:
