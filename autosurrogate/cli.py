@@ -93,7 +93,7 @@ def _metrics(options: argparse.Namespace) -> int:
     table = Table(box=None, pad_edge=False)
     for heading in ("metric", "task", "level", "better", "parameters", "source"):
         table.add_column(heading, no_wrap=heading != "parameters", overflow="fold")
-    for metric in builtins():
+    for metric in sorted(builtins(), key=lambda m: (m.task, m.name)):
         level = metric.level if metric.level == "sample" else f"set of {metric.set_size}"
         better = "higher" if metric.higher_is_better else "lower"
         settable = ", ".join(f"{name}={value}" for name, value in parameters.defaults(metric).items())
