@@ -55,7 +55,8 @@ def page(rows: Sequence[Row], floors: Floors) -> str:
     measured = f"\nMeasured on: {'; '.join(machines)}.\n"
     seeds = "\n".join(_floor_lines(rows, floors))
     survey = "\n".join(_survey_lines(rows))
-    return f"{HEAD}{measured}{FLOORS_HEAD}{seeds}\n{SURVEY_HEAD}{survey}\n{TAIL}"
+    tables = [f"{head}{lines}\n" for head, lines in ((FLOORS_HEAD, seeds), (SURVEY_HEAD, survey)) if lines]
+    return f"{HEAD}{measured}{''.join(tables)}{TAIL}"
 
 
 def _floor_lines(rows: Sequence[Row], floors: Floors) -> Iterator[str]:
