@@ -22,9 +22,9 @@ where the paper has none for a task it is one that sees the target's probability
 the mean squared error against the metric as objective.
 """
 FLOORS_HEAD = """
-## On outputs of real models, three seeds
+## On outputs of real models
 
-`python -m benchmarks.correlation --table floors`: two minutes a fit.
+`python -m benchmarks.correlation --table floors`: two minutes a fit, of seeds 0, 1 and 2 those that are measured.
 
 | metric | outputs | regular loss | seeds | worst | to be reached |
 | --- | --- | --- | --- | --- | --- |
