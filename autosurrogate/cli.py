@@ -91,16 +91,19 @@ def _metrics(options: argparse.Namespace) -> int:
     from autosurrogate.metric import builtins
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("metric", "task", "level", "better", "parameters", "source"):
-        table.add_column(heading, no_wrap=heading != "parameters", overflow="fold")
+    for heading in ("metric", "task", "level", "better", "source"):
+        table.add_column(heading, no_wrap=True)
+    settable: list[str] = []
     for metric in sorted(builtins(), key=lambda m: (m.task, m.name)):
         level = metric.level if metric.level == "sample" else f"set of {metric.set_size}"
         better = "higher" if metric.higher_is_better else "lower"
-        settable = ", ".join(f"{name}={value}" for name, value in parameters.defaults(metric).items())
-        table.add_row(metric.name, metric.task, level, better, settable, metric.source)
+        table.add_row(metric.name, metric.task, level, better, metric.source)
+        if defaults := parameters.defaults(metric):
+            settable.append(f"  {metric.name}: " + ", ".join(f"{name}={value}" for name, value in defaults.items()))
     console().print(table)
-    console().print("\nParameters are set as in --metric 'pck?threshold=0.1'.")
-    console().print(f"Your own: --metric file.py:function, decorated with autosurrogate.metric. {LEFT_OUT}")
+    console().print("\nParameters, set as in --metric 'pck?threshold=0.1':")
+    console().print("\n".join(settable), markup=False)
+    console().print(f"\nYour own: --metric file.py:function, decorated with autosurrogate.metric. {LEFT_OUT}")
     return 0
 
 
