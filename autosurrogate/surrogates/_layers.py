@@ -59,3 +59,25 @@ class Perceptron(nn.Module):
         """Shape (..., n_inputs) to (..., n_outputs)."""
         output: Tensor = self.layers(input)
         return output
+
+
+class SelfAttention(nn.Module):
+    """A layer of self-attention, and a perceptron behind it.
+
+    Args:
+        width: size of the description of a token.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.query, self.key, self.value = Linear(width, width), Linear(width, width), Linear(width, width)
+        self.forward_layers = Perceptron(width, width, 1, width)
+        self.temperature = width**0.5
+
+    def forward(self, hidden: Tensor, here: Tensor) -> Tensor:
+        """Shape (n, n_tokens, width), and 1 for each token that is there, else 0, (n, n_tokens, 1)."""
+        # Written out: the fused kernels of scaled_dot_product_attention have no second derivative.
+        weights = matmul(self.query(hidden), self.key(hidden).transpose(1, 2)) / self.temperature
+        weights = (weights - 1e4 * (1 - here.transpose(1, 2))).softmax(2)
+        hidden = hidden + matmul(weights, self.value(hidden))
+        return hidden + self.forward_layers(hidden)

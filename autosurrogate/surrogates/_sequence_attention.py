@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import Linear, Perceptron, matmul
+from autosurrogate.surrogates._layers import Linear, SelfAttention
 
 
 class TargetAttention(nn.Module):
@@ -22,7 +22,7 @@ class TargetAttention(nn.Module):
     def __init__(self, width: int = 32, n_layers: int = 1) -> None:
         super().__init__()
         self.embed = Linear(1, width)
-        self.layers = nn.ModuleList([_SelfAttention(width) for _ in range(n_layers)])
+        self.layers = nn.ModuleList([SelfAttention(width) for _ in range(n_layers)])
         self.head = Linear(width, 1)
 
     def rows(self, set_size: int) -> int:
@@ -61,18 +61,3 @@ class TargetAttention(nn.Module):
             hidden = layer(hidden, here)
         mean = (hidden * here).sum(1) / here.sum(1).clamp_min(1)
         return self.head(mean).view(-1, rows).mean(1)
-
-
-class _SelfAttention(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.query, self.key, self.value = Linear(width, width), Linear(width, width), Linear(width, width)
-        self.forward_layers = Perceptron(width, width, 1, width)
-        self.temperature = width**0.5
-
-    def forward(self, hidden: Tensor, here: Tensor) -> Tensor:
-        # Written out: the fused kernels of scaled_dot_product_attention have no second derivative.
-        weights = matmul(self.query(hidden), self.key(hidden).transpose(1, 2)) / self.temperature
-        weights = (weights - 1e4 * (1 - here.transpose(1, 2))).softmax(2)
-        hidden = hidden + matmul(weights, self.value(hidden))
-        return hidden + self.forward_layers(hidden)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._layers import FAR, Linear, Perceptron, bounded, matmul
+from autosurrogate.surrogates._layers import FAR, Linear, SelfAttention, bounded, matmul
 
 
 class TargetAttention(nn.Module):
@@ -32,7 +32,7 @@ class TargetAttention(nn.Module):
         super().__init__()
         self.embed = Linear(1, width)
         self.which = nn.Parameter(0.1 * torch.randn(2, width))
-        self.layers = nn.ModuleList([_SelfAttention(width) for _ in range(n_layers)])
+        self.layers = nn.ModuleList([SelfAttention(width) for _ in range(n_layers)])
         self.head = Linear(width, 1)
 
     def rows(self, set_size: int) -> int:
@@ -51,22 +51,8 @@ class TargetAttention(nn.Module):
         """One number a point, shape (n // rows,)."""
         hidden = self.embed(features.unsqueeze(2)) + self.which
         for layer in self.layers:
-            hidden = layer(hidden)
+            hidden = layer(hidden, torch.ones_like(hidden[:, :, :1]))
         return self.head(hidden.mean(1)).view(-1, rows).mean(1)
-
-
-class _SelfAttention(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.query, self.key, self.value = Linear(width, width), Linear(width, width), Linear(width, width)
-        self.forward_layers = Perceptron(width, width, 1, width)
-        self.temperature = width**0.5
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        # Written out: the fused kernels of scaled_dot_product_attention have no second derivative.
-        weights = (matmul(self.query(hidden), self.key(hidden).transpose(1, 2)) / self.temperature).softmax(2)
-        hidden = hidden + matmul(weights, self.value(hidden))
-        return hidden + self.forward_layers(hidden)
 
 
 class Overlap(nn.Module):
