@@ -125,9 +125,10 @@ class Search:
 
         Of the trials within five points of the best rank correlation, over all points and among points of much the
         same quality, those whose gain is within one standard error of the largest (the rule of Breiman et al.,
-        Classification and Regression Trees, 1984, section 3.4.3); of these, the best rank correlation among points
-        of much the same quality. That one tells trials apart where the other is nearly 1 for all, and the outputs
-        of a real model are of much the same quality.
+        Classification and Regression Trees, 1984, section 3.4.3) and not below the regular loss's, or the one with the
+        largest gain if all gain less than that; of these, the best rank correlation among points of much the same
+        quality. That one tells trials apart where the other is nearly 1 for all, and the outputs of a real model are
+        of much the same quality.
 
         Args:
             regular_gain: the regular loss's on validation points; trials that gain less, by more than a standard
@@ -144,7 +145,8 @@ class Search:
         within = [t for t in complete if _overall(t) >= best - BAND and _near(t) >= nearly - BAND]
         within = within or [max(complete, key=_near)]
         largest = max(within, key=lambda t: t.user_attrs["gain"]).user_attrs
-        as_good = [t for t in within if t.user_attrs["gain"] >= largest["gain"] - largest["gain_error"]]
+        least = max(largest["gain"] - largest["gain_error"], min(largest["gain"], regular_gain))
+        as_good = [t for t in within if t.user_attrs["gain"] >= least]
         chosen = max(as_good, key=_near)
         loss = surrogates.build(
             self._task.name, self._metric.level, chosen.user_attrs["network"], **chosen.user_attrs["settings"]

@@ -94,6 +94,18 @@ def test_an_interrupted_trial_has_failed_and_the_interrupt_goes_on(tmp_path: Pat
         one.best()
 
 
+def add_trials(one: Search, folder: Path, trials: list[tuple[float, float, float]]) -> None:
+    """Trials of these correlations, overall and near, and of this gain, instead of those that wait for their turn."""
+    for _ in one.study.trials:
+        one.study.tell(one.study.ask().number, state=optuna.trial.TrialState.FAIL)
+    settings = {"width": 4}
+    loss = surrogates.build("classification", "set", "target_probability", **settings)
+    for overall, near, gain in trials:
+        torch.save(loss.state_dict(), RunDir(folder).trial(len(one.study.trials)))
+        told = {"near": near, "gain": gain, "gain_error": 0.1, "network": "target_probability", "settings": settings}
+        one.study.add_trial(optuna.trial.create_trial(value=overall, user_attrs=told))
+
+
 @pytest.mark.parametrize(
     ("trials", "chosen"),
     [
@@ -109,14 +121,7 @@ def test_which_trial_is_chosen(
     tmp_path: Path, points: Points, trials: list[tuple[float, float, float]], chosen: int
 ) -> None:
     one = search(tmp_path / "run", points)
-    for _ in one.study.trials:  # those that are waiting for their turn
-        one.study.tell(one.study.ask().number, state=optuna.trial.TrialState.FAIL)
-    settings = {"width": 4}
-    loss = surrogates.build("classification", "set", "target_probability", **settings)
-    for overall, near, gain in trials:
-        torch.save(loss.state_dict(), RunDir(tmp_path / "run").trial(len(one.study.trials)))
-        told = {"near": near, "gain": gain, "gain_error": 0.1, "network": "target_probability", "settings": settings}
-        one.study.add_trial(optuna.trial.create_trial(value=overall, user_attrs=told))
+    add_trials(one, tmp_path / "run", trials)
     assert one.best()[1].number == 3 + chosen
 
 
@@ -124,13 +129,15 @@ def test_trials_that_gain_less_than_the_regular_loss_beyond_their_error_count_on
     tmp_path: Path, points: Points
 ) -> None:
     one = search(tmp_path / "run", points)
-    for _ in one.study.trials:
-        one.study.tell(one.study.ask().number, state=optuna.trial.TrialState.FAIL)
-    settings = {"width": 4}
-    loss = surrogates.build("classification", "set", "target_probability", **settings)
-    for overall, gain in ((0.99, 1.0), (0.90, 2.0), (0.80, 3.0)):
-        torch.save(loss.state_dict(), RunDir(tmp_path / "run").trial(len(one.study.trials)))
-        told = {"near": overall, "gain": gain, "gain_error": 0.1, "network": "target_probability", "settings": settings}
-        one.study.add_trial(optuna.trial.create_trial(value=overall, user_attrs=told))
+    add_trials(one, tmp_path / "run", [(0.99, 0.99, 1.0), (0.90, 0.90, 2.0), (0.80, 0.80, 3.0)])
     chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.5, 1.05, 1.2, 2.05, 2.2, 9.0)}
     assert chosen == {0.5: 0, 1.05: 0, 1.2: 1, 2.05: 1, 2.2: 2, 9.0: 0}
+
+
+def test_no_trial_that_gains_less_than_the_regular_loss_is_chosen_for_its_rank_where_another_gains_more(
+    tmp_path: Path, points: Points
+) -> None:
+    one = search(tmp_path / "run", points)
+    add_trials(one, tmp_path / "run", [(0.99, 0.99, 1.0), (0.98, 0.98, 1.06), (0.97, 0.97, 1.08)])
+    chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.9, 1.05, 1.07, 1.09)}
+    assert chosen == {0.9: 0, 1.05: 1, 1.07: 2, 1.09: 2}
