@@ -35,6 +35,7 @@ from autosurrogate.metric import builtins, find
 from autosurrogate.registry import Metric
 from benchmarks.correlation_page import page
 from benchmarks.models import OUTPUTS
+from benchmarks.rows import append, read
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "correlation.jsonl"
@@ -43,8 +44,14 @@ SPACES = HERE / "spaces"
 
 #: task -> recorded outputs to the set size that their sources have rows for; None for the metric's own
 OUTPUTS_OF: dict[str, dict[str, int | None]] = {
-    "classification": {"fashion_mnist_cnn": None},
-    "sequence": {"nat_multi30k_de_en": None, "recogniser_ctc": None, "recogniser_positions": None},
+    "classification": {"fashion_mnist_cnn": None, "fashion_mnist": None, "cifar10": None},
+    "sequence": {
+        "nat_multi30k_de_en": None,
+        "translator_de_en": None,
+        "translator_en_de": None,
+        "recogniser_ctc": None,
+        "recogniser_positions": None,
+    },
     "scores": {"phoneme": None, "oil_spill": None, "breast_cancer": None, "haberman": 64},
     "span": {"reader": None},
     "heatmap": {"pose": None},
@@ -148,7 +155,6 @@ def wanted(options: argparse.Namespace) -> Iterator[Fit]:
 
 def run(fits: list[Fit], results: Path, n_jobs: int) -> None:
     """Measure, so many at a time, and append each row as it is there."""
-    results.parent.mkdir(parents=True, exist_ok=True)
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     shares: SimpleQueue[list[int]] = SimpleQueue()
     for k in range(n_jobs):
@@ -164,8 +170,7 @@ def run(fits: list[Fit], results: Path, n_jobs: int) -> None:
     with ThreadPoolExecutor(n_jobs) as pool:
         for job in as_completed([pool.submit(one, fit) for fit in fits]):
             row = {**job.result(), "jobs": n_jobs}
-            with results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
+            append(results, row)
             shown = {name: round(100 * found["spearman"], 1) for name, found in row["outputs"].items()}
             print(*(row[k] for k in ("setting", "metric", "seed", "budget")), row["refused"], shown, flush=True)
 
@@ -218,12 +223,6 @@ def _outputs_of(metric: Metric) -> dict[str, tuple[Path, int | None]]:
             if path.exists():
                 found[name] = path, set_size
     return found
-
-
-def read(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows measured so far."""
-    if path.exists():
-        yield from map(json.loads, path.read_text(encoding="utf-8").splitlines())
 
 
 def _autosurrogate(arguments: list[str], cores: list[int]) -> tuple[str, str]:

@@ -32,7 +32,8 @@ class Experiment:
         learning_rate: the largest of AdamW's one-cycle schedule.
         checkpoints: steps after which outputs are recorded, from early to late.
         regular_loss: scalar; the mean of the task's by default.
-        n_recorded: examples of the test split to record at each checkpoint, at most.
+        pack: outputs of a batch as they are recorded; as they are by default.
+        n_recorded: examples of a split to record at each checkpoint, at most.
     """
 
     task: str
@@ -44,6 +45,7 @@ class Experiment:
     learning_rate: float
     checkpoints: tuple[int, ...]
     regular_loss: Callable[[Examples], Tensor] | None = None
+    pack: Callable[[Examples], Examples] | None = None
     n_recorded: int = 2000
 
 
@@ -54,6 +56,7 @@ def train(
     *,
     loss: Callable[[Examples], Tensor] | None = None,
     weight: float = 1.0,
+    start: Mapping[str, Tensor] | None = None,
     at_checkpoint: AtCheckpoint = lambda step, model: None,
 ) -> nn.Module:
     """Train a model; the same seed gives the same start and order of the data whatever the loss.
@@ -64,10 +67,13 @@ def train(
         seed: of everything random.
         loss: added to the regular loss, if there is one.
         weight: of `loss`.
+        start: state of a model that was trained before.
         at_checkpoint: called with the step and the model, in evaluation mode, at each of the checkpoints.
     """
     torch.manual_seed(seed)
     model = experiment.build()
+    if start is not None:
+        model.load_state_dict(start)
     regular = experiment.regular_loss or mean_regular_loss(experiment.task)
     optimiser = torch.optim.AdamW(model.parameters(), lr=experiment.learning_rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -113,33 +119,35 @@ def mean_regular_loss(task: str) -> Callable[[Examples], Tensor]:
 
 @torch.no_grad()
 def outputs(experiment: Experiment, model: nn.Module, data: Data, batch_size: int = 64) -> Examples:
-    """The model's outputs on a split, in evaluation mode."""
+    """The model's outputs on a split, in evaluation mode, as they are recorded."""
     n_examples = len(next(iter(data.values())))
+    pack = experiment.pack or (lambda examples: examples)
     parts = [
-        experiment.forward(model, {name: array[i : i + batch_size] for name, array in data.items()})
+        pack(experiment.forward(model, {name: array[i : i + batch_size] for name, array in data.items()}))
         for i in range(0, n_examples, batch_size)
     ]
     extras = {name: torch.cat([part.extras[name] for part in parts]) for name in parts[0].extras}
     return Examples(torch.cat([p.preds for p in parts]), torch.cat([p.target for p in parts]), extras)
 
 
-def record(experiment: Experiment, folder: Path, path: Path, seed: int = 0) -> None:
-    """Train with the regular loss alone and write the outputs on the test split at each checkpoint.
+def record(experiment: Experiment, folder: Path, path: Path, seed: int = 0, split: str = "test") -> None:
+    """Train with the regular loss alone and write the outputs on a split at each checkpoint.
 
     Args:
         experiment: what to train.
         folder: of the real data.
         path: a file of recorded outputs, `.npz`; its `source` is the step.
         seed: of everything random.
+        split: "test" or "validation".
     """
     data = experiment.load(folder)
-    test = {name: array[: experiment.n_recorded] for name, array in data["test"].items()}
+    judged = {name: array[: experiment.n_recorded] for name, array in data[split].items()}
     found: list[tuple[int, Examples]] = []
     train(
         experiment,
         data["train"],
         seed,
-        at_checkpoint=lambda step, model: found.append((step, outputs(experiment, model, test))),
+        at_checkpoint=lambda step, model: found.append((step, outputs(experiment, model, judged))),
     )
     arrays = {
         "preds": np.concatenate([examples.preds.to(torch.float16).numpy() for _, examples in found]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -112,35 +113,62 @@ def _turned(images: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def regular_loss(examples: Examples) -> Tensor:
-    """Focal loss of the logits, overlap and distance of the boxes, as where objects are points (arXiv 1904.07850).
+    """Focal loss of the logits, overlap and distance of the boxes, as where objects are points (arXiv 1904.07850)."""
+    return focal_loss(examples) + giou_loss(examples) + distance_loss(examples)
+
+
+@dataclass(frozen=True)
+class _Assigned:
+    """The true boxes of a batch and the queries that they belong to.
 
     A true box belongs to the query of the cell that its centre is in; it is that query's place that tells which, so the
-    loss serves all queries of the grid in their order.
+    losses serve all queries of the grid in their order.
     """
-    preds, target = examples.preds, examples.target
-    boxes, logits = preds[..., :4], preds[..., 4:]
-    image, box = (target[..., 4] >= 0).nonzero(as_tuple=True)
-    true, classes = target[image, box, :4], target[image, box, 4].long()
-    centres = (true[:, :2] + true[:, 2:]) / 2
-    cells = (centres / STRIDE).long().clamp_min(0)
-    query = cells[:, 1].clamp(max=ROWS - 1) * COLUMNS + cells[:, 0].clamp(max=COLUMNS - 1)
 
+    image: Tensor
+    query: Tensor
+    boxes: Tensor
+    classes: Tensor
+
+
+def _assigned(target: Tensor) -> _Assigned:
+    image, box = (target[..., 4] >= 0).nonzero(as_tuple=True)
+    boxes, classes = target[image, box, :4], target[image, box, 4].long()
+    cells = ((boxes[:, :2] + boxes[:, 2:]) / 2 / STRIDE).long().clamp_min(0)
+    query = cells[:, 1].clamp(max=ROWS - 1) * COLUMNS + cells[:, 0].clamp(max=COLUMNS - 1)
+    return _Assigned(image, query, boxes, classes)
+
+
+def focal_loss(examples: Examples) -> Tensor:
+    """Focal loss of the logits by the number of true boxes; cells near an object's centre are excused."""
+    logits, true = examples.preds[..., 4:], _assigned(examples.target)
     wanted = torch.zeros_like(logits)
-    wanted[image, query, classes] = 1
+    wanted[true.image, true.query, true.classes] = 1
     places = torch.arange(ROWS * COLUMNS)
     places = (torch.stack([places % COLUMNS, places // COLUMNS], -1) + 0.5) * STRIDE
+    centres = (true.boxes[:, :2] + true.boxes[:, 2:]) / 2
     near = (-(places - centres[:, None]).square().sum(-1) / (2 * (NEAR * STRIDE) ** 2)).exp()
     excused = torch.zeros_like(logits).transpose(1, 2)
-    excused = excused.index_put((image, classes), near, accumulate=True).clamp(max=1).transpose(1, 2)
+    excused = excused.index_put((true.image, true.classes), near, accumulate=True).clamp(max=1).transpose(1, 2)
     probability = logits.sigmoid()
     positive = -wanted * (1 - probability) ** 2 * F.logsigmoid(logits)
     negative = -(1 - wanted) * (1 - excused) ** 4 * probability**2 * F.logsigmoid(-logits)
+    return (positive + negative).sum() / max(len(true.boxes), 1)
 
-    found = boxes[image, query]
-    giou = overlaps(found[:, None], true[:, None])[1].flatten()
-    sizes = (true[:, 2:] - true[:, :2]).clamp_min(1).repeat(1, 2)
-    distance = ((found - true).abs() / sizes).mean(1)
-    return ((positive + negative).sum() + (1 - giou + distance).sum()) / max(len(true), 1)
+
+def giou_loss(examples: Examples) -> Tensor:
+    """1 - generalised overlap, the mean over the true boxes (Rezatofighi et al., CVPR 2019)."""
+    true = _assigned(examples.target)
+    giou = overlaps(examples.preds[true.image, true.query, None, :4], true.boxes[:, None])[1]
+    return (1 - giou).sum() / max(len(true.boxes), 1)
+
+
+def distance_loss(examples: Examples) -> Tensor:
+    """L1 distance of the corners by the true box's sides, the mean over the true boxes."""
+    true = _assigned(examples.target)
+    sizes = (true.boxes[:, 2:] - true.boxes[:, :2]).clamp_min(1).repeat(1, 2)
+    distance = (examples.preds[true.image, true.query, :4] - true.boxes).abs() / sizes
+    return distance.mean(1).sum() / max(len(true.boxes), 1)
 
 
 EXPERIMENTS = {

@@ -1,0 +1,119 @@
+"""Train models with the regular loss, with exported losses and with losses made by hand, and measure what it gains.
+
+    python -m benchmarks.training                                # all experiments, in order
+    python -m benchmarks.training translation_de_en --seeds 5 --jobs 2
+
+Losses are fitted as `autosurrogate fit` does with its defaults, and the paper's as the paper did; weights and learning
+rates are tuned on the validation split. Each training is appended to `--results` as it ends: a run that was stopped
+goes on where it was. `python -m benchmarks` writes the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import multiprocessing
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from benchmarks import rows
+from benchmarks.training import _losses
+from benchmarks.training._comparison import Comparison
+from benchmarks.training._runs import Plan, Results, Run, cached, make, pretrained
+
+RESULTS = Path(__file__).parents[1] / "results" / "training.jsonl"
+MODULES = (
+    "translation",
+    "imbalanced",
+    "recognition",
+    "reading",
+    "classification",
+    "pose",
+    "ranking",
+    "segmentation",
+    "detection",
+)  # fmt: skip, in this order
+
+
+def comparisons() -> dict[str, Comparison]:
+    """All experiments by name, in the order of their files in `MODULES`."""
+    found: dict[str, Comparison] = {}
+    for module in MODULES:
+        found |= importlib.import_module(f"benchmarks.training.{module}").COMPARISONS
+    return found
+
+
+def comparison_of(name: str) -> Comparison:
+    """One experiment."""
+    return comparisons()[name]
+
+
+def main() -> None:
+    """Train what has not been trained yet."""
+    known = comparisons()
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all by default")
+    parser.add_argument("--seeds", type=int, default=5, help="of the final trainings (5)")
+    parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (1)")
+    parser.add_argument("--budget", default="5m", help="of a fit (5m, the default of `autosurrogate fit`)")
+    parser.add_argument("--data", type=Path, default=os.environ.get("AUTOSURROGATE_DATA"), help="folder of real data")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    unknown = sorted(set(options.names) - set(known))
+    if unknown:
+        parser.error(f"no experiment {', '.join(unknown)}; there are {', '.join(known)}")
+    if options.data is None or not options.data.is_dir():
+        parser.error(f"--data {options.data}: no such folder; pass it, or set AUTOSURROGATE_DATA")
+    for name in options.names or known:
+        run(name, known[name], options)
+
+
+def run(name: str, comparison: Comparison, options: argparse.Namespace) -> None:
+    """All of one experiment."""
+    cached(comparison.model, options.data)
+    if comparison.pretraining is not None:
+        pretrained(comparison.pretraining, options.data)
+    files = fitted(name, comparison, options.data, options.budget)
+    digests = {key: _losses.digest(path) for key, path in files.items()}
+    n_threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    while True:
+        measured = Results([row for row in rows.read(options.results) if row["experiment"] == name])
+        wanted = Plan(name, comparison, digests, tuple(range(options.seeds)), measured).wanted()
+        if not wanted:
+            return
+        # A process each, so that its largest memory is that of one training.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+            jobs = [pool.submit(one, r, options.data, files.get((r.arm.name, r.arm.metric)), n_threads) for r in wanted]
+            for job in as_completed(jobs):
+                row = {**job.result(), "jobs": options.jobs}
+                rows.append(options.results, row)
+                shown = {k: round(v, 4) for k, v in (row["test"] or row["validation"]).items()}
+                arm = " ".join(filter(None, (row["arm"]["name"], row["arm"]["metric"])))
+                settings = f"learning rate x {row['factor']:g}, weight {row['weight']:g}, seed {row['seed']}"
+                split = "test" if row["final"] else "validation"
+                print(f"{name}: {arm}, {settings}, {row['seconds']:.0f} s: {split} {shown}", flush=True)
+
+
+def one(wanted: Run, folder: Path, loss: Path | None, n_threads: int) -> dict[str, object]:
+    """One training, in a process of its own."""
+    return make(wanted, comparison_of(wanted.experiment), folder, loss, n_threads)
+
+
+def fitted(name: str, comparison: Comparison, folder: Path, budget: str) -> Mapping[tuple[str, str], Path]:
+    """Files of the fitted losses of an experiment, by kind and metric."""
+    found = {}
+    for metric in dict.fromkeys(row.fitted for row in comparison.rows.values()):
+        for kind in _losses.KINDS:
+            path = _losses.ensure(kind, metric, name, comparison, folder, budget)
+            if path is not None:
+                found[kind, metric] = path
+    return found
+
+
+if __name__ == "__main__":
+    main()

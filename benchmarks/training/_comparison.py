@@ -1,0 +1,109 @@
+"""What an experiment compares: a model, the metrics it is judged by, and the losses it is trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from autosurrogate import surrogates, tasks
+from autosurrogate.examples import Examples
+from autosurrogate.metric import find
+from autosurrogate.registry import Metric
+from benchmarks.models._experiment import Data, Experiment, outputs
+
+Loss = Callable[[Examples], Tensor]
+Measure = Callable[[nn.Module, Data, Path], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric that the trained models are judged by.
+
+    Args:
+        fitted: the metric that the losses of this row are fitted to, as `autosurrogate fit --metric` takes it.
+        higher_is_better: of the metric that is measured.
+    """
+
+    fitted: str
+    higher_is_better: bool = True
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A loss made by hand.
+
+    Args:
+        source: where it is from.
+        loss: scalar, of a batch.
+        rows: names of the metrics that it was made for; all if empty.
+        alone: whether it takes the place of the regular loss; else it is added to it with a weight.
+    """
+
+    source: str
+    loss: Loss
+    rows: tuple[str, ...] = ()
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One experiment.
+
+    Args:
+        model: what is trained.
+        rows: what is measured, by name.
+        measure: the metrics, by the names of `rows`, of a model on a split; the last argument is the folder of the
+            real data.
+        rivals: losses made by hand, by name.
+        pretraining: where the model's training starts; trained once, with the regular loss, if it is given.
+        tuning_seeds: with which weights and learning rates are tuned.
+        recorded_alone: whether the paper's loss is fitted on recorded outputs alone.
+    """
+
+    model: Experiment
+    rows: Mapping[str, Row]
+    measure: Measure
+    rivals: Mapping[str, Rival] = field(default_factory=dict)
+    pretraining: Experiment | None = None
+    tuning_seeds: tuple[int, ...] = (1000,)
+    recorded_alone: bool = False
+
+
+def of_metrics(model: Experiment, specs: tuple[str, ...]) -> tuple[dict[str, Row], Measure]:
+    """The rows of metrics of this program, and how they are measured: over a whole split.
+
+    Args:
+        model: the experiment whose outputs they are of.
+        specs: the metrics, as `autosurrogate fit --metric` takes them.
+    """
+    metrics = {spec: find(spec) for spec in specs}
+
+    def measure(trained: nn.Module, data: Data, folder: Path) -> dict[str, float]:
+        examples = outputs(model, trained, data)
+        return {spec: value(metric, examples) for spec, metric in metrics.items()}
+
+    return {spec: Row(spec, metric.higher_is_better) for spec, metric in metrics.items()}, measure
+
+
+def value(metric: Metric, examples: Examples) -> float:
+    """A metric of a split: all of it as one set, or the mean over its examples."""
+    task = tasks.get(metric.task)
+    points = task.points(examples.to("cpu"), metric.view, len(examples) if metric.level == "set" else None)
+    return float(np.nanmean([metric.function(*point) for point in points]))
+
+
+def exported(path: Path, task: str) -> Loss:
+    """An exported loss on a batch, as a trainer uses it."""
+    loss, found = torch.jit.load(str(path)), tasks.get(task)
+
+    def of(examples: Examples) -> Tensor:
+        found.configure(loss, examples)
+        scalar: Tensor = loss(*surrogates.arguments(found, examples))
+        return scalar
+
+    return of

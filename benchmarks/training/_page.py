@@ -1,0 +1,172 @@
+"""The tables of what training with a loss gains, from the rows that `benchmarks.training` has measured."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.training._comparison import Comparison
+from benchmarks.training._losses import KINDS
+from benchmarks.training._runs import REGULAR, Arm, Plan, Results
+from benchmarks.training._statistics import Difference, holm, paired
+
+BEST = {"bleu": 100.0, "chrf": 100.0, "edit_distance": 0.0}  # values of metrics that are not best at 1
+NOISE = 0.05  # of a p value, Holm-corrected over the rows
+HEAD = """
+## What training with a loss gains
+
+`python -m benchmarks.training --seeds 5 --jobs 2`: the same models from the same seeds and in the same order of the
+data, with the regular loss alone; with the regular loss and the loss that `autosurrogate fit --metric` writes by
+default; with the paper's network and settings in its place; and with losses made by hand. The weight beside the regular
+loss (of 0.3, 1, 3, 10), or the learning rate of a loss that stands alone, was chosen on the validation split. Figures
+are of the test split: mean and standard deviation, and in brackets the mean paired difference from the regular loss
+with its 95 % t interval, positive where the metric is better. Bold: beyond noise, two-sided paired t test, p < 0.05
+after Holm's correction over the rows of the table. *Best by hand* is the one that is best on the validation split.
+
+| experiment | metric | regular loss | with the fitted loss | with the paper's | best by hand |
+| --- | --- | --- | --- | --- | --- |
+"""
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """Trainings with one loss, judged by one metric."""
+
+    arm: Arm
+    test: list[float]
+    validation: float
+    seconds: list[float]
+    weight: float
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One row of the table."""
+
+    experiment: str
+    metric: str
+    sign: int
+    cells: Mapping[str, _Cell]  # by column
+
+    def over(self, column: str, base: str = REGULAR) -> Difference | None:
+        """How much better one column is than another."""
+        if column not in self.cells or base not in self.cells:
+            return None
+        ours, theirs = ([self.sign * value for value in self.cells[c].test] for c in (column, base))
+        return paired(ours, theirs)
+
+
+def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparison]) -> str:
+    """The section of docs/results.md; empty if nothing is measured.
+
+    Args:
+        rows: as `benchmarks.training` writes them.
+        comparisons: the experiments by name.
+    """
+    lines = [line for name, comparison in comparisons.items() for line in _lines(name, comparison, rows)]
+    if not lines:
+        return ""
+    noise = {column: _corrected(lines, column) for column in ("fitted", "paper", "rival")}
+    table = "\n".join(_shown(line, {c: p[i] for c, p in noise.items()}) for i, line in enumerate(lines))
+    return f"{HEAD}{table}\n\n{_summary(lines)}"
+
+
+def _lines(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
+    own = [row for row in rows if row["experiment"] == name]
+    digests = {(a["name"], a["metric"]): a["digest"] for a in (row["arm"] for row in own) if a["name"] in KINDS}
+    seeds = tuple(sorted({row["seed"] for row in own if row["final"]}))
+    plan = Plan(name, comparison, digests, seeds, Results(own))
+    for metric, row in comparison.rows.items():
+        sign = 1 if row.higher_is_better else -1
+        cells = {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric))}
+        rivals = [cell for arm, cell in cells.items() if arm in comparison.rivals]
+        if rivals:
+            cells["rival"] = max(rivals, key=lambda cell: sign * cell.validation)
+        if REGULAR in cells:
+            yield _Line(name, metric, sign, cells)
+
+
+def _cell(plan: Plan, arm: Arm, metric: str) -> _Cell | None:
+    """None until all seeds are there."""
+    found = [plan.results.get(run) for run in plan.finals(arm, metric) or ()]
+    there = [row for row in found if row is not None]
+    if not there or len(there) < len(found):
+        return None
+    return _Cell(
+        arm,
+        [row["test"][metric] for row in there],
+        statistics.fmean(row["validation"][metric] for row in there),
+        [row["seconds"] for row in there],
+        there[0]["weight"],
+    )
+
+
+def _corrected(lines: Sequence[_Line], column: str) -> list[float]:
+    """Corrected p values, a row each; 1 where there is nothing to compare."""
+    found = [line.over(column) for line in lines]
+    there = [i for i, difference in enumerate(found) if difference is not None and difference.p == difference.p]
+    corrected = holm([found[i].p for i in there])  # type: ignore[union-attr]
+    ps = dict(zip(there, corrected, strict=True))
+    return [ps.get(i, 1.0) for i in range(len(lines))]
+
+
+def _shown(line: _Line, ps: Mapping[str, float]) -> str:
+    scale = 1.0 if BEST.get(line.metric) == 100.0 or line.metric in BEST else 100.0
+    cells = [_figures(line.cells[REGULAR], scale)]
+    for column in ("fitted", "paper", "rival"):
+        if column not in line.cells:
+            cells.append("-")
+            continue
+        difference, cell = line.over(column), line.cells[column]
+        assert difference is not None
+        low, high = (scale * end for end in difference.interval)
+        text = f"{_figures(cell, scale)} ({scale * difference.mean:+.2f}: {low:+.2f} to {high:+.2f})"
+        text = f"**{text}**" if ps[column] < NOISE else text
+        settings = f", weight {cell.weight:g}" if cell.weight else ""
+        cells.append(f"{text}{f' {cell.arm.name}' if column == 'rival' else ''}{settings}")
+    return f"| {line.experiment} | {line.metric} | {' | '.join(cells)} |"
+
+
+def _figures(cell: _Cell, scale: float) -> str:
+    deviation = statistics.stdev(cell.test) if len(cell.test) > 1 else float("nan")
+    return f"{scale * statistics.fmean(cell.test):.2f} ± {scale * deviation:.2f}"
+
+
+def _summary(lines: Sequence[_Line]) -> str:
+    parts = [_count(lines, "fitted", REGULAR, "the regular loss"), _count(lines, "fitted", "paper", "the paper's loss")]
+    parts.append(_count(lines, "fitted", "rival", "the best loss made by hand"))
+    ours = [line for line in lines if "fitted" in line.cells]
+    if ours:
+        errors = [_error_reduction(line) for line in ours]
+        slower = [
+            statistics.median(line.cells["fitted"].seconds) / statistics.median(line.cells[REGULAR].seconds) - 1
+            for line in ours
+        ]
+        parts.append(
+            f"Mean relative reduction of the error over the {len(ours)} rows: {100 * statistics.fmean(errors):.1f} %. "
+            f"Median overhead in wall-clock time of the whole training: {100 * statistics.median(slower):.0f} %."
+        )
+    return "\n".join(filter(None, parts)) + "\n"
+
+
+def _count(lines: Sequence[_Line], column: str, base: str, named: str) -> str:
+    found = [difference for line in lines if (difference := line.over(column, base)) is not None]
+    ps = holm([difference.p for difference in found if difference.p == difference.p])
+    if not found or len(ps) < len(found):
+        return ""
+    ahead = sum(difference.mean > 0 for difference in found)
+    better = sum(difference.mean > 0 and p < NOISE for difference, p in zip(found, ps, strict=True))
+    worse = sum(difference.mean < 0 and p < NOISE for difference, p in zip(found, ps, strict=True))
+    return (
+        f"Against {named}: ahead in {ahead} of {len(found)} rows, beyond noise in {better}; behind beyond noise in "
+        f"{worse}."
+    )
+
+
+def _error_reduction(line: _Line) -> float:
+    """Share of the regular loss's distance to the best value that is gone, of the means over seeds."""
+    best = BEST.get(line.metric, 1.0)
+    ours, theirs = (abs(best - statistics.fmean(line.cells[c].test)) for c in ("fitted", REGULAR))
+    return 1 - ours / theirs if theirs > 0 else 0.0

@@ -1,0 +1,234 @@
+"""One training of one model with one loss, and which trainings an experiment still needs."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import os
+import platform
+import re
+import resource
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.models import __path__ as models
+from benchmarks.models._experiment import Data, Experiment, train
+from benchmarks.training._comparison import Comparison, Loss, exported
+
+CACHE = Path(__file__).parents[1] / "cache"
+MODELS = Path(models[0])
+CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the training, where the validation split is measured
+WEIGHTS = (0.3, 1.0, 3.0, 10.0)  # of a loss beside the regular loss
+FACTORS = (0.3, 1.0, 2.0, 4.0)  # of the learning rate, for a loss that stands alone
+REGULAR = "regular"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What a model is trained with.
+
+    Args:
+        name: "regular", "fitted", "paper" or the name of a rival.
+        metric: what a fitted loss is fitted to; "" for others.
+        digest: of a fitted loss's file; "" for others.
+    """
+
+    name: str
+    metric: str = ""
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training.
+
+    Args:
+        experiment: its name.
+        arm: what it is trained with.
+        factor: of the learning rate.
+        weight: of the loss beside the regular loss; 0 for a loss that stands alone.
+        seed: of everything random.
+        final: whether the test split is read, too.
+    """
+
+    experiment: str
+    arm: Arm
+    factor: float
+    weight: float
+    seed: int
+    final: bool
+
+
+class Results:
+    """The rows of an experiment that are there."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        names = Run.__dataclass_fields__
+        self._rows = {Run(**{name: row[name] for name in names} | {"arm": Arm(**row["arm"])}): row for row in rows}
+
+    def get(self, run: Run) -> dict[str, Any] | None:
+        """What a run found, if it has been made."""
+        return self._rows.get(run)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The trainings of an experiment: weights and learning rates tuned on the validation split, then all seeds.
+
+    The learning rate of the regular loss is tuned first, by the experiment's first metric, and all losses that are
+    added to the regular loss use it, so that what they gain is not what another learning rate would have given.
+
+    Args:
+        name: of the experiment.
+        comparison: the experiment.
+        digests: of the fitted losses that are there, by kind and metric.
+        seeds: of the final trainings.
+        results: what has been measured.
+    """
+
+    name: str
+    comparison: Comparison
+    digests: Mapping[tuple[str, str], str]
+    seeds: tuple[int, ...]
+    results: Results
+
+    def wanted(self) -> list[Run]:
+        """Trainings that are missing and can be started now; none when all is done."""
+        found = dict.fromkeys(
+            run for row in self.comparison.rows for arm in self.arms(row) for run in self._of(arm, row)
+        )
+        return [run for run in found if self.results.get(run) is None]
+
+    def arms(self, row: str) -> list[Arm]:
+        """The losses that are compared in a row."""
+        fitted = self.comparison.rows[row].fitted
+        found = [Arm(REGULAR)]
+        found += [Arm(kind, metric, digest) for (kind, metric), digest in self.digests.items() if metric == fitted]
+        return found + [Arm(n) for n, rival in self.comparison.rivals.items() if not rival.rows or row in rival.rows]
+
+    def finals(self, arm: Arm, row: str) -> list[Run] | None:
+        """The trainings of all seeds with the settings that were best on the validation split; None until known."""
+        tuning = self._tuning(arm)
+        if tuning is None or any(self.results.get(run) is None for run in tuning):
+            return None
+        judged = next(iter(self.comparison.rows)) if arm.name == REGULAR else row
+        best = max(dict.fromkeys((r.factor, r.weight) for r in tuning), key=lambda s: self._mean(tuning, s, judged))
+        return [Run(self.name, arm, *best, seed, True) for seed in self.seeds]
+
+    def _of(self, arm: Arm, row: str) -> list[Run]:
+        finals = self.finals(arm, row)
+        return finals if finals is not None else self._tuning(arm) or []
+
+    def _tuning(self, arm: Arm) -> list[Run] | None:
+        """The trainings that settings are chosen by; None until the regular loss's learning rate is known."""
+        seeds = self.comparison.tuning_seeds
+        rival = self.comparison.rivals.get(arm.name)
+        if arm.name == REGULAR or (rival is not None and rival.alone):
+            return [Run(self.name, arm, factor, 0.0, seed, False) for factor in FACTORS for seed in seeds]
+        regular = self.finals(Arm(REGULAR), "")
+        if regular is None:
+            return None
+        return [Run(self.name, arm, regular[0].factor, weight, seed, False) for weight in WEIGHTS for seed in seeds]
+
+    def _mean(self, runs: list[Run], setting: tuple[float, float], row: str) -> float:
+        """The mean over seeds on the validation split, positive for better."""
+        found = [
+            (self.results.get(run) or {})["validation"][row] for run in runs if (run.factor, run.weight) == setting
+        ]
+        return sum(found) / len(found) * (1 if self.comparison.rows[row].higher_is_better else -1)
+
+
+def make(run: Run, comparison: Comparison, folder: Path, loss: Path | None, n_threads: int) -> dict[str, Any]:
+    """Train once and measure.
+
+    Args:
+        run: which.
+        comparison: its experiment.
+        folder: of the real data.
+        loss: file of a fitted loss.
+        n_threads: of torch.
+
+    Returns:
+        A row of the results: the metrics on the validation split along the way and at the end, on the test split if the
+        run is final, the seconds that the training took, and the largest memory of the process in MiB.
+    """
+    torch.set_num_threads(n_threads)
+    data = cached(comparison.model, folder)
+    start_from = None if comparison.pretraining is None else pretrained(comparison.pretraining, folder)
+    used = None if run.arm.name == REGULAR else _loss(run.arm, comparison, loss)
+    model = replace(
+        comparison.model,
+        learning_rate=comparison.model.learning_rate * run.factor,
+        checkpoints=tuple(round(comparison.model.n_steps * share) for share in CURVE),
+        regular_loss=used if used is not None and run.weight == 0 else comparison.model.regular_loss,
+    )
+    curve: dict[int, dict[str, float]] = {}
+    measuring = 0.0
+
+    def measure(step: int, trained: nn.Module) -> None:
+        nonlocal measuring
+        began = time.perf_counter()
+        with torch.random.fork_rng(devices=()):
+            curve[step] = comparison.measure(trained, data["validation"], folder)
+        measuring += time.perf_counter() - began
+
+    began = time.perf_counter()
+    trained = train(
+        model, data["train"], run.seed,
+        loss=used if run.weight > 0 else None, weight=run.weight, start=start_from, at_checkpoint=measure,
+    )  # fmt: skip
+    seconds = time.perf_counter() - began - measuring
+    return {
+        **asdict(run),
+        "validation": curve[model.n_steps],
+        "test": comparison.measure(trained, data["test"], folder) if run.final else None,
+        "curve": curve,
+        "seconds": round(seconds, 2),
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "date": datetime.date.today().isoformat(),
+        "machine": f"{os.cpu_count()} CPU cores, Python {platform.python_version()}, torch {torch.__version__}",
+        "n_threads": n_threads,
+    }
+
+
+def _loss(arm: Arm, comparison: Comparison, path: Path | None) -> Loss:
+    if path is not None:
+        return exported(path, comparison.model.task)
+    return comparison.rivals[arm.name].loss
+
+
+def cached(experiment: Experiment, folder: Path) -> dict[str, Data]:
+    """The data of an experiment; kept on disk, as making it can take longer than a training."""
+    path = CACHE / f"data-{_key(experiment.load)}.pt"
+    if not path.exists():
+        _save(experiment.load(folder), path)
+    found: dict[str, Data] = torch.load(path)
+    return found
+
+
+def pretrained(experiment: Experiment, folder: Path) -> dict[str, Tensor]:
+    """The weights of a model trained with the regular loss; kept on disk."""
+    path = CACHE / f"model-{_key(experiment)}.pt"
+    if not path.exists():
+        _save(train(experiment, cached(experiment, folder)["train"], seed=0).state_dict(), path)
+    found: dict[str, Tensor] = torch.load(path)
+    return found
+
+
+def _key(made_by: object) -> str:
+    """Changes with what makes a thing and with the files of the models."""
+    sources = b"".join(path.read_bytes() for path in sorted(MODELS.glob("*.py")))
+    return hashlib.sha256(re.sub(" at 0x[0-9a-f]+", "", repr(made_by)).encode() + sources).hexdigest()[:16]
+
+
+def _save(found: object, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}")
+    torch.save(found, part)
+    part.replace(path)

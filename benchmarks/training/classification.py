@@ -1,0 +1,38 @@
+"""Classification of images."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autosurrogate.examples import Examples
+from benchmarks.models.classifier import EXPERIMENTS
+from benchmarks.training._comparison import Comparison, Rival, of_metrics
+
+
+def label_smoothing(examples: Examples, share: float = 0.1) -> Tensor:
+    """Cross-entropy with smoothed labels (Szegedy et al., CVPR 2016)."""
+    return F.cross_entropy(examples.preds, examples.target, label_smoothing=share)
+
+
+def rank_loss(examples: Examples) -> Tensor:
+    """How many classes stand above the target: its soft rank less one (Blondel et al., ICML 2020), by sigmoids."""
+    logits = examples.preds
+    margins = logits - logits.gather(1, examples.target[:, None])
+    others = F.one_hot(examples.target, logits.shape[1]) == 0
+    return torch.where(others, margins.sigmoid(), 0.0).sum(1).mean()
+
+
+RIVALS = {
+    "label smoothing": Rival("Szegedy et al., CVPR 2016", label_smoothing, alone=True),
+    "rank loss": Rival("Blondel et al., ICML 2020", rank_loss),
+}
+
+
+def _comparison(name: str) -> Comparison:
+    rows, measure = of_metrics(EXPERIMENTS[name], ("accuracy",))
+    return Comparison(EXPERIMENTS[name], rows, measure, RIVALS)
+
+
+COMPARISONS = {name: _comparison(name) for name in EXPERIMENTS}

@@ -1,0 +1,20 @@
+"""Detection of blood cells."""
+
+from __future__ import annotations
+
+from benchmarks.models.detector import EXPERIMENTS, focal_loss, giou_loss
+from benchmarks.training._comparison import Comparison, Rival, of_metrics
+
+METRICS = ("coco_ap",)
+RIVALS = {  # more of what the regular loss has already
+    "GIoU": Rival("Rezatofighi et al., CVPR 2019", giou_loss),
+    "focal": Rival("Lin et al., ICCV 2017", focal_loss),
+}
+
+
+def _comparison() -> Comparison:
+    rows, measure = of_metrics(EXPERIMENTS["detector"], METRICS)
+    return Comparison(EXPERIMENTS["detector"], rows, measure, RIVALS)
+
+
+COMPARISONS = {"detection": _comparison()}

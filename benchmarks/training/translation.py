@@ -1,0 +1,96 @@
+"""Non-autoregressive translation, fine-tuned from one model that was pretrained with cross-entropy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from autosurrogate.examples import Examples
+from benchmarks.models._experiment import Data
+from benchmarks.models.translator import EXPERIMENTS, PAD, translations
+from benchmarks.training._comparison import Comparison, Rival, Row
+
+
+def measure(model: nn.Module, data: Data, folder: Path) -> dict[str, float]:
+    """Corpus BLEU and chrF of detokenised translations, both in [0, 100], as sacrebleu computes them."""
+    found, references = translations(model, data, folder)
+    return {name: scorer.corpus_score(found, [references]).score for name, scorer in _scorers().items()}
+
+
+@cache
+def _scorers() -> dict[str, Any]:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+
+    return {"bleu": BLEU(), "chrf": CHRF()}
+
+
+def expected_matches(preds: Tensor, target: Tensor, n: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Expected n-grams of independent positions.
+
+    Args:
+        preds: logits, shape (batch, T, vocabulary).
+        target: shape (batch, T), -100 pads; the hypothesis is as long as the reference.
+        n: the order.
+
+    Returns:
+        For each n-gram of the reference: the expected number of times that it is in the hypothesis, shape
+        (batch, T - n + 1); in the reference; and the share of that number which is this one's, 0 for padding.
+    """
+    real = target != PAD
+    probability = preds.float().softmax(-1)
+    tokens = target.clamp_min(0)[:, None, :].expand(-1, preds.shape[1], -1)
+    of_token = probability.gather(2, tokens) * real[:, :, None] * real[:, None, :]
+    same_token = (target[:, :, None] == target[:, None, :]) & real[:, :, None] & real[:, None, :]
+    size = preds.shape[1] - n + 1
+    if size < 1:
+        nothing = preds.new_zeros(len(preds), 1)
+        return nothing, nothing, nothing
+    expected, same = torch.ones_like(of_token[:, :size, :size]), torch.ones_like(same_token[:, :size, :size])
+    for k in range(n):
+        expected = expected * of_token[:, k : k + size, k : k + size]
+        same = same & same_token[:, k : k + size, k : k + size]
+    of_reference = same.sum(1).float()
+    return expected.sum(1), of_reference, (of_reference > 0) / of_reference.clamp_min(1)
+
+
+def bag_of_ngrams(examples: Examples, n: int = 2) -> Tensor:
+    """L1 distance between the expected bag of n-grams and the reference's, in [0, 1] (Shao et al., AAAI 2020)."""
+    expected, wanted, share = expected_matches(examples.preds, examples.target, n)
+    matched = (torch.minimum(expected, wanted) * share).sum(1)
+    total = ((examples.target != PAD).sum(1) - n + 1).clamp_min(1)
+    return (1 - matched / total).mean()
+
+
+def expected_bleu(examples: Examples, largest: int = 4) -> Tensor:
+    """1 - BLEU of expected clipped counts, smoothed by one (after Zhukov and Kretov, arXiv 1712.04708)."""
+    logs = []
+    for n in range(1, largest + 1):
+        expected, wanted, share = expected_matches(examples.preds, examples.target, n)
+        matched = (torch.minimum(expected, wanted) * share).sum(1)
+        total = ((examples.target != PAD).sum(1) - n + 1).clamp_min(0)
+        smoothing = 0.0 if n == 1 else 1.0
+        logs.append(((matched + smoothing).clamp_min(1e-6) / (total + smoothing).clamp_min(1)).log())
+    return (1 - torch.stack(logs).mean(0).exp()).mean()
+
+
+RIVALS = {
+    "bag of n-grams": Rival("Shao et al., AAAI 2020", bag_of_ngrams),
+    "expected BLEU": Rival("after Zhukov and Kretov, arXiv 1712.04708", expected_bleu),
+}
+COMPARISONS = {
+    f"translation_{pair}": Comparison(
+        model=replace(EXPERIMENTS[f"translator_{pair}"], n_steps=400, learning_rate=3e-4),
+        rows={"bleu": Row("bleu"), "chrf": Row("bleu")},
+        measure=measure,
+        rivals=RIVALS,
+        pretraining=EXPERIMENTS[f"translator_{pair}"],
+        recorded_alone=True,
+    )
+    for pair in ("de_en", "en_de")
+}

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from torch import nn
+
+from autosurrogate.examples import Examples
+from benchmarks import rows
+from benchmarks.models._experiment import Data, Experiment
+from benchmarks.training import _runs
+from benchmarks.training._comparison import Comparison, Rival, Row
+from benchmarks.training._page import section
+from benchmarks.training._runs import FACTORS, WEIGHTS, Arm, Plan, Results, Run, make
+from benchmarks.training._statistics import holm, paired
+
+
+def load(folder: Path) -> dict[str, Data]:
+    x = torch.linspace(-1, 1, 40)[:, None]
+    return {split: {"x": x, "y": (x[:, 0] > 0.3).long()} for split in ("train", "validation", "test")}
+
+
+def forward(model: nn.Module, data: Data) -> Examples:
+    return Examples(model(data["x"]).squeeze(1), data["y"])
+
+
+def measure(model: nn.Module, data: Data, folder: Path) -> dict[str, float]:
+    right = (forward(model, data).preds > 0) == (data["y"] > 0)
+    return {"accuracy": float(right.float().mean()), "errors": float((~right).sum())}
+
+
+MODEL = Experiment(
+    task="scores", load=load, build=lambda: nn.Linear(1, 1), forward=forward, n_steps=8, batch_size=10,
+    learning_rate=0.1, checkpoints=(),
+)  # fmt: skip
+COMPARISON = Comparison(
+    MODEL,
+    {"accuracy": Row("accuracy"), "errors": Row("errors", higher_is_better=False)},
+    measure,
+    {
+        "hinge": Rival("a paper", lambda e: (1 - e.preds * (2 * e.target - 1)).clamp_min(0).mean(), rows=("accuracy",)),
+        "alone": Rival("a paper", lambda e: (e.preds.sigmoid() - e.target).abs().mean(), alone=True),
+    },
+)
+FITTED = Arm("fitted", "accuracy", "0123")
+
+
+def plan(measured: list[dict[str, Any]], n_seeds: int = 2) -> Plan:
+    return Plan("toy", COMPARISON, {("fitted", "accuracy"): "0123"}, tuple(range(n_seeds)), Results(measured))
+
+
+def row(run: Run, accuracy: float) -> dict[str, Any]:
+    found = {"accuracy": accuracy, "errors": 40 * (1 - accuracy)}
+    return {**asdict(run), "validation": found, "test": found if run.final else None, "seconds": 1.0}
+
+
+def test_the_regular_learning_rate_is_tuned_first_and_used_by_all_that_is_added_to_it() -> None:
+    first = plan([]).wanted()
+    assert {(r.arm.name, r.factor, r.weight) for r in first} == {
+        (n, f, 0.0) for n in ("regular", "alone") for f in FACTORS
+    }
+    assert not any(r.final for r in first)
+    measured = [row(r, 0.9 if (r.arm.name, r.factor) == ("regular", 2.0) else 0.8) for r in first]
+    then = plan(measured).wanted()
+    assert {(r.factor, r.weight) for r in then if r.arm in (FITTED, Arm("hinge"))} == {(2.0, w) for w in WEIGHTS}
+    assert {(r.factor, r.seed) for r in then if r.final and r.arm == Arm("regular")} == {(2.0, 0), (2.0, 1)}
+
+
+def test_each_row_has_the_weight_that_was_best_for_it_and_nothing_is_wanted_when_all_is_there() -> None:
+    measured: list[dict[str, Any]] = []
+    for _ in range(5):
+        for run in plan(measured).wanted():
+            measured.append(row(run, 0.9 if run.weight == 3.0 else 0.8))
+    assert not plan(measured).wanted()
+    finals = plan(measured).finals(FITTED, "accuracy")
+    assert finals is not None
+    assert {run.weight for run in finals} == {3.0}
+    assert [r.seed for r in plan(measured, 3).wanted() if r.arm == FITTED] == [2]  # goes on where it was
+    assert "hinge" not in {arm.name for arm in plan(measured).arms("errors")}
+
+
+def test_another_fitted_loss_is_trained_with_anew() -> None:
+    measured: list[dict[str, Any]] = []
+    for _ in range(5):
+        measured += [row(run, 0.8) for run in plan(measured).wanted()]
+    again = Plan("toy", COMPARISON, {("fitted", "accuracy"): "4567"}, (0, 1), Results(measured)).wanted()
+    assert {run.arm for run in again} == {Arm("fitted", "accuracy", "4567")}
+
+
+def test_a_training_is_repeated_exactly_and_read_on_the_test_split_only_when_final(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_runs, "CACHE", tmp_path)
+    runs = [Run("toy", Arm("hinge"), 1.0, 1.0, 0, final) for final in (False, True)]
+    found = [make(run, COMPARISON, tmp_path, None, torch.get_num_threads()) for run in runs]
+    assert found[0]["test"] is None
+    assert found[1]["test"] == found[1]["validation"] == found[0]["validation"]
+    assert list(found[0]["curve"]) == [0, 2, 4, 6, 8]
+    path = tmp_path / "rows.jsonl"
+    rows.append(path, found[1])
+    assert Results(list(rows.read(path))).get(runs[1]) is not None
+    assert Results(list(rows.read(path))).get(runs[0]) is None
+
+
+def test_paired_differences_are_scipy_s() -> None:
+    ours, theirs = np.random.default_rng(0).normal(size=(2, 5))
+    found, expected = paired(ours, theirs), scipy.stats.ttest_rel(ours, theirs)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.interval == pytest.approx(tuple(expected.confidence_interval()))
+    assert paired([1.0, 2.0], [1.0, 2.0]).p == 1
+    assert paired([2.0, 3.0], [1.0, 2.0]).p == 0
+
+
+def test_holm_is_statsmodels_example() -> None:
+    assert holm([0.01, 0.2, 0.03, 0.005]) == pytest.approx([0.03, 0.2, 0.06, 0.02])
+
+
+def test_the_table_shows_what_is_measured_and_counts_rows_beyond_noise() -> None:
+    measured: list[dict[str, Any]] = []
+    better = {"fitted": 0.9, "alone": 0.85}
+    for _ in range(5):
+        for run in plan(measured, 5).wanted():
+            measured.append(row(run, better.get(run.arm.name, 0.8) + run.seed % 7 / 1000 * (1 + (run.arm == FITTED))))
+    found = section(measured, {"toy": COMPARISON})
+    line = next(line for line in found.splitlines() if line.startswith("| toy | accuracy"))
+    assert "| 80.20 ± 0.16 | **90.40 ± 0.32 (+10.20: +10.00 to +10.40)**, weight 0.3 | - |" in line
+    assert "85.20 ± 0.16 (+5.00: +5.00 to +5.00)** alone |" in line
+    assert "Against the regular loss: ahead in 1 of 1 rows, beyond noise in 1; behind beyond noise in 0." in found
+    assert section([], {"toy": COMPARISON}) == ""
