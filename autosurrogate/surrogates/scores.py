@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
+from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, matmul
 
 
@@ -55,7 +56,9 @@ class Counts(nn.Module):
     """Soft counts of what is called positive, rightly or wrongly: what F1, MCC and balanced accuracy are made of.
 
     An item is called positive by sigmoid((logit - cut) / temperature), with the logit of the threshold as the cut,
-    and the temperature per mean distance from it: only the side counts, however far the logits spread.
+    and the temperature per mean distance from it: only the side counts, however far the logits spread. The loss falls
+    as any of the rates rises: one that may trade them for each other ranks as well, and drives a model to call nothing
+    positive.
 
     Args:
         thresholds: probabilities; at each of them all is counted.
@@ -65,14 +68,14 @@ class Counts(nn.Module):
     """
 
     FEATURE_SETTINGS = ("thresholds", "temperatures")
-    RATES = ("recall", "specificity", "precision", "f1", "mcc", "called", "f1 of all")
+    RATES = ("recall", "specificity", "precision", "f1", "mcc", "f1 of all")
 
     def __init__(self, thresholds: list[float], temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
         self.thresholds = [float(p) for p in thresholds]
         self.cuts = [math.log(p / (1 - p)) for p in self.thresholds]
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+        self.layers = Falling(len(self.columns()) - 1, 1, width, n_hidden)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point."""
@@ -102,7 +105,7 @@ class Counts(nn.Module):
 
 
 def _rates(hits: Tensor, called: Tensor, actual: Tensor, one: Tensor) -> Tensor:
-    """What `Counts.RATES` names, shape (n_points, 7).
+    """What `Counts.RATES` names, shape (n_points, 6).
 
     Args:
         hits: share of the items that are positive and called so, shape (n_points, n_labels).
@@ -123,7 +126,6 @@ def _rates(hits: Tensor, called: Tensor, actual: Tensor, one: Tensor) -> Tensor:
             _mean(hits / (called + 0.1 * one), present),
             _mean(f1, torch.maximum(present, (called / one).clamp(max=1.0))),
             _mean(mcc, mixed),
-            called.mean(1),
             2 * all_hits / (all_called + all_actual + tiny),
         ],
         1,

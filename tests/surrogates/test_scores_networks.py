@@ -301,12 +301,22 @@ def test_sharp_counts_give_what_hard_ones_do(threshold: float, share: float) -> 
         "precision": metrics.precision_score(target, called),
         "f1": metrics.f1_score(target, called),
         "mcc": metrics.matthews_corrcoef(target, called),
-        "called": float(called.double().mean()),
         "f1 of all": metrics.f1_score(target, called),
     }
     for name, value in expected.items():
         assert feature(loss, f"{name} at {threshold:g} by 1e-05", preds, target) == pytest.approx(value, abs=5e-3), name
     assert feature(loss, "prevalence", preds, target) == pytest.approx(float(target.double().mean()))
+
+
+@pytest.mark.parametrize("n_hidden", [1, 2])
+def test_no_count_that_rises_makes_the_loss_rise(n_hidden: int) -> None:
+    loss = built("counts", thresholds=[0.5], temperatures=[0.3, 0.03], n_hidden=n_hidden)
+    features = torch.rand(64, len(loss.network.columns()), requires_grad=True)
+    (slope,) = torch.autograd.grad(loss.network.score(features, 1).sum(), features)
+    qualities, prevalence = slope.split([features.shape[1] - 1, 1], 1)
+    assert qualities.max() <= 0
+    assert qualities.min() < 0
+    assert prevalence.abs().max() > 0  # it may count, in any direction
 
 
 def test_counts_of_labels_are_averaged_and_pooled() -> None:
