@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -99,7 +100,12 @@ def value(metric: Metric, examples: Examples) -> float:
 
 def exported(path: Path, task: str) -> Loss:
     """An exported loss on a batch, as a trainer uses it."""
-    loss, found = torch.jit.load(str(path)), tasks.get(task)
+    return of_loss(torch.jit.load(str(path)), task)
+
+
+def of_loss(loss: Any, task: str) -> Loss:
+    """A loss of this program, exported or not, on a batch."""
+    found = tasks.get(task)
 
     def of(examples: Examples) -> Tensor:
         found.configure(loss, examples)

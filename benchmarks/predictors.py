@@ -1,0 +1,178 @@
+"""What tells beforehand whether training with a loss helps? Trains models with every trial of a search.
+
+    python -m benchmarks.predictors f1 oil_spill haberman breast_cancer --trials 16
+    python -m benchmarks.predictors f1 --show
+
+A search is run (or found in `benchmarks/losses/`), and its completed trials are scaled as an exported loss is. Models
+are trained with them as in `benchmarks.training`, and what each gains over the regular loss on the validation split is
+compared with what was known of the trial before: its rank correlations, its gain in descent checks over several
+distances, how unequal the norms of its gradients are, and its λ. Rows are appended to `--results`; a run that was
+stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import torch
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, TrialState
+
+import autosurrogate
+from autosurrogate import evaluation, surrogates, tasks
+from autosurrogate.errors import QualityError
+from autosurrogate.judge import Judge
+from autosurrogate.labelled_points import LabelledPoints, Points
+from autosurrogate.labelling import Labeller
+from autosurrogate.metric import find
+from autosurrogate.progress import Progress
+from autosurrogate.registry import Metric
+from autosurrogate.run_dir import Clock, RunDir
+from autosurrogate.statistics import spearman
+from benchmarks import rows
+from benchmarks.models._experiment import train
+from benchmarks.training.__main__ import comparisons
+from benchmarks.training._comparison import Loss, of_loss
+from benchmarks.training._losses import LOSSES
+from benchmarks.training._runs import cached
+
+RESULTS = Path(__file__).parent / "results" / "predictors.jsonl"
+DISTANCES = (0.3, 1.0, 3.0, 10.0, 30.0)  # in the unit of the descent check of the level, which moves 1 of them
+CPU = torch.device("cpu")
+REGULAR = -1  # in place of a trial
+
+
+def main() -> None:
+    """Train what has not been trained yet, and show how what was known before goes with what was gained."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("metric")
+    parser.add_argument(
+        "experiments", nargs="*", metavar="EXPERIMENT", help="of `python -m benchmarks.training --help`"
+    )
+    parser.add_argument("--trials", type=int, default=16, help="of the search, at most, drawn at random (16)")
+    parser.add_argument("--weights", type=float, nargs="+", default=[1.0, 3.0])
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", default="2m", help="of the search (2m)")
+    parser.add_argument("--data", type=Path, default=os.environ.get("AUTOSURROGATE_DATA"), help="folder of real data")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--show", action="store_true", help="show what is measured and train nothing")
+    options = parser.parse_args()
+    unknown = sorted(set(options.experiments) - set(comparisons()))
+    if unknown:
+        parser.error(f"no experiment {', '.join(unknown)}; there are {', '.join(comparisons())}")
+    if not options.show:
+        if options.data is None or not options.data.is_dir():
+            parser.error(f"--data {options.data}: no such folder; pass it, or set AUTOSURROGATE_DATA")
+        measure(find(options.metric), options)
+    for line in table([row for row in rows.read(options.results) if row["metric"] == options.metric]):
+        print(line)
+
+
+def measure(metric: Metric, options: argparse.Namespace) -> None:
+    """Append a row for each trial, experiment, weight and seed that is not there."""
+    done = {_key(row) for row in rows.read(options.results)}
+
+    def add(loss: Loss | None, **row: Any) -> None:
+        if _key({"metric": metric.name, **row}) in done:
+            return
+        comparison = comparisons()[row["experiment"]]
+        data = cached(comparison.model, options.data)
+        trained = train(comparison.model, data["train"], row["seed"], loss=loss, weight=row["weight"])
+        found = comparison.measure(trained, data["validation"], options.data)
+        rows.append(options.results, {"metric": metric.name, **row, "validation": found})
+
+    for experiment in options.experiments:
+        for seed in range(options.seeds):
+            add(None, experiment=experiment, trial=REGULAR, weight=0.0, seed=seed, known={})
+    for trial, loss, known in _trials(metric, options):
+        for experiment in options.experiments:
+            for weight in options.weights:
+                for seed in range(options.seeds):
+                    add(loss, experiment=experiment, trial=trial, weight=weight, seed=seed, known=known)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("metric", "experiment", "trial", "weight", "seed"))
+
+
+def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, Loss, dict[str, float]]]:
+    """Completed trials of a search: number, loss as it would be exported, and what is known of it."""
+    run, task = RunDir(LOSSES / f"run-{metric.name}"), tasks.get(metric.task)
+    if not run.path.exists():
+        out = LOSSES / f"run-{metric.name}.pt"
+        try:
+            autosurrogate.fit(metric, budget=options.budget, run_dir=run.path, out=out, force=True, overwrite=True)
+        except QualityError as error:  # the trials are there all the same
+            print(error)
+    storage = JournalStorage(JournalFileBackend(str(run.study)))
+    study = optuna.load_study(study_name=metric.name, storage=storage)
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    drawn = sorted(np.random.default_rng(0).permutation(len(complete))[: options.trials])
+    with Labeller(metric) as labeller, Clock(run, 1e9) as clock:
+        points = LabelledPoints(run, clock, task, metric, labeller, 0, Progress()).all([])
+        judge = Judge(task, metric, labeller, CPU, points, 0)
+        for trial in (complete[i] for i in drawn):
+            loss: Any = surrogates.build(
+                task.name, metric.level, trial.user_attrs["network"], **trial.user_attrs["settings"]
+            )
+            loss.load_state_dict(torch.load(run.trial(trial.number), weights_only=True))
+            judge.rescale(loss)
+            loss.requires_grad_(False)
+            yield trial.number, of_loss(loss, task.name), _known(trial, loss, metric, points, labeller)
+
+
+def _known(trial: FrozenTrial, loss: Any, metric: Metric, points: Points, labeller: Labeller) -> dict[str, float]:
+    task = tasks.get(metric.task)
+    of_points = evaluation.loss_of_points(loss, task)
+    n_points, unit = evaluation.DESCENT_POINTS[metric.level], evaluation.DESCENT_DISTANCE[metric.level]
+    middling = evaluation.middling(points.validation, metric.higher_is_better, n_points)
+    norms = evaluation.gradient_norms(of_points, points.validation, task, CPU)
+    found = {
+        "correlation": float(trial.value or 0.0),
+        "near correlation": float(trial.user_attrs["near"]),
+        "lambda": float(trial.user_attrs["training"]["penalty"]),
+        "largest gradients": float(norms.quantile(0.99) / norms.median().clamp_min(1e-12)),
+    }
+    for distance in DISTANCES:
+        gains = evaluation.gains(of_points, middling, task, metric, labeller, CPU, distance * unit)
+        found[f"gain over {distance * unit:g}"] = float(gains.mean())
+    return found
+
+
+def table(measured: list[dict[str, Any]]) -> Iterator[str]:
+    """Spearman's correlation of each thing known before with the metric gained, for each experiment and weight."""
+    if not measured:
+        return
+    metric = find(measured[0]["metric"])
+    sign = 1 if metric.higher_is_better else -1
+    regular = {(r["experiment"], r["seed"]): r["validation"][metric.name] for r in measured if r["trial"] == REGULAR}
+    with_loss = [row for row in measured if row["trial"] != REGULAR]
+    columns = sorted({(row["experiment"], row["weight"]) for row in with_loss})
+    gained: dict[tuple[str, float], dict[int, float]] = {column: {} for column in columns}
+    known = {row["trial"]: row["known"] for row in with_loss}
+    for experiment, weight in columns:
+        for trial in known:
+            of = [r for r in with_loss if (r["experiment"], r["weight"], r["trial"]) == (experiment, weight, trial)]
+            each = [sign * (r["validation"][metric.name] - regular[experiment, r["seed"]]) for r in of]
+            if each:
+                gained[experiment, weight][trial] = float(np.mean(each))
+    yield f"| known before | {' | '.join(f'{experiment}, weight {weight:g}' for experiment, weight in columns)} |"
+    yield "| --- |" + " --- |" * len(columns)
+    for name in next(iter(known.values())):
+        of_column = [spearman(np.array([known[t][name] for t in g]), np.array([*g.values()])) for g in gained.values()]
+        yield f"| {name} | {' | '.join(f'{100 * value:.0f}' for value in of_column)} |"
+    spread = [
+        f"{np.median([*g.values()]):.4f} ({min(g.values()):.4f} to {max(g.values()):.4f})" for g in gained.values()
+    ]
+    yield f"| gained: median (range) | {' | '.join(spread)} |"
+
+
+if __name__ == "__main__":
+    main()
