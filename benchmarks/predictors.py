@@ -38,10 +38,10 @@ from autosurrogate.run_dir import Clock, RunDir
 from autosurrogate.statistics import spearman
 from benchmarks import rows
 from benchmarks.models._experiment import train
-from benchmarks.training.__main__ import comparisons
 from benchmarks.training._comparison import Loss, of_loss
 from benchmarks.training._losses import LOSSES
 from benchmarks.training._runs import cached
+from benchmarks.training._suite import comparisons
 
 RESULTS = Path(__file__).parent / "results" / "predictors.jsonl"
 DISTANCES = (0.3, 1.0, 3.0, 10.0, 30.0)  # in the unit of the descent check of the level, which moves 1 of them

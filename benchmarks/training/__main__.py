@@ -11,7 +11,6 @@ goes on where it was. `python -m benchmarks` writes the tables.
 from __future__ import annotations
 
 import argparse
-import importlib
 import multiprocessing
 import os
 from collections.abc import Mapping
@@ -21,33 +20,10 @@ from pathlib import Path
 from benchmarks import rows
 from benchmarks.training import _losses
 from benchmarks.training._comparison import Comparison
-from benchmarks.training._runs import Plan, Results, Run, cached, make, pretrained
+from benchmarks.training._runs import Plan, Results, cached, pretrained
+from benchmarks.training._suite import comparisons, one
 
 RESULTS = Path(__file__).parents[1] / "results" / "training.jsonl"
-MODULES = (
-    "translation",
-    "imbalanced",
-    "recognition",
-    "reading",
-    "classification",
-    "pose",
-    "ranking",
-    "segmentation",
-    "detection",
-)  # fmt: skip, in this order
-
-
-def comparisons() -> dict[str, Comparison]:
-    """All experiments by name, in the order of their files in `MODULES`."""
-    found: dict[str, Comparison] = {}
-    for module in MODULES:
-        found |= importlib.import_module(f"benchmarks.training.{module}").COMPARISONS
-    return found
-
-
-def comparison_of(name: str) -> Comparison:
-    """One experiment."""
-    return comparisons()[name]
 
 
 def main() -> None:
@@ -97,11 +73,6 @@ def run(name: str, comparison: Comparison, options: argparse.Namespace) -> None:
                 settings = f"learning rate x {row['factor']:g}, weight {row['weight']:g}, seed {row['seed']}"
                 split = "test" if row["final"] else "validation"
                 print(f"{name}: {arm}, {settings}, {row['seconds']:.0f} s: {split} {shown}", flush=True)
-
-
-def one(wanted: Run, folder: Path, loss: Path | None, n_threads: int) -> dict[str, object]:
-    """One training, in a process of its own."""
-    return make(wanted, comparison_of(wanted.experiment), folder, loss, n_threads)
 
 
 def fitted(name: str, comparison: Comparison, folder: Path, budget: str) -> Mapping[tuple[str, str], Path]:

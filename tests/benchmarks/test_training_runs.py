@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from autosurrogate.examples import Examples
+from autosurrogate.metric import find
 from benchmarks import rows
 from benchmarks.models._experiment import Data, Experiment
 from benchmarks.training import _runs
@@ -18,6 +19,7 @@ from benchmarks.training._comparison import Comparison, Rival, Row
 from benchmarks.training._page import section
 from benchmarks.training._runs import FACTORS, WEIGHTS, Arm, Plan, Results, Run, make
 from benchmarks.training._statistics import holm, paired
+from benchmarks.training._suite import comparisons
 
 
 def load(folder: Path) -> dict[str, Data]:
@@ -132,3 +134,13 @@ def test_the_table_shows_what_is_measured_and_counts_rows_beyond_noise() -> None
     assert "85.20 ± 0.16 (+5.00: +5.00 to +5.00)** alone |" in line
     assert "Against the regular loss: ahead in 1 of 1 rows, beyond noise in 1; behind beyond noise in 0." in found
     assert section([], {"toy": COMPARISON}) == ""
+
+
+def test_every_experiment_is_measured_by_metrics_that_its_losses_are_fitted_to() -> None:
+    pytest.importorskip("PIL")
+    pytest.importorskip("sentencepiece")
+    for name, comparison in comparisons().items():
+        assert comparison.rows, name
+        assert {find(row.fitted).task for row in comparison.rows.values()} == {comparison.model.task}
+        assert all(set(rival.rows) <= set(comparison.rows) for rival in comparison.rivals.values())
+        assert not set(comparison.rivals) & {"regular", "fitted", "paper"}

@@ -1,0 +1,35 @@
+"""All experiments, and one training of any of them in a process of its own."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from benchmarks.training._comparison import Comparison
+from benchmarks.training._runs import Run, make
+
+MODULES = (
+    "translation",
+    "imbalanced",
+    "recognition",
+    "reading",
+    "classification",
+    "pose",
+    "ranking",
+    "segmentation",
+    "detection",
+)  # fmt: skip, in this order
+
+
+def comparisons() -> dict[str, Comparison]:
+    """All experiments by name, in the order of their files in `MODULES`."""
+    found: dict[str, Comparison] = {}
+    for module in MODULES:
+        found |= importlib.import_module(f"benchmarks.training.{module}").COMPARISONS
+    return found
+
+
+def one(wanted: Run, folder: Path, loss: Path | None, n_threads: int) -> dict[str, Any]:
+    """One training, see `make`; in a module that processes can import, as they cannot `__main__`."""
+    return make(wanted, comparisons()[wanted.experiment], folder, loss, n_threads)
