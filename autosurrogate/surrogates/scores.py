@@ -57,8 +57,8 @@ class Counts(nn.Module):
 
     An item is called positive by sigmoid((logit - cut) / temperature), with the logit of the threshold as the cut,
     and the temperature per mean distance from it: only the side counts, however far the logits spread. The loss falls
-    as any of the rates rises: one that may trade them for each other ranks as well, and drives a model to call nothing
-    positive.
+    as any of the rates rises: losses that could trade them for each other ranked as well, and took F1 to zero where
+    models were trained with them.
 
     Args:
         thresholds: probabilities; at each of them all is counted.

@@ -5,7 +5,7 @@
 
 Losses are fitted as `autosurrogate fit` does with its defaults, and the paper's as the paper did; weights and learning
 rates are tuned on the validation split. Each training is appended to `--results` as it ends: a run that was stopped
-goes on where it was. `python -m benchmarks` writes the tables.
+goes on where it was. `--show` prints the table of what has been measured.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from benchmarks import rows
 from benchmarks.training import _losses
 from benchmarks.training._comparison import Comparison
+from benchmarks.training._page import section
 from benchmarks.training._runs import Plan, Results, cached, pretrained
 from benchmarks.training._suite import comparisons, one
 
@@ -38,7 +39,11 @@ def main() -> None:
     parser.add_argument("--budget", default="5m", help="of a fit (5m, the default of `autosurrogate fit`)")
     parser.add_argument("--data", type=Path, default=os.environ.get("AUTOSURROGATE_DATA"), help="folder of real data")
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--show", action="store_true", help="print the table of what is measured and train nothing")
     options = parser.parse_args()
+    if options.show:
+        print(section(list(rows.read(options.results)), known))
+        return
     unknown = sorted(set(options.names) - set(known))
     if unknown:
         parser.error(f"no experiment {', '.join(unknown)}; there are {', '.join(known)}")

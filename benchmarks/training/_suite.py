@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.training._comparison import Comparison
 from benchmarks.training._runs import Run, make
 
-MODULES = (
+MODULES = (  # in the order they are run
     "translation",
     "imbalanced",
     "recognition",
@@ -19,7 +19,7 @@ MODULES = (
     "ranking",
     "segmentation",
     "detection",
-)  # fmt: skip, in this order
+)
 
 
 def comparisons() -> dict[str, Comparison]:
