@@ -3,15 +3,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import coco_files
 import numpy as np
 import pytest
 import scipy.stats
 import torch
+from detection_points import generated, seen
 
-from autosurrogate import surrogates, tasks
+from autosurrogate import tasks
 from autosurrogate.examples import Examples
 from autosurrogate.metric import find
 from autosurrogate.metrics.coco_ap import coco_ap
@@ -56,23 +56,6 @@ def test_a_set_without_a_true_box_has_none() -> None:
 def test_it_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     coco_ap([image([SQUARE], [0], [0.5])], [image([SQUARE], [0])])
     assert capfd.readouterr() == ("", "")
-
-
-def generated(set_size: int, severity: float | None = None, n_batches: int = 12) -> list[Examples]:
-    """Batches of eight points, of severities from 0 to 1 if none is given."""
-    generator, made = torch.Generator().manual_seed(0), []
-    for _ in range(n_batches):
-        drawn = torch.rand(8, generator=generator) if severity is None else torch.full((8,), severity)
-        made.append(tasks.get("detection").generate(drawn, generator, set_size))
-    return made
-
-
-def seen(name: str, made: Examples, set_size: int) -> torch.Tensor:
-    """A column of the network's features at a temperature that is next to none."""
-    loss: Any = surrogates.build("detection", "set", "matching", temperatures=[1e-3])
-    column = loss.network.columns().index(f"{name} at 0.001")
-    found: torch.Tensor = loss.features(made.preds, made.target, set_size)[:, column]
-    return found
 
 
 def values(made: list[Examples]) -> list[float]:

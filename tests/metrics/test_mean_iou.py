@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from detection_points import generated, seen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate import surrogates, tasks
+from autosurrogate import tasks
 from autosurrogate.examples import Examples
 from autosurrogate.metric import find
 from autosurrogate.metrics.mean_iou import mean_iou
@@ -67,23 +67,6 @@ def test_corners_the_wrong_way_round_overlap_with_nothing() -> None:
 def test_an_image_without_a_true_box_has_none() -> None:
     assert math.isnan(mean_iou(*items([((0, 0, 4, 4), 1, 0.9)], [])))
     assert mean_iou(*items([], [((0, 0, 4, 4), 1)])) == 0
-
-
-def generated(set_size: int, severity: float | None = None, n_batches: int = 12) -> list[Examples]:
-    """Batches of eight points, of severities from 0 to 1 if none is given."""
-    generator, made = torch.Generator().manual_seed(0), []
-    for _ in range(n_batches):
-        drawn = torch.rand(8, generator=generator) if severity is None else torch.full((8,), severity)
-        made.append(tasks.get("detection").generate(drawn, generator, set_size))
-    return made
-
-
-def seen(name: str, made: Examples, set_size: int) -> torch.Tensor:
-    """A column of the network's features at a temperature that is next to none."""
-    loss: Any = surrogates.build("detection", "set", "matching", temperatures=[1e-3])
-    column = loss.network.columns().index(f"{name} at 0.001")
-    found: torch.Tensor = loss.features(made.preds, made.target, set_size)[:, column]
-    return found
 
 
 def values(made: list[Examples]) -> list[float]:
