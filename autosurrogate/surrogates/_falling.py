@@ -19,18 +19,19 @@ class Falling(nn.Module):
         n_context: how many further inputs there are, of any effect.
         width: size of the hidden layers, an even number.
         n_hidden: number of hidden layers, at least 1.
+        n_outputs: how many numbers it gives; all of them fall.
     """
 
-    def __init__(self, n_qualities: int, n_context: int, width: int, n_hidden: int) -> None:
+    def __init__(self, n_qualities: int, n_context: int, width: int, n_hidden: int, n_outputs: int = 1) -> None:
         super().__init__()
         self.n_qualities = n_qualities
         self.context = Linear(n_context, width) if n_context else None
         self.first = _Rising(n_qualities, width)
         self.hidden = nn.ModuleList([_Rising(width, width) for _ in range(n_hidden - 1)])
-        self.last = _Rising(width, 1)
+        self.last = _Rising(width, n_outputs)
 
     def forward(self, input: Tensor) -> Tensor:
-        """Shape (n, n_qualities + n_context) to (n, 1)."""
+        """Shape (n, n_qualities + n_context) to (n, n_outputs)."""
         hidden = self.first(input[:, : self.n_qualities])
         if self.context is not None:
             hidden = hidden + self.context(input[:, self.n_qualities :])

@@ -4,9 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import Perceptron
+from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._sequence_alignment import best_alignment
 from autosurrogate.surrogates._sequence_match import of_reference, soft_matches
+
+N_LENGTHS = 3  # of the columns, at the end
 
 
 class Align(nn.Module):
@@ -26,7 +28,8 @@ class Align(nn.Module):
     def __init__(self, temperatures: list[float], width: int = 64, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+        n_context = len(temperatures) + N_LENGTHS
+        self.layers = Falling(len(self.columns()) - n_context, n_context, width, n_hidden)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point: the means over its examples."""
@@ -34,11 +37,12 @@ class Align(nn.Module):
 
     def columns(self) -> list[str]:
         """Names of the columns of `features`."""
-        names = ["similarity", "by reference", "log edits", "nearly exact", "exact"]
+        names = ["similarity", "-edits by reference", "-log edits", "nearly exact", "exact"]
         names += ["common f", "common recall", "common precision"]
-        names += ["diagonal", "worst", "recalled", "written", "all edits by all references"]
+        names += ["diagonal", "worst", "recalled", "-all edits by all references"]
         lengths = ["length ratio", "as long", "1 / reference length"]
-        return [f"{name} at {t:g}" for t in self.temperatures for name in names] + lengths
+        of_temperatures = [f"{name} at {t:g}" for t in self.temperatures for name in names]
+        return of_temperatures + [f"written at {t:g}" for t in self.temperatures] + lengths
 
     def features(
         self,
@@ -56,13 +60,15 @@ class Align(nn.Module):
         tokens = real.to(logits.dtype)
         hypothesis, reference = keep.sum(1).to(logits.dtype), tokens.sum(1)
         features: list[Tensor] = []
+        lengths: list[Tensor] = []
         for temperature in self.temperatures:
             match, mass, written, in_gaps = soft_matches(
                 logits, reference_logits, there, keep, target, real, temperature, eos_id, blank_id
             )  # fmt: skip
             features.append(_of_alignments(match, mass, written, in_gaps, tokens, set_size))
+            lengths.append((written / reference.clamp_min(1)).clamp(max=4.0))
         longer = torch.maximum(hypothesis, reference).clamp_min(1)
-        lengths = [
+        lengths += [
             (hypothesis / reference.clamp_min(1)).clamp(max=4.0),
             1 - (hypothesis - reference).abs() / longer,
             1 / reference.clamp_min(1),
@@ -78,7 +84,7 @@ class Align(nn.Module):
 def _of_alignments(
     match: Tensor, mass: Tensor, written: Tensor, in_gaps: Tensor | None, tokens: Tensor, set_size: int
 ) -> Tensor:
-    """Features at one temperature, shape (n_points, 13).
+    """Features at one temperature, shape (n_points, 12).
 
     Args:
         match: match matrix, shape (n, T, S).
@@ -102,8 +108,8 @@ def _of_alignments(
     as_long = (1 - (written - reference).abs()).clamp_min(0)
     features = [
         1 - edits / longer,
-        (edits / some).clamp(max=4.0),
-        torch.log1p(edits) / 2,
+        -(edits / some).clamp(max=4.0),
+        -torch.log1p(edits) / 2,
         torch.exp(-edits),
         (1 - edits).clamp_min(0),
         2 * most_common / (written + reference).clamp_min(1),
@@ -112,10 +118,9 @@ def _of_alignments(
         diagonal.sum(1) / some,
         (diagonal + 1 - place).amin(1) * as_long,
         recalled.sum(1) / some,
-        (written / some).clamp(max=4.0),
     ]
     of_all = edits.view(-1, set_size).sum(1) / reference.view(-1, set_size).sum(1).clamp_min(1)
-    return torch.cat([_means(features, set_size), of_all.clamp(max=4.0).unsqueeze(1)], 1)
+    return torch.cat([_means(features, set_size), -of_all.clamp(max=4.0).unsqueeze(1)], 1)
 
 
 def _sums_along(saved: Tensor, match: Tensor, in_gaps: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import Perceptron
+from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._sequence_match import of_reference, soft_matches
+
+N_LENGTHS = 4  # of the columns, at the end
 
 
 class Match(nn.Module):
@@ -26,7 +28,7 @@ class Match(nn.Module):
     def __init__(self, temperatures: list[float], width: int = 96, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+        self.layers = Falling(len(self.columns()) - N_LENGTHS, N_LENGTHS, width, n_hidden)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point: the examples of a point are summed before any ratio is taken."""

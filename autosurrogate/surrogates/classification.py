@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
+from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target
 
 
@@ -74,8 +75,8 @@ class Margin(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
         self.n_competitors = n_competitors
-        self.example = Perceptron(len(temperatures) * n_competitors, width, 2, n_outputs)
-        self.point = Perceptron(n_outputs, width, 1, 1)
+        self.example = Falling(len(temperatures) * n_competitors, 0, width, 2, n_outputs)
+        self.point = Falling(n_outputs, 0, width, 1)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point."""
@@ -95,7 +96,7 @@ class Margin(nn.Module):
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n // rows,)."""
-        return self.point(_mean(self.example(features[:, :-1]), features[:, -1], rows)).squeeze(1)
+        return self.point(-_mean(self.example(features[:, :-1]), features[:, -1], rows)).squeeze(1)
 
 
 class Confusion(nn.Module):
@@ -108,12 +109,14 @@ class Confusion(nn.Module):
     """
 
     FEATURE_SETTINGS = ("temperatures",)
-    PER_TEMPERATURE = ("accuracy", "recall", "precision", "f1", "chance", "spread", "mcc", "kappa")
+    QUALITIES = ("accuracy", "recall", "precision", "f1", "mcc", "kappa")
+    CONTEXT = ("chance", "spread")
 
     def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+        n_context = len(self.CONTEXT) * len(temperatures) + 2
+        self.layers = Falling(len(self.QUALITIES) * len(temperatures), n_context, width, n_hidden)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point."""
@@ -121,7 +124,8 @@ class Confusion(nn.Module):
 
     def columns(self) -> list[str]:
         """Names of the columns of `features`."""
-        names = [f"{name} at {t:g}" for t in self.temperatures for name in self.PER_TEMPERATURE]
+        names = [f"{name} at {t:g}" for t in self.temperatures for name in self.QUALITIES]
+        names += [f"{name} at {t:g}" for t in self.temperatures for name in self.CONTEXT]
         return [*names, "classes", "balance"]
 
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
@@ -134,6 +138,7 @@ class Confusion(nn.Module):
         n_present = present.sum(1).clamp_min(1)
         balance = actual.square().sum(1) / n.square()
         features: list[Tensor] = []
+        context: list[Tensor] = []
         for temperature in self.temperatures:
             probability = (logits / temperature).softmax(1) * kept.unsqueeze(1)
             hits = (probability * truth).view(-1, set_size, n_classes).sum(1)
@@ -147,9 +152,9 @@ class Confusion(nn.Module):
             agreement = accuracy - chance
             mcc = agreement / ((1 - spread) * (1 - balance) + 0.01).sqrt()
             kappa = agreement / (1 - chance + 0.01)
-            features += [accuracy, recall, precision, f1, chance, spread, mcc, kappa]
-        features += [1 / n_present, balance]
-        return torch.stack(features, 1)
+            features += [accuracy, recall, precision, f1, mcc, kappa]
+            context += [chance, spread]
+        return torch.stack([*features, *context, 1 / n_present, balance], 1)
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""

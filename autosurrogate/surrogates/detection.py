@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
+from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, matmul
 from autosurrogate.tasks._boxes import overlaps
 
@@ -99,7 +100,7 @@ class Matching(nn.Module):
         self.temperatures = [float(t) for t in temperatures]
         self.thresholds = list(self.THRESHOLDS)
         self.gates = list(self.GATES)
-        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+        self.layers = Falling(len(self.columns()) - 1, 1, width, n_hidden)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point."""

@@ -17,6 +17,8 @@ from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, matmul
 
+N_CONTEXT = 2  # features of `Order` and `Top` that say nothing of the logits
+
 
 class TargetProbability(nn.Module):
     """The paper's network for classification (ReLoss, eq. 10): a perceptron on the probability of what is true.
@@ -151,7 +153,7 @@ class Order(nn.Module):
     def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+        self.layers = Falling(len(self.columns()) - N_CONTEXT, N_CONTEXT, width, n_hidden)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point."""
@@ -197,7 +199,7 @@ class Top(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
         self.tops = [float(k) for k in tops]
-        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+        self.layers = Falling(len(self.columns()) - N_CONTEXT, N_CONTEXT, width, n_hidden)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point."""

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
+from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, has_target
 
 
@@ -81,7 +82,7 @@ class Overlap(nn.Module):
     def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+        self.layers = Falling(len(self.columns()) - 2, 2, width, n_hidden)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point: the pixels of a point are counted together."""
@@ -153,7 +154,8 @@ class Boundary(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
         self.radii = [int(r) for r in radii]
-        self.layers = Perceptron(len(self.columns()), width, n_hidden, 1)
+        n_context = len(temperatures) + 2
+        self.layers = Falling(len(self.columns()) - n_context, n_context, width, n_hidden)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point."""
@@ -163,9 +165,9 @@ class Boundary(nn.Module):
         """Names of the columns of `features`."""
         names: list[str] = []
         for t in self.temperatures:
-            names += [f"dice at {t:g}", f"longer at {t:g}"]
+            names.append(f"dice at {t:g}")
             names += [f"{kind} within {r} at {t:g}" for r in self.radii for kind in ("precision", "recall", "f1")]
-        return [*names, "classes", "share"]
+        return [*names, *(f"longer at {t:g}" for t in self.temperatures), "classes", "share"]
 
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
         """Shape (n // set_size, n_features)."""
@@ -178,15 +180,14 @@ class Boundary(nn.Module):
         for radius in self.radii:
             near.append(_spread(edge, radius))
         features: list[Tensor] = []
+        longer: list[Tensor] = []
         for temperature in self.temperatures:
             probability = (logits / temperature).softmax(1) * kept.unsqueeze(1)
             _, dice = _iou_and_dice((probability * truth).sum((2, 3)), probability.sum((2, 3)), actual)
             own = _edge(probability, left_out)
             own_length, has_edge = own.sum((2, 3)), _occurs(length, own.amax((2, 3)))
-            found = [
-                _over_classes(dice, _occurs(actual, probability.amax((2, 3)))),
-                own_length.sum(1) / (own_length + length).sum(1).clamp_min(1),
-            ]
+            found = [_over_classes(dice, _occurs(actual, probability.amax((2, 3))))]
+            longer.append(own_length.sum(1) / (own_length + length).sum(1).clamp_min(1))
             spread, reached = own, 0
             for k, radius in enumerate(self.radii):
                 spread, reached = _spread(spread, radius - reached), radius
@@ -197,7 +198,7 @@ class Boundary(nn.Module):
             features += [_mean_of_images(one, actual, set_size) for one in found]
         n_classes = (length > 0).to(logits.dtype).sum(1).clamp_min(1)
         share = length.sum(1) / actual.sum(1).clamp_min(1)
-        features += [_mean_of_images(1 / n_classes, actual, set_size), _mean_of_images(share, actual, set_size)]
+        features += [_mean_of_images(one, actual, set_size) for one in [*longer, 1 / n_classes, share]]
         return torch.stack(features, 1)
 
     def score(self, features: Tensor, rows: int) -> Tensor:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
+from autosurrogate import surrogates
 from autosurrogate.surrogates._falling import Falling
 
 
@@ -50,3 +53,39 @@ def test_it_computes_in_the_dtype_of_its_input() -> None:
     assert layers(input).dtype == torch.float64
     with torch.autocast("cpu", dtype=torch.bfloat16):
         torch.testing.assert_close(layers(input.float()), layers(input).float())
+
+
+@pytest.mark.parametrize(
+    ("task", "network", "settings", "context"),
+    [
+        ("classification", "confusion", {"temperatures": [1.0, 0.1]}, {"chance", "spread", "classes", "balance"}),
+        ("scores", "order", {"temperatures": [1.0, 0.1]}, {"prevalence", "1 / positives"}),
+        ("scores", "top", {"temperatures": [1.0], "tops": [3]}, {"prevalence", "1 / positives"}),
+        ("scores", "counts", {"temperatures": [1.0], "thresholds": [0.5]}, {"prevalence"}),
+        ("segmentation", "overlap", {"temperatures": [1.0, 0.1]}, {"classes", "balance"}),
+        ("segmentation", "boundary", {"temperatures": [1.0], "radii": [1, 2]}, {"longer", "classes", "share"}),
+        ("detection", "matching", {"temperatures": [1.0, 0.1]}, {"classes"}),
+        ("sequence", "match", {"temperatures": [1.0, 0.1]}, {"brevity", "length ratio", "1 / length"}),
+        ("sequence", "align", {"temperatures": [1.0, 0.1]}, {"written", "length ratio", "as long"}),
+    ],
+)
+def test_networks_fall_as_what_they_call_qualities_rises(
+    task: str, network: str, settings: dict[str, Any], context: set[str]
+) -> None:
+    torch.manual_seed(0)
+    built: Any = surrogates.networks(task)[network](**settings)
+    features = torch.randn(100, len(built.columns()), requires_grad=True)
+    (gradient,) = torch.autograd.grad(built.score(features, 1).sum(), features)
+    rises = {
+        column.partition(" at ")[0] for column, g in zip(built.columns(), gradient.T, strict=True) if (g > 0).any()
+    }
+    assert rises - {"1 / reference length"} <= context
+    assert rises  # of any effect
+
+
+def test_the_loss_of_margins_falls_as_any_margin_rises() -> None:
+    torch.manual_seed(0)
+    network: Any = surrogates.networks("classification")["margin"](temperatures=[1.0, 0.1], n_competitors=2)
+    features = torch.cat([torch.randn(40, 4), torch.ones(40, 1)], 1).requires_grad_()
+    (gradient,) = torch.autograd.grad(network.score(features, 8).sum(), features)
+    assert (gradient[:, :4] < 0).all()

@@ -423,9 +423,9 @@ def aligned(hypothesis: list[int], reference: list[int]) -> dict[str, float]:
     common = RougeScorer(["rougeL"]).score(*texts)["rougeL"]
     return {
         "similarity": 1 - edits / longer,
-        "by reference": min(edits / some, 4.0),
-        "all edits by all references": min(edits / some, 4.0),
-        "log edits": math.log1p(edits) / 2,
+        "-edits by reference": -min(edits / some, 4.0),
+        "-all edits by all references": -min(edits / some, 4.0),
+        "-log edits": -math.log1p(edits) / 2,
         "nearly exact": math.exp(-edits),
         "exact": float(edits == 0),
         "worst": float(edits == 0),
@@ -457,7 +457,7 @@ def test_sharp_alignments_are_exact_edit_distances_and_common_subsequences(seed:
 def test_alignments_of_a_set_are_means_of_its_examples_and_one_ratio_of_sums() -> None:
     loss, arguments = built("align", "set"), examples()
     each, of_set = loss.features(*arguments, 1), loss.features(*arguments, 6)[0]
-    ratio = [i for i, name in enumerate(loss.network.columns()) if name.startswith("all edits")]
+    ratio = [i for i, name in enumerate(loss.network.columns()) if name.startswith("-all edits")]
     others = [i for i in range(len(of_set)) if i not in ratio]
     torch.testing.assert_close(of_set[others], each.mean(0)[others])
     lengths = (arguments[1] != -100).sum(1)
