@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,8 @@ from autosurrogate.tasks import Task
 PointLosses = Callable[[Examples, int], Tensor]  # examples and set size to the loss of each point
 BLOCK_NUMBERS = 4_000_000  # of predictions worked on at a time
 DESCENT_STEPS = 10
-# Small enough to tell the direction of the gradient, and not how far the slopes of a loss reach: the examples of a set
-# share its way.
-DESCENT_DISTANCE = {"sample": 1.0, "set": 0.1}
+MENDED = 0.25  # of what separates middling points from the best, by the regular loss: how far the descent check goes
+DISTANCES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # that are tried to find out
 DESCENT_POINTS = {"sample": 256, "set": 64}
 
 
@@ -128,11 +128,12 @@ def gradient_norms(of_points: PointLosses, chunks: Iterable[Chunk], task: Task, 
 
 @dataclass(frozen=True)
 class Descent:
-    """What the metric gains when predictions follow a loss for a fixed distance (after ReLoss, figure 2c).
+    """What the metric gains when predictions follow a loss for some distance (after ReLoss, figure 2c), see `reach`.
 
     Args:
-        gain: mean improvement of the metric, positive when better, in the metric's unit.
-        gain_error: its standard error.
+        gain: mean improvement of the metric, positive when better, in the metric's unit, along the regular loss and
+            the loss added with its suggested weight.
+        gain_error: standard error of the mean difference from the regular loss's, point by point.
         regular_gain: the regular loss's, over the same distance on the same points.
         distance: L2 distance that each point's predictions moved, in the task's unit; a set's of the declared size.
         n_points: number of points.
@@ -154,7 +155,10 @@ def gains(
     device: torch.device,
     distance: float,
 ) -> np.ndarray:
-    """Improvement of the metric when each point's predictions move down the loss's normalised gradient.
+    """Improvement of the metric when predictions move down the loss's gradient.
+
+    The points of a block share one step size, as the examples of a training do: a loss with a strong gradient on few
+    points and a weak one on all others spends the distance on those few.
 
     Args:
         of_points: the loss.
@@ -163,11 +167,11 @@ def gains(
         metric: the metric.
         labeller: runs the metric.
         device: where to compute.
-        distance: length of a point's way (L2, in the task's unit), in ten steps, for a set of the declared
-            size; the examples of other sets move as far.
+        distance: length of a point's way (L2, in the task's unit, root mean square over the points that move
+            together), in ten steps, for a set of the declared size; the examples of other sets move as far.
 
     Returns:
-        Of each point, in the metric's unit, positive when better; points on which the metric then fails are left out.
+        Of each point, in the metric's unit, positive when better; NaN for points on which the metric then fails.
     """
     points: list[tuple[Any, Any]] = []
     for chunk in chunks:
@@ -177,8 +181,35 @@ def gains(
             points += points_of(task, metric, moved, chunk.set_size)
     change: np.ndarray = labeller.label(points).values - np.concatenate([chunk.values.numpy() for chunk in chunks])
     improved: np.ndarray = change if metric.higher_is_better else -change
-    kept: np.ndarray = improved[np.isfinite(improved)]
-    return kept
+    return improved
+
+
+def reach(gain: Callable[[float], float], missing: float) -> float:
+    """The distance over which the regular loss mends a quarter of what is wrong.
+
+    Over short distances sharp losses gain most, whose gradient is gone a little further on; over long ones any loss
+    that is sane mends everything. What is short depends on the task: a mask has thousands of numbers, a score one.
+
+    Args:
+        gain: distance to the metric gained along the regular loss.
+        missing: mean difference between the metric of the points that are moved and the best, positive.
+
+    Returns:
+        The distance, by linear interpolation between 0 and `DISTANCES`; where the regular loss never mends as much,
+        over which it gains a quarter of the most that it gains; where it gains nothing, 1.
+    """
+    tried: list[tuple[float, float]] = [(0.0, 0.0)]
+    for distance in DISTANCES:
+        tried.append((distance, gain(distance)))
+        if tried[-1][1] >= MENDED * missing:
+            break
+    wanted = MENDED * missing if tried[-1][1] >= MENDED * missing else MENDED * max(gained for _, gained in tried)
+    if wanted <= 0:
+        return 1.0
+    for (near, low), (far, high) in pairwise(tried):
+        if high >= wanted:
+            return near + (far - near) * (wanted - low) / (high - low)
+    raise AssertionError("the largest gain is a quarter of itself or more")
 
 
 def _descend(of_points: PointLosses, examples: Examples, task: Task, set_size: int, distance: float) -> Examples:
@@ -186,8 +217,7 @@ def _descend(of_points: PointLosses, examples: Examples, task: Task, set_size: i
     step = distance / DESCENT_STEPS
     for _ in range(DESCENT_STEPS):
         gradient = _gradient(of_points, examples.with_preds(preds), set_size) * unit
-        norm = gradient.reshape(len(examples) // set_size, -1).norm(dim=1).clamp_min(1e-12)
-        norm = norm.repeat_interleave(set_size).view(-1, *[1] * (preds.ndim - 1))
+        norm = gradient.reshape(len(examples) // set_size, -1).norm(dim=1).square().mean().sqrt().clamp_min(1e-12)
         preds = preds - step * gradient / norm * unit
     return examples.with_preds(preds)
 

@@ -266,7 +266,7 @@ def _search_and_export(
         search = Search(
             run, clock, prepared.task, metric, prepared.space, points,
             objective=options.objective, random_share=options.random_share,
-            seed=options.seed, device=prepared.device, gain=judge.gain,
+            seed=options.seed, device=prepared.device, mended=judge.mended,
         )  # fmt: skip
         progress.say("searching")
         try:
@@ -275,7 +275,7 @@ def _search_and_export(
             if not search.has_complete():
                 raise
             progress.say("interrupted: exporting the best loss so far; Ctrl-C again ends at once")
-        loss, trial = search.best(judge.regular_gain())
+        loss, trial = search.best(judge.regular_mended())
         judge.rescale(loss)
         metadata = _metadata(metric, options, prepared.device, trial, search)
         metadata["generator"] = labelled.coverage(points)
@@ -316,7 +316,7 @@ def _metadata(
         "higher_is_better": metric.higher_is_better,
         "network": {"name": trial.user_attrs["network"], **trial.user_attrs["settings"]},
         "training": {**trial.user_attrs["training"], "objective": options.objective},
-        "search": {"trial": trial.number, **search.counts(), "validation_spearman": trial.value},
+        "search": {"trial": trial.number, **search.counts(), "validation_spearman": trial.user_attrs["correlation"]},
         "seed": options.seed,
         "budget_s": options.budget_s,
         "outputs": [Path(file).name for file in options.outputs],

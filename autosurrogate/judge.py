@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from autosurrogate import evaluation
 from autosurrogate.errors import LabellingError
+from autosurrogate.examples import Examples
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.labelling import Labeller
@@ -40,9 +43,15 @@ class Judge:
         self._middling_test = evaluation.middling(points.test, metric.higher_is_better, n_points)
         self._regular = evaluation.regular_of_points(task)
 
-    def gain(self, loss: Any) -> tuple[float, float]:
-        """The descent check on validation points: the mean gain, and its standard error."""
-        return self._gain(evaluation.loss_of_points(loss, self._task), test=False)
+    def mended(self, loss: Any) -> tuple[float, float]:
+        """The descent check on validation points, along the regular loss and this one together.
+
+        Returns:
+            The mean share mended of what separates them from the best, and the standard error of its difference from
+            the regular loss's.
+        """
+        gain, error, _ = self._gain(loss, self._middling)
+        return gain / self._missing, error / self._missing
 
     def regular_held_out(self) -> float:
         """The regular loss's Spearman correlation on validation points: the mean over generated and recorded ones."""
@@ -50,29 +59,28 @@ class Judge:
         higher = self._metric.higher_is_better
         return float(np.mean([evaluation.spearman_on(self._regular, c, higher, self._device) for c in kinds]))
 
-    def regular_gain(self) -> float:
-        """The regular loss's mean gain in the descent check on validation points."""
-        return self._gain(self._regular, test=False)[0]
+    def regular_mended(self) -> float:
+        """The share that the regular loss mends in the descent check on validation points."""
+        return float(np.nanmean(self._regular_gains)) / self._missing
 
     def rescale(self, loss: Any) -> None:
         """Scale a loss so that the median norm of its gradient on middling points is the regular loss's."""
-        own, regular = self._norms(loss)
+        own = self._norms(evaluation.loss_of_points(loss, self._task)).median()
         if own > 0:
-            loss.scale.mul_(regular / own)
+            loss.scale.mul_(self._regular_norms.median() / own)
 
     def report(self, loss: Any) -> dict[str, Any]:
         """Figures on points that nothing was chosen by."""
         of_points = evaluation.loss_of_points(loss, self._task)
-        own, regular = self._norms(loss)
+        own = self._norms(of_points)
         report: dict[str, Any] = {
             "held_out": self._agreements(of_points, self._points.test),
-            "gradient_norm": {"loss": own, "regular": regular},
-            "suggested_weight": 1.0,
+            "gradient_norm": {"loss": float(own.median()), "regular": float(self._regular_norms.median())},
+            "suggested_weight": float(f"{self._weight(loss):.1g}"),
             "descent": asdict(
                 evaluation.Descent(
-                    *self._gain(of_points, test=True),
-                    self._gain(self._regular, test=True)[0],
-                    evaluation.DESCENT_DISTANCE[self._metric.level],
+                    *self._gain(loss, self._middling_test),
+                    self.distance,
                     sum(len(chunk) for chunk in self._middling_test),
                 )
             ),
@@ -102,26 +110,60 @@ class Judge:
             found.append({"size": size, "n_points": sum(map(len, alike)), "loss": own, "regular": regular})
         return found
 
-    def _gain(self, of_points: evaluation.PointLosses, *, test: bool) -> tuple[float, float]:
-        chunks = self._middling_test if test else self._middling
-        gains = evaluation.gains(
-            of_points,
-            chunks,
-            self._task,
-            self._metric,
-            self._labeller,
-            self._device,
-            evaluation.DESCENT_DISTANCE[self._metric.level],
-        )
-        if len(gains) < 2:
-            raise LabellingError(f"metric {self._metric.name!r}: failed on nearly all points of the descent check")
-        return float(gains.mean()), float(gains.std(ddof=1) / len(gains) ** 0.5)
+    @cached_property
+    def distance(self) -> float:
+        """Of the descent check, in the task's unit, see `evaluation.reach`; found on validation points."""
 
-    def _norms(self, loss: Any) -> tuple[float, float]:
-        of_points = evaluation.loss_of_points(loss, self._task)
-        own = evaluation.gradient_norms(of_points, self._middling, self._task, self._device)
-        regular = evaluation.gradient_norms(self._regular, self._middling, self._task, self._device)
-        return float(own.median()), float(regular.median())
+        def gain(distance: float) -> float:
+            return float(np.nanmean(self._gains(self._regular, self._middling, distance)))
+
+        return evaluation.reach(gain, self._missing)
+
+    @cached_property
+    def _missing(self) -> float:
+        """Mean difference between the metric of middling validation points and the best."""
+        values, of_all = (torch.cat([c.values for c in chunks]) for chunks in (self._middling, self._points.validation))
+        best = of_all.max() if self._metric.higher_is_better else of_all.min()
+        return max(float((values - best).abs().mean()), 1e-12)
+
+    @cached_property
+    def _regular_gains(self) -> np.ndarray:
+        """The regular loss's, on middling validation points."""
+        return self._gains(self._regular, self._middling, self.distance)
+
+    def _gain(self, loss: Any, chunks: Sequence[Chunk]) -> tuple[float, float, float]:
+        """The mean gain with the loss, the standard error of its difference from the regular loss's, and the latter."""
+        weight, of_loss = self._weight(loss), evaluation.loss_of_points(loss, self._task)
+
+        def both(examples: Examples, set_size: int) -> Tensor:
+            return self._regular(examples, set_size) + weight * of_loss(examples, set_size)
+
+        gains = self._gains(both, chunks, self.distance)
+        same = chunks is self._middling
+        regular = self._regular_gains if same else self._gains(self._regular, chunks, self.distance)
+        difference = gains - regular
+        difference = difference[np.isfinite(difference)]
+        error = float(difference.std(ddof=1) / len(difference) ** 0.5)
+        return float(np.nanmean(gains)), error, float(np.nanmean(regular))
+
+    def _gains(self, of_points: evaluation.PointLosses, chunks: Sequence[Chunk], distance: float) -> np.ndarray:
+        found = evaluation.gains(of_points, chunks, self._task, self._metric, self._labeller, self._device, distance)
+        if np.isfinite(found).sum() < 2:
+            raise LabellingError(f"metric {self._metric.name!r}: failed on nearly all points of the descent check")
+        return found
+
+    def _norms(self, of_points: evaluation.PointLosses) -> Tensor:
+        """Norms of the gradient of middling validation points."""
+        return evaluation.gradient_norms(of_points, self._middling, self._task, self._device)
+
+    @cached_property
+    def _regular_norms(self) -> Tensor:
+        return self._norms(self._regular)
+
+    def _weight(self, loss: Any) -> float:
+        """With which a loss is as strong as the regular loss over all middling points (root mean square)."""
+        own = self._norms(evaluation.loss_of_points(loss, self._task)).square().mean().sqrt()
+        return float(self._regular_norms.square().mean().sqrt() / own.clamp_min(1e-12))
 
 
 def shortfalls(metadata: dict[str, Any]) -> list[str]:
@@ -141,7 +183,7 @@ def shortfalls(metadata: dict[str, Any]) -> list[str]:
     descent = metadata["descent"]
     if not descent["gain"] + descent["gain_error"] >= descent["regular_gain"]:
         found.append(
-            f"its gain in the descent check is {descent['gain']:.4g} (standard error {descent['gain_error']:.2g}), the "
-            f"regular loss's {descent['regular_gain']:.4g}"
+            f"added to the regular loss, its gain in the descent check is {descent['gain']:.4g} (standard error "
+            f"{descent['gain_error']:.2g}), the regular loss's alone {descent['regular_gain']:.4g}"
         )
     return found

@@ -19,6 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from autosurrogate import sampling, surrogates
+from autosurrogate.evaluation import MENDED
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.point_table import PointTable, tabulate
@@ -29,13 +30,16 @@ from autosurrogate.search_space import Space
 from autosurrogate.tasks import Task
 from autosurrogate.training import Settings, Tables, held_out_correlation, train
 
-BAND = 0.05  # of rank correlation, within which the gain of the descent check decides, see docs/method.md
+BAND = 0.03  # of rank correlation, within which the descent check decides, see docs/method.md
 N_STRETCHES = 8  # of points of much the same quality
 TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
 
 
 class Search:
     """A study in a run's folder: an ordinary Optuna study, resumed if it is there.
+
+    The study maximises the sum of the held-out rank correlation and of what the descent check mends, by what the
+    regular loss alone is to mend there. Trials are pruned by their correlation.
 
     Args:
         run: the run's folder.
@@ -48,7 +52,8 @@ class Search:
         random_share: probability of a batch from G_R; None searches it.
         seed: of everything random.
         device: where to train.
-        gain: the descent check of a loss on validation points: the mean gain, and its standard error.
+        mended: the descent check of a loss on validation points: the mean share mended of what separates them from
+            the best, and its standard error.
     """
 
     def __init__(
@@ -64,11 +69,11 @@ class Search:
         random_share: float | None,
         seed: int,
         device: torch.device,
-        gain: Callable[[Any], tuple[float, float]],
+        mended: Callable[[Any], tuple[float, float]],
     ) -> None:
         self._run, self._clock, self._task, self._metric, self._space = run, clock, task, metric, space
         self._points, self._objective, self._random_share = points, objective, random_share
-        self._seed, self._device, self._gain = seed, device, gain
+        self._seed, self._device, self._mended = seed, device, mended
         self._tables: dict[str, Tables] = {}
 
     @cached_property
@@ -82,7 +87,7 @@ class Search:
             study_name=self._metric.name,
             storage=JournalStorage(JournalFileBackend(str(self._run.study))),
             direction="maximize",
-            pruner=optuna.pruners.PercentilePruner(66.0, n_startup_trials=6, n_warmup_steps=100),
+            pruner=optuna.pruners.PercentilePruner(85.0, n_startup_trials=6, n_warmup_steps=100),
             load_if_exists=True,
         )
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -103,7 +108,7 @@ class Search:
             ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
             complete = [t for t in ended if t.state == TrialState.COMPLETE]
             if ended:
-                best = max((float(t.value or 0.0) for t in complete), default=float("nan"))
+                best = max((_overall(t) for t in complete), default=float("nan"))
                 progress.trial(len(ended), best, regular, self._clock.left_s)
             if n_trials is not None and len(ended) >= n_trials and complete:
                 return
@@ -120,19 +125,18 @@ class Search:
         states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
         return {"n_complete": states.count(TrialState.COMPLETE), "n_pruned": states.count(TrialState.PRUNED)}
 
-    def best(self, regular_gain: float = -math.inf) -> tuple[Any, optuna.trial.FrozenTrial]:
+    def best(self, regular_mended: float = -math.inf) -> tuple[Any, optuna.trial.FrozenTrial]:
         """The loss to export and its trial.
 
-        Of the trials within five points of the best rank correlation, over all points and among points of much the
-        same quality, those whose gain is within one standard error of the largest (the rule of Breiman et al.,
-        Classification and Regression Trees, 1984, section 3.4.3) and not below the regular loss's, or the one with the
-        largest gain if all gain less than that; of these, the best rank correlation among points of much the same
-        quality. That one tells trials apart where the other is nearly 1 for all, and the outputs of a real model are
-        of much the same quality.
+        Of the trials within three points of the best rank correlation, those that mend within one standard error of
+        the largest share (the rule of Breiman et al., Classification and Regression Trees, 1984, section 3.4.3) and
+        not less than the regular loss, or the one with the largest share if all mend less than that; of these, the
+        best rank correlation among points of much the same quality. That one tells trials apart where the other is
+        nearly 1 for all, and the outputs of a real model are of much the same quality.
 
         Args:
-            regular_gain: the regular loss's on validation points; trials that gain less, by more than a standard
-                error, count only if all do.
+            regular_mended: the regular loss's share on validation points. If no trial within the three points mends
+                as much, or less by no more than a standard error, the best rank correlation of others that do counts.
 
         Raises:
             LookupError: no trial is complete.
@@ -140,14 +144,11 @@ class Search:
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:
             raise LookupError("no trial is complete")
-        complete = [t for t in complete if _may_gain(t) >= regular_gain] or complete
-        best, nearly = (max(key(t) for t in complete) for key in (_overall, _near))
-        within = [t for t in complete if _overall(t) >= best - BAND and _near(t) >= nearly - BAND]
-        within = within or [max(complete, key=_near)]
-        largest = max(within, key=lambda t: t.user_attrs["gain"]).user_attrs
-        least = max(largest["gain"] - largest["gain_error"], min(largest["gain"], regular_gain))
-        as_good = [t for t in within if t.user_attrs["gain"] >= least]
-        chosen = max(as_good, key=_near)
+        mending = [t for t in complete if _share(t) + _error(t) >= regular_mended]
+        within = [t for t in mending if t in _leading(complete)] or _leading(mending or complete)
+        largest = max(within, key=_share)
+        least = max(_share(largest) - _error(largest), min(_share(largest), regular_mended))
+        chosen = max((t for t in within if _share(t) >= least), key=_near)
         loss = surrogates.build(
             self._task.name, self._metric.level, chosen.user_attrs["network"], **chosen.user_attrs["settings"]
         )
@@ -164,7 +165,7 @@ class Search:
         try:
             recorded = bool(self._points.recorded_train)
             training, network, values, method, ranks = self._space.suggest(trial, recorded=recorded)
-            training |= {**ranks, "soft_rank": method, "random_share": self._share(training)}
+            training |= {**ranks, "soft_rank": method, "random_share": self._random_share_of(training)}
             settings = Settings(**training, objective=self._objective)
             torch.default_generator.manual_seed(seed)  # torch.manual_seed would also set the caller's GPUs
             loss: Any = surrogates.build(self._task.name, self._metric.level, network, **values)
@@ -179,7 +180,7 @@ class Search:
                 out_of_time=lambda: self._clock.left_s <= reserve_s,
             )
             near = held_out_correlation(loss, tables, self._metric.higher_is_better, N_STRETCHES)
-            gain, error = self._gain(loss)
+            share, error = self._mended(loss)
         except optuna.TrialPruned:
             self.study.tell(trial, state=TrialState.PRUNED)
             return
@@ -187,15 +188,16 @@ class Search:
             self.study.tell(trial, state=TrialState.FAIL)
             raise
         self._keep(trial, loss)
+        trial.set_user_attr("correlation", value)
         trial.set_user_attr("near", near)
-        trial.set_user_attr("gain", gain)
-        trial.set_user_attr("gain_error", error)
+        trial.set_user_attr("mended", share)
+        trial.set_user_attr("mended_error", error)
         trial.set_user_attr("network", network)
         trial.set_user_attr("settings", values)
         trial.set_user_attr("training", training)
-        self.study.tell(trial, value)
+        self.study.tell(trial, value + share / MENDED)
 
-    def _share(self, training: dict[str, Any]) -> float:
+    def _random_share_of(self, training: dict[str, Any]) -> float:
         if not self._points.recorded_train:
             return 1.0
         return self._random_share if self._random_share is not None else float(training.get("random_share", 0.5))
@@ -245,16 +247,27 @@ class Search:
         return self._space.widest(self._task.name, network)
 
 
+def _leading(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
+    """Those whose rank correlation is nearly the best."""
+    best = max(map(_overall, trials))
+    return [t for t in trials if _overall(t) >= best - BAND]
+
+
 def _overall(trial: optuna.trial.FrozenTrial) -> float:
     """Held-out rank correlation over all points."""
-    return float(trial.value or 0.0)
-
-
-def _may_gain(trial: optuna.trial.FrozenTrial) -> float:
-    """The gain of the descent check and its standard error together."""
-    return float(trial.user_attrs["gain"]) + float(trial.user_attrs["gain_error"])
+    return float(trial.user_attrs["correlation"])
 
 
 def _near(trial: optuna.trial.FrozenTrial) -> float:
     """Held-out rank correlation among points of much the same quality."""
     return float(trial.user_attrs["near"])
+
+
+def _share(trial: optuna.trial.FrozenTrial) -> float:
+    """What the loss mends in the descent check."""
+    return float(trial.user_attrs["mended"])
+
+
+def _error(trial: optuna.trial.FrozenTrial) -> float:
+    """The standard error of what the loss mends."""
+    return float(trial.user_attrs["mended_error"])

@@ -44,7 +44,7 @@ from benchmarks.training._runs import cached
 from benchmarks.training._suite import comparisons
 
 RESULTS = Path(__file__).parent / "results" / "predictors.jsonl"
-DISTANCES = (0.3, 1.0, 3.0, 10.0, 30.0)  # in the unit of the descent check of the level, which moves 1 of them
+DISTANCES = (0.03, 0.1, 0.3, 1.0, 3.0)  # in the distance of the descent check
 CPU = torch.device("cpu")
 REGULAR = -1  # in place of a trial
 
@@ -125,24 +125,26 @@ def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, 
             loss.load_state_dict(torch.load(run.trial(trial.number), weights_only=True))
             judge.rescale(loss)
             loss.requires_grad_(False)
-            yield trial.number, of_loss(loss, task.name), _known(trial, loss, metric, points, labeller)
+            yield trial.number, of_loss(loss, task.name), _known(trial, loss, metric, points, labeller, judge.distance)
 
 
-def _known(trial: FrozenTrial, loss: Any, metric: Metric, points: Points, labeller: Labeller) -> dict[str, float]:
+def _known(
+    trial: FrozenTrial, loss: Any, metric: Metric, points: Points, labeller: Labeller, unit: float
+) -> dict[str, float]:
     task = tasks.get(metric.task)
     of_points = evaluation.loss_of_points(loss, task)
-    n_points, unit = evaluation.DESCENT_POINTS[metric.level], evaluation.DESCENT_DISTANCE[metric.level]
+    n_points = evaluation.DESCENT_POINTS[metric.level]
     middling = evaluation.middling(points.validation, metric.higher_is_better, n_points)
     norms = evaluation.gradient_norms(of_points, points.validation, task, CPU)
     found = {
-        "correlation": float(trial.value or 0.0),
+        "correlation": float(trial.user_attrs["correlation"]),
         "near correlation": float(trial.user_attrs["near"]),
         "lambda": float(trial.user_attrs["training"]["penalty"]),
         "largest gradients": float(norms.quantile(0.99) / norms.median().clamp_min(1e-12)),
     }
     for distance in DISTANCES:
         gains = evaluation.gains(of_points, middling, task, metric, labeller, CPU, distance * unit)
-        found[f"gain over {distance * unit:g}"] = float(gains.mean())
+        found[f"gain over {distance:g}"] = float(gains.mean())
     return found
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -223,9 +224,36 @@ def test_points_without_a_gradient_stay() -> None:
     assert (change(lambda e, size: 0 * e.preds.view(2, -1).sum(1), [chunk]) == 0).all()
 
 
-def test_points_on_which_the_metric_then_fails_are_left_out() -> None:
+def test_points_move_together_those_with_the_steeper_loss_further() -> None:
+    chunk = labelled(0, 2)
+    steepness = torch.tensor([1.0, 7.0])
+    moved = evaluation._descend(
+        lambda e, size: steepness * e.preds[:, 0].view(2, -1).sum(1), chunk.examples, TASK, 32, 2.0
+    )
+    ways = (moved.preds - chunk.examples.preds).view(2, -1).norm(dim=1)
+    assert float(ways[1] / ways[0]) == pytest.approx(7, rel=1e-2)
+    assert float(ways.square().mean().sqrt()) == pytest.approx(2, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("gain", "distance"),
+    [
+        (lambda d: d / 100, 25.0),  # a quarter of what is missing, between two of those that are tried
+        (lambda d: min(d, 10.0) / 100, 2.5),  # never a quarter: a quarter of the most
+        (lambda d: -d, 1.0),  # the regular loss does harm
+        (lambda d: 1.0, 0.025),  # at once
+    ],
+)
+def test_the_distance_is_that_over_which_the_regular_loss_mends_a_quarter(
+    gain: Callable[[float], float], distance: float
+) -> None:
+    assert evaluation.reach(gain, 1.0) == pytest.approx(distance)
+
+
+def test_points_on_which_the_metric_then_fails_have_no_gain() -> None:
     labeller: Any = HereLabeller(ACCURACY, fails=True)
-    assert gains(target_probability(-1), [labelled(0, 2)], TASK, ACCURACY, labeller, CPU, 1.0).shape == (0,)
+    found = gains(target_probability(-1), [labelled(0, 2)], TASK, ACCURACY, labeller, CPU, 1.0)
+    assert np.isnan(found).tolist() == [True, True]
 
 
 def test_sentences_gain_from_the_regular_loss() -> None:

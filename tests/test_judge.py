@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import torch
+from torch import Tensor, nn
 
-from autosurrogate.judge import shortfalls
+from autosurrogate import tasks
+from autosurrogate.judge import Judge, shortfalls
+from autosurrogate.labelled_points import Points
+from autosurrogate.labelled_set import Chunk
+from autosurrogate.labelling import Labeller
+from autosurrogate.metric import find
+from autosurrogate.sampling import points_of
+
+ACCURACY, TASK = find("accuracy"), tasks.get("classification")
 
 
 def metadata(loss: float = 0.9, regular: float = 0.5, gain: float = 1.0, error: float = 0.1, regular_gain: float = 0.5):
@@ -28,7 +39,7 @@ def test_a_good_loss_falls_short_in_nothing() -> None:
         ),
         ({"loss": float("nan")}, "generated points is nan: it does not follow the metric"),
         ({"loss": 0.5}, "its Spearman correlation on held-out generated points is 50.0, the regular loss's 50.0"),
-        ({"gain": 0.39}, r"its gain in the descent check is 0.39 (standard error 0.1), the regular loss's 0.5"),
+        ({"gain": 0.39}, r"its gain in the descent check is 0.39 (standard error 0.1), the regular loss's alone 0.5"),
         ({"gain": float("nan")}, "its gain in the descent check is nan"),
     ],
 )
@@ -46,3 +57,49 @@ def test_recorded_outputs_count_as_well() -> None:
     assert shortfalls(both) == [
         "its Spearman correlation on held-out recorded outputs is 30.0, the regular loss's 40.0"
     ]
+
+
+class Toy(nn.Module):
+    """The probability of the target, steeper by some factor on every eighth set, whatever set that is."""
+
+    def __init__(self, sign: float, factor: float) -> None:
+        super().__init__()
+        self.sign, self.factor = sign, factor
+        self.register_buffer("scale", torch.ones(()))
+
+    def points(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
+        found = preds.softmax(1).gather(1, target[:, None]).squeeze(1).view(-1, set_size).mean(1)
+        steep = torch.where(torch.arange(len(found)) % 8 == 0, self.factor, 1.0)
+        return self.sign * steep * found * self.scale
+
+
+def labelled(seed: int) -> Chunk:
+    generator = torch.Generator().manual_seed(seed)
+    examples = TASK.generate(torch.linspace(0.1, 0.9, 60), generator, 32)
+    values = [ACCURACY.function(*point) for point in points_of(TASK, ACCURACY, examples, 32)]
+    return Chunk(examples, 32, torch.tensor(values, dtype=torch.float64), None)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    points = Points([], [labelled(0)], [labelled(1)], [], [], [])
+    with Labeller(ACCURACY) as labeller:
+        yield Judge(TASK, ACCURACY, labeller, torch.device("cpu"), points, 0)
+
+
+def test_a_loss_that_helps_mends_more_than_the_regular_one_alone_and_a_harmful_one_less(judge: Judge) -> None:
+    assert judge.regular_mended() == pytest.approx(0.25, abs=0.05)
+    (helps, error), (harms, _) = (judge.mended(Toy(sign, 1.0)) for sign in (-1.0, 1.0))
+    assert helps > judge.regular_mended() > harms + 3 * error
+
+
+def test_a_loss_that_is_steep_on_a_few_points_mends_less_and_is_to_have_less_weight(judge: Judge) -> None:
+    even, steep = Toy(-1.0, 1.0), Toy(-1.0, 50.0)
+    assert judge.mended(steep)[0] < judge.mended(even)[0]
+    weights = []
+    for loss in (even, steep):
+        judge.rescale(loss)
+        report = judge.report(loss)
+        assert report["gradient_norm"]["loss"] == pytest.approx(report["gradient_norm"]["regular"], rel=1e-3)
+        weights.append(report["suggested_weight"])
+    assert weights[1] < 0.3 * weights[0]
