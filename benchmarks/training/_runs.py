@@ -81,8 +81,8 @@ class Results:
 class Plan:
     """The trainings of an experiment: weights and learning rates tuned on the validation split, then all seeds.
 
-    The learning rate of the regular loss is tuned first, by the experiment's first metric, and all losses that are
-    added to the regular loss use it, so that what they gain is not what another learning rate would have given.
+    The learning rate is tuned for the regular loss alone, by the experiment's first metric, and for losses that take
+    its place; all losses that are added to it use the experiment's own, and have their weight tuned.
 
     Args:
         name: of the experiment.
@@ -115,7 +115,7 @@ class Plan:
     def finals(self, arm: Arm, row: str) -> list[Run] | None:
         """The trainings of all seeds with the settings that were best on the validation split; None until known."""
         tuning = self._tuning(arm)
-        if tuning is None or any(self.results.get(run) is None for run in tuning):
+        if any(self.results.get(run) is None for run in tuning):
             return None
         judged = next(iter(self.comparison.rows)) if arm.name == REGULAR else row
         best = max(dict.fromkeys((r.factor, r.weight) for r in tuning), key=lambda s: self._mean(tuning, s, judged))
@@ -123,18 +123,15 @@ class Plan:
 
     def _of(self, arm: Arm, row: str) -> list[Run]:
         finals = self.finals(arm, row)
-        return finals if finals is not None else self._tuning(arm) or []
+        return finals if finals is not None else self._tuning(arm)
 
-    def _tuning(self, arm: Arm) -> list[Run] | None:
-        """The trainings that settings are chosen by; None until the regular loss's learning rate is known."""
+    def _tuning(self, arm: Arm) -> list[Run]:
+        """The trainings that settings are chosen by."""
         seeds = self.comparison.tuning_seeds
         rival = self.comparison.rivals.get(arm.name)
         if arm.name == REGULAR or (rival is not None and rival.alone):
             return [Run(self.name, arm, factor, 0.0, seed, False) for factor in FACTORS for seed in seeds]
-        regular = self.finals(Arm(REGULAR), "")
-        if regular is None:
-            return None
-        return [Run(self.name, arm, regular[0].factor, weight, seed, False) for weight in WEIGHTS for seed in seeds]
+        return [Run(self.name, arm, 1.0, weight, seed, False) for weight in WEIGHTS for seed in seeds]
 
     def _mean(self, runs: list[Run], setting: tuple[float, float], row: str) -> float:
         """The mean over seeds on the validation split, positive for better."""

@@ -61,15 +61,16 @@ def row(run: Run, accuracy: float) -> dict[str, Any]:
     return {**asdict(run), "validation": found, "test": found if run.final else None, "seconds": 1.0}
 
 
-def test_the_regular_learning_rate_is_tuned_first_and_used_by_all_that_is_added_to_it() -> None:
+def test_losses_that_stand_alone_have_their_learning_rate_tuned_and_added_ones_their_weight() -> None:
     first = plan([]).wanted()
+    alone, added = ("regular", "alone"), ("fitted", "hinge")
     assert {(r.arm.name, r.factor, r.weight) for r in first} == {
-        (n, f, 0.0) for n in ("regular", "alone") for f in FACTORS
+        *((name, factor, 0.0) for name in alone for factor in FACTORS),
+        *((name, 1.0, weight) for name in added for weight in WEIGHTS),
     }
     assert not any(r.final for r in first)
     measured = [row(r, 0.9 if (r.arm.name, r.factor) == ("regular", 2.0) else 0.8) for r in first]
     then = plan(measured).wanted()
-    assert {(r.factor, r.weight) for r in then if r.arm in (FITTED, Arm("hinge"))} == {(2.0, w) for w in WEIGHTS}
     assert {(r.factor, r.seed) for r in then if r.final and r.arm == Arm("regular")} == {(2.0, 0), (2.0, 1)}
 
 
