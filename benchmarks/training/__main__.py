@@ -22,7 +22,7 @@ from benchmarks.training import _losses
 from benchmarks.training._comparison import Comparison
 from benchmarks.training._page import section
 from benchmarks.training._runs import Plan, Results, cached, pretrained
-from benchmarks.training._suite import comparisons, one
+from benchmarks.training._suite import MODULES, comparisons, one
 
 RESULTS = Path(__file__).parents[1] / "results" / "training.jsonl"
 
@@ -61,13 +61,14 @@ def run(name: str, comparison: Comparison, options: argparse.Namespace) -> None:
     files = fitted(name, comparison, options.data, options.budget)
     digests = {key: _losses.digest(path) for key, path in files.items()}
     n_threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    # A process each, so that its largest memory is that of one training; forked from one that has imported everything.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([f"benchmarks.training.{module}" for module in MODULES])
     while True:
         measured = Results([row for row in rows.read(options.results) if row["experiment"] == name])
         wanted = Plan(name, comparison, digests, tuple(range(options.seeds)), measured).wanted()
         if not wanted:
             return
-        # A process each, so that its largest memory is that of one training.
-        context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
             jobs = [pool.submit(one, r, options.data, files.get((r.arm.name, r.arm.metric)), n_threads) for r in wanted]
             for job in as_completed(jobs):

@@ -19,6 +19,7 @@ HERE = Path(__file__).parents[1]
 LOSSES = HERE / "losses"
 SPACES = HERE / "spaces"
 KINDS = ("fitted", "paper")
+N_PAPER_TRIALS = 4  # its settings are fixed: they differ in their start, the steepness of ranks, and at most the size
 
 
 def ensure(kind: str, metric: str, name: str, comparison: Comparison, folder: Path, budget: str) -> Path | None:
@@ -50,7 +51,7 @@ def ensure(kind: str, metric: str, name: str, comparison: Comparison, folder: Pa
     command = ["fit", "--metric", metric, "--budget", budget, "--out", str(path)]
     if kind == "paper":
         files = _recorded(name, comparison, folder)
-        command += ["--space", str(space), "--force", "--random-share", "0"]
+        command += ["--space", str(space), "--force", "--random-share", "0", "--trials", str(N_PAPER_TRIALS)]
         for file in files[:1] if comparison.recorded_alone else files:
             command += ["--outputs", str(file)]
     LOSSES.mkdir(exist_ok=True)

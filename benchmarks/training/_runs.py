@@ -81,8 +81,9 @@ class Results:
 class Plan:
     """The trainings of an experiment: weights and learning rates tuned on the validation split, then all seeds.
 
-    The learning rate is tuned for the regular loss alone, by the experiment's first metric, and for losses that take
-    its place; all losses that are added to it use the experiment's own, and have their weight tuned.
+    The learning rate is tuned for the regular loss alone and for losses that take its place; losses that are added to
+    it use the experiment's own, and have their weight tuned. Each row chooses by its own metric, but for a fitted loss,
+    which chooses by the first row that is fitted to the same metric.
 
     Args:
         name: of the experiment.
@@ -117,7 +118,9 @@ class Plan:
         tuning = self._tuning(arm)
         if any(self.results.get(run) is None for run in tuning):
             return None
-        judged = next(iter(self.comparison.rows)) if arm.name == REGULAR else row
+        judged = row
+        if arm.metric:  # one model for all that a fitted loss is judged by
+            judged = next(name for name, other in self.comparison.rows.items() if other.fitted == arm.metric)
         best = max(dict.fromkeys((r.factor, r.weight) for r in tuning), key=lambda s: self._mean(tuning, s, judged))
         return [Run(self.name, arm, *best, seed, True) for seed in self.seeds]
 

@@ -1,0 +1,75 @@
+"""One experiment of each kind of prediction, reduced: a few steps on little of the real data with every loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from autosurrogate import export, surrogates
+from autosurrogate.metric import find
+from benchmarks.models import recogniser
+from benchmarks.models._experiment import Data
+from benchmarks.training import _runs
+from benchmarks.training._comparison import Comparison
+from benchmarks.training._runs import Arm, Run, make
+from benchmarks.training._suite import comparisons
+
+EXPERIMENTS = {
+    "translation_de_en": ("match", {"temperatures": [1.0, 0.2]}),
+    "haberman": ("counts", {"thresholds": [0.5], "temperatures": [1.0, 0.2]}),
+    "recognition_ctc": ("align", {"temperatures": [1.0, 0.2]}),
+    "reading": ("overlap", {"temperatures": [1.0, 0.2]}),
+    "fashion_mnist": ("margin", {"temperatures": [1.0, 0.2]}),
+    "pose": ("peaks", {"temperatures": [0.5], "radii": [0.2, 0.05]}),
+    "ranking": ("soft_ranks", {"temperatures": [0.5]}),
+    "segmentation": ("overlap", {"temperatures": [1.0, 0.2]}),
+    "detection": ("matching", {"temperatures": [1.0, 0.2]}),
+}
+N_ROWS = 16  # of each split
+
+
+def reduced(comparison: Comparison) -> Comparison:
+    """Three steps on a few examples."""
+    load = comparison.model.load
+
+    def few(folder: Path) -> dict[str, Data]:
+        return {split: {name: array[:N_ROWS] for name, array in data.items()} for split, data in load(folder).items()}
+
+    model = replace(comparison.model, load=few, n_steps=4, batch_size=8)
+    return replace(comparison, model=model, pretraining=None)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.(script|load|save):DeprecationWarning")
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_model_is_trained_with_each_loss_and_measured(
+    name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_runs, "CACHE", tmp_path)
+    monkeypatch.setattr(recogniser, "N_RENDERED", 200)
+    comparison = reduced(comparisons()[name])
+    metric = find(next(iter(comparison.rows.values())).fitted)
+    loss = exported(metric.task, metric.level, *EXPERIMENTS[name], tmp_path / "loss.pt")
+    rival_arms = [(Arm(rival), 0.0 if found.alone else 1.0) for rival, found in comparison.rivals.items()]
+    starts = {}
+    for arm, weight in [(Arm("regular"), 0.0), (Arm("fitted", metric.name), 1.0), *rival_arms]:
+        path = loss if arm.name == "fitted" else None
+        row = make(Run(name, arm, 1.0, weight, 0, True), comparison, data, path, torch.get_num_threads())
+        for found in (row["validation"], row["test"]):
+            assert set(found) == set(comparison.rows)
+            assert all(value == value for value in found.values())
+        assert list(row["curve"]) == [0, 1, 2, 3, 4]
+        starts[arm.name] = row["curve"][0]
+    assert all(start == starts["regular"] for start in starts.values())  # the same model whatever the loss
+
+
+def exported(task: str, level: str, network: str, settings: Mapping[str, Any], path: Path) -> Path:
+    """An untrained loss as a file."""
+    torch.manual_seed(0)
+    loss = surrogates.build(task, level, network, width=4, **settings)
+    torch.jit.script(export.freeze(loss)).save(str(path))  # type: ignore[no-untyped-call]
+    return path
