@@ -3,12 +3,11 @@
     python -m benchmarks.models                      # first: train the models and record their outputs
     python -m benchmarks.correlation                 # the survey: every built-in metric, one seed, 20 s a fit
     python -m benchmarks.correlation --table floors  # the metrics that have a floor: three seeds, 2 minutes a fit
-    python -m benchmarks.correlation --write         # write docs/results.md from what has been measured
 
 Every fit is a process of the command line, and its figures are appended to `--results` as it ends: a run that was
-stopped goes on where it was. Nothing is fitted on recorded outputs, and nothing is chosen by them. They are read from
-the folder `outputs` of the data folder that the environment variable AUTOSURROGATE_DATA names, and from where
-`benchmarks.models` has written them; what is not there is left out.
+stopped goes on where it was. `python -m benchmarks` writes docs/results.md. Nothing is fitted on recorded outputs, and
+nothing is chosen by them. They are read from the folder `outputs` of the data folder that the environment variable
+AUTOSURROGATE_DATA names, and from where `benchmarks.models` has written them; what is not there is left out.
 """
 
 from __future__ import annotations
@@ -33,13 +32,11 @@ import torch
 from autosurrogate.judge import shortfalls
 from autosurrogate.metric import builtins, find
 from autosurrogate.registry import Metric
-from benchmarks.correlation_page import page
 from benchmarks.models import OUTPUTS
 from benchmarks.rows import append, read
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "correlation.jsonl"
-PAGE = HERE.parent / "docs" / "results.md"
 SPACES = HERE / "spaces"
 
 #: task -> recorded outputs to the set size that their sources have rows for; None for the metric's own
@@ -132,11 +129,7 @@ def main() -> None:
     parser.add_argument("--budget", help="for each fit (20s; of the floors 2m)")
     parser.add_argument("--jobs", type=int, default=1, help="fits at a time, each with its share of the cores")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--write", action="store_true", help="write docs/results.md and measure nothing")
     options = parser.parse_args()
-    if options.write:
-        PAGE.write_text(page(list(read(options.results)), FLOORS), encoding="utf-8")
-        return
     run(list(wanted(options)), options.results, options.jobs)
 
 

@@ -39,13 +39,10 @@ or in the descent check.
 | metric | points | regular loss | paper's network | approximation | search |
 | --- | --- | --- | --- | --- | --- |
 """
-TAIL = """
-This page is written by `python -m benchmarks.correlation --write`.
-"""
 
 
 def page(rows: Sequence[Row], floors: Floors) -> str:
-    """The text of docs/results.md.
+    """The first sections of docs/results.md.
 
     Args:
         rows: as `benchmarks.correlation` writes them.
@@ -56,7 +53,7 @@ def page(rows: Sequence[Row], floors: Floors) -> str:
     seeds = "\n".join(_floor_lines(rows, floors))
     survey = "\n".join(_survey_lines(rows))
     tables = [f"{head}{lines}\n" for head, lines in ((FLOORS_HEAD, seeds), (SURVEY_HEAD, survey)) if lines]
-    return f"{HEAD}{measured}{''.join(tables)}{TAIL}"
+    return f"{HEAD}{measured}{''.join(tables)}"
 
 
 def _floor_lines(rows: Sequence[Row], floors: Floors) -> Iterator[str]:

@@ -20,10 +20,11 @@ HEAD = """
 `python -m benchmarks.training --seeds 5 --jobs 2`: the same models from the same seeds and in the same order of the
 data, with the regular loss alone; with the regular loss and the loss that `autosurrogate fit --metric` writes by
 default; with the paper's network and settings in its place; and with losses made by hand. The weight beside the regular
-loss (of 0.3, 1, 3, 10), or the learning rate of a loss that stands alone, was chosen on the validation split. Figures
-are of the test split: mean and standard deviation, and in brackets the mean paired difference from the regular loss
-with its 95 % t interval, positive where the metric is better. Bold: beyond noise, two-sided paired t test, p < 0.05
-after Holm's correction over the rows of the table. *Best by hand* is the one that is best on the validation split.
+loss (0.3, 1, 3 or 10), or for a loss that stands alone the factor of the learning rate (0.3, 1, 2 or 4), was chosen on
+the validation split. Figures are of the test split: mean and standard deviation, and in brackets the mean paired
+difference from the regular loss with its 95 % t interval, positive where the metric is better. Bold: beyond noise,
+two-sided paired t test, p < 0.05 after Holm's correction over the rows of the table. *Best by hand* is the one that is
+best on the validation split.
 
 | experiment | metric | regular loss | with the fitted loss | with the paper's | best by hand |
 | --- | --- | --- | --- | --- | --- |
@@ -31,7 +32,7 @@ after Holm's correction over the rows of the table. *Best by hand* is the one th
 
 
 @dataclass(frozen=True)
-class _Cell:
+class Cell:
     """Trainings with one loss, judged by one metric."""
 
     arm: Arm
@@ -39,6 +40,7 @@ class _Cell:
     validation: float
     seconds: list[float]
     weight: float
+    curves: list[Mapping[str, Mapping[str, float]]]  # step to the metrics of the validation split
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class _Line:
     experiment: str
     metric: str
     sign: int
-    cells: Mapping[str, _Cell]  # by column
+    cells: Mapping[str, Cell]  # by column
 
     def over(self, column: str, base: str = REGULAR) -> Difference | None:
         """How much better one column is than another."""
@@ -73,33 +75,46 @@ def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Compari
     return f"{HEAD}{table}\n\n{_summary(lines)}"
 
 
-def _lines(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
+def cells(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Cell]:
+    """The losses that all seeds have been trained with, by name; of a fitted loss that which was fitted last.
+
+    Args:
+        name: of the experiment.
+        comparison: the experiment.
+        rows: as `benchmarks.training` writes them.
+        metric: which row of the table.
+    """
     own = [row for row in rows if row["experiment"] == name]
     digests = {(a["name"], a["metric"]): a["digest"] for a in (row["arm"] for row in own) if a["name"] in KINDS}
     seeds = tuple(sorted({row["seed"] for row in own if row["final"]}))
     plan = Plan(name, comparison, digests, seeds, Results(own))
+    return {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric))}
+
+
+def _lines(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
     for metric, row in comparison.rows.items():
         sign = 1 if row.higher_is_better else -1
-        cells = {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric))}
-        rivals = [cell for arm, cell in cells.items() if arm in comparison.rivals]
+        found = cells(name, comparison, rows, metric)
+        rivals = [cell for arm, cell in found.items() if arm in comparison.rivals]
         if rivals:
-            cells["rival"] = max(rivals, key=lambda cell: sign * cell.validation)
-        if REGULAR in cells:
-            yield _Line(name, metric, sign, cells)
+            found["rival"] = max(rivals, key=lambda cell: sign * cell.validation)
+        if REGULAR in found:
+            yield _Line(name, metric, sign, found)
 
 
-def _cell(plan: Plan, arm: Arm, metric: str) -> _Cell | None:
+def _cell(plan: Plan, arm: Arm, metric: str) -> Cell | None:
     """None until all seeds are there."""
     found = [plan.results.get(run) for run in plan.finals(arm, metric) or ()]
     there = [row for row in found if row is not None]
     if not there or len(there) < len(found):
         return None
-    return _Cell(
+    return Cell(
         arm,
         [row["test"][metric] for row in there],
         statistics.fmean(row["validation"][metric] for row in there),
         [row["seconds"] for row in there],
         there[0]["weight"],
+        [row["curve"] for row in there],
     )
 
 
@@ -114,10 +129,10 @@ def _corrected(lines: Sequence[_Line], column: str) -> list[float]:
 
 def _shown(line: _Line, ps: Mapping[str, float]) -> str:
     scale = 1.0 if BEST.get(line.metric) == 100.0 or line.metric in BEST else 100.0
-    cells = [_figures(line.cells[REGULAR], scale)]
+    texts = [_figures(line.cells[REGULAR], scale)]
     for column in ("fitted", "paper", "rival"):
         if column not in line.cells:
-            cells.append("-")
+            texts.append("-")
             continue
         difference, cell = line.over(column), line.cells[column]
         assert difference is not None
@@ -125,11 +140,11 @@ def _shown(line: _Line, ps: Mapping[str, float]) -> str:
         text = f"{_figures(cell, scale)} ({scale * difference.mean:+.2f}: {low:+.2f} to {high:+.2f})"
         text = f"**{text}**" if ps[column] < NOISE else text
         settings = f", weight {cell.weight:g}" if cell.weight else ""
-        cells.append(f"{text}{f' {cell.arm.name}' if column == 'rival' else ''}{settings}")
-    return f"| {line.experiment} | {line.metric} | {' | '.join(cells)} |"
+        texts.append(f"{text}{f' {cell.arm.name}' if column == 'rival' else ''}{settings}")
+    return f"| {line.experiment} | {line.metric} | {' | '.join(texts)} |"
 
 
-def _figures(cell: _Cell, scale: float) -> str:
+def _figures(cell: Cell, scale: float) -> str:
     deviation = statistics.stdev(cell.test) if len(cell.test) > 1 else float("nan")
     return f"{scale * statistics.fmean(cell.test):.2f} ± {scale * deviation:.2f}"
 

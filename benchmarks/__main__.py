@@ -1,0 +1,38 @@
+"""Write docs/results.md, with its plots, from what the benchmarks have measured.
+
+python -m benchmarks
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks import correlation, correlation_page, rows
+from benchmarks.training import __main__ as training
+from benchmarks.training._page import section
+from benchmarks.training._plots import curves
+from benchmarks.training._suite import comparisons
+
+DOCS = Path(__file__).parents[1] / "docs"
+TAIL = """
+This page is written by `python -m benchmarks`.
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to (docs/)")
+    folder = parser.parse_args().docs
+    trained, known = list(rows.read(training.RESULTS)), comparisons()
+    text = correlation_page.page(list(rows.read(correlation.RESULTS)), correlation.FLOORS) + section(trained, known)
+    plots = curves(trained, known, folder / "plots")
+    if plots:
+        text += "\nThe validation split during training, mean over the seeds (as ReLoss, figure 4):\n\n"
+        text += "\n".join(f"![{path.stem}](plots/{path.name})" for path in plots) + "\n"
+    (folder / "results.md").write_text(text + TAIL, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
