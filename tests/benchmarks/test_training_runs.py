@@ -58,7 +58,7 @@ def plan(measured: list[dict[str, Any]], n_seeds: int = 2) -> Plan:
 
 def row(run: Run, accuracy: float) -> dict[str, Any]:
     found = {"accuracy": accuracy, "errors": 40 * (1 - accuracy)}
-    return {**asdict(run), "validation": found, "test": found if run.final else None, "seconds": 1.0}
+    return {**asdict(run), "validation": found, "test": found if run.final else None, "seconds": 1.0, "curve": {}}
 
 
 def test_losses_that_stand_alone_have_their_learning_rate_tuned_and_added_ones_their_weight() -> None:
