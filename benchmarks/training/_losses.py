@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from autosurrogate.array_files import write
+from autosurrogate.metric import find
 from benchmarks.models._experiment import record
 from benchmarks.training._comparison import Comparison
 
@@ -19,6 +20,7 @@ HERE = Path(__file__).parents[1]
 LOSSES = HERE / "losses"
 SPACES = HERE / "spaces"
 KINDS = ("fitted", "paper")
+N_SETS = 10  # that a source of recorded outputs is to have
 N_PAPER_TRIALS = 4  # its settings are fixed: they differ in their start, the steepness of ranks, and at most the size
 
 
@@ -50,7 +52,7 @@ def ensure(kind: str, metric: str, name: str, comparison: Comparison, folder: Pa
         return path
     command = ["fit", "--metric", metric, "--budget", budget, "--out", str(path)]
     if kind == "paper":
-        files = _recorded(name, comparison, folder)
+        files = _recorded(name, comparison, folder, N_SETS * find(metric).set_size)
         command += ["--space", str(space), "--force", "--random-share", "0", "--trials", str(N_PAPER_TRIALS)]
         for file in files[:1] if comparison.recorded_alone else files:
             command += ["--outputs", str(file)]
@@ -67,11 +69,18 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def _recorded(name: str, comparison: Comparison, folder: Path) -> list[Path]:
-    """Outputs of the model on the validation split from early to late, and as many that are uniformly random."""
-    recorded, uniform = (LOSSES / f"{name}-{kind}.npz" for kind in ("recorded", "uniform"))
+def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int) -> list[Path]:
+    """Outputs of the model on the validation split from early to late, and as many that are uniformly random.
+
+    Where a source has fewer than `n_rows`, they are repeated: a small table has no set of 128 otherwise.
+    """
+    recorded, uniform = (LOSSES / f"{name}-{kind}-{n_rows}.npz" for kind in ("recorded", "uniform"))
     if not recorded.exists():
         record(comparison.pretraining or comparison.model, folder, recorded, split="validation")
+        with np.load(recorded) as file:
+            arrays = dict(file)
+        n_times = -(-n_rows // int(np.unique(arrays["source"], return_counts=True)[1].min()))
+        write(recorded, {key: np.repeat(array, n_times, axis=0) for key, array in arrays.items()})
     if not uniform.exists():
         with np.load(recorded) as file:
             write(uniform, uniformly_random(comparison.model.task, dict(file)))
