@@ -15,6 +15,7 @@ from autosurrogate.array_files import write
 from autosurrogate.examples import Examples
 
 Data = Mapping[str, Tensor]  # arrays with a common first axis, of one split
+POOL = 50  # batches that examples are sorted by size in
 AtCheckpoint = Callable[[int, nn.Module], None]
 
 
@@ -34,6 +35,7 @@ class Experiment:
         regular_loss: scalar; the mean of the task's by default.
         pack: outputs of a batch as they are recorded; as they are by default.
         n_recorded: examples of a split to record at each checkpoint, at most.
+        size: of each example of `Data`; batches are then of examples that are about as large, as padding costs time.
     """
 
     task: str
@@ -47,6 +49,7 @@ class Experiment:
     regular_loss: Callable[[Examples], Tensor] | None = None
     pack: Callable[[Examples], Examples] | None = None
     n_recorded: int = 2000
+    size: Callable[[Data], Tensor] | None = None
 
 
 def train(
@@ -80,7 +83,7 @@ def train(
         optimiser, experiment.learning_rate, total_steps=experiment.n_steps + 1, pct_start=0.1001
     )
     order = torch.Generator().manual_seed(seed)
-    n_examples, rows = len(next(iter(data.values()))), torch.empty(0, dtype=torch.int64)
+    rows = torch.empty(0, dtype=torch.int64)
     for step in range(experiment.n_steps + 1):
         if step in experiment.checkpoints:
             model.eval()
@@ -88,7 +91,7 @@ def train(
         if step == experiment.n_steps:
             break
         if len(rows) < experiment.batch_size:
-            rows = torch.cat([rows, torch.randperm(n_examples, generator=order)])
+            rows = torch.cat([rows, _epoch(experiment, data, order)])
         batch, rows = rows[: experiment.batch_size], rows[experiment.batch_size :]
         model.train()
         examples = experiment.forward(model, {name: array[batch] for name, array in data.items()})
@@ -101,6 +104,17 @@ def train(
         optimiser.step()
         schedule.step()
     return model.eval()
+
+
+def _epoch(experiment: Experiment, data: Data, generator: torch.Generator) -> Tensor:
+    """All examples in a random order, see `Experiment.size`."""
+    rows = torch.randperm(len(next(iter(data.values()))), generator=generator)
+    if experiment.size is None:
+        return rows
+    sizes = experiment.size(data)
+    pools = [pool[sizes[pool].argsort(stable=True)] for pool in rows.split(POOL * experiment.batch_size)]
+    batches = [batch for pool in pools for batch in pool.split(experiment.batch_size)]
+    return torch.cat([batches[i] for i in torch.randperm(len(batches), generator=generator)])
 
 
 def mean_regular_loss(task: str) -> Callable[[Examples], Tensor]:

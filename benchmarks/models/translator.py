@@ -146,6 +146,11 @@ def forward(model: nn.Module, data: Data) -> Examples:
     return Examples(F.pad(logits, (0, 0, 0, target.shape[1] - logits.shape[1])), target)
 
 
+def size(data: Data) -> Tensor:
+    """Pieces of each translation."""
+    return (data["target"] != PAD).sum(1)
+
+
 @torch.no_grad()
 def translations(model: nn.Module, data: Data, folder: Path, batch_size: int = 128) -> tuple[list[str], list[str]]:
     """Translations of a split, of lengths known from the source alone, and their references, as text."""
@@ -190,6 +195,7 @@ EXPERIMENTS = {
         checkpoints=(250, 500, 1000, 2000, 3000),
         pack=packed,
         n_recorded=500,
+        size=size,
     )
     for name, (source, target) in PAIRS.items()
 }

@@ -21,7 +21,7 @@ LOSSES = HERE / "losses"
 SPACES = HERE / "spaces"
 KINDS = ("fitted", "paper")
 N_SETS = 10  # that a source of recorded outputs is to have
-N_PAPER_TRIALS = 4  # its settings are fixed: they differ in their start, the steepness of ranks, and at most the size
+N_PAPER_TRIALS = 2  # its settings are fixed but for the steepness of ranks, and at most the size
 
 
 def ensure(kind: str, metric: str, name: str, comparison: Comparison, folder: Path, budget: str) -> Path | None:

@@ -85,7 +85,7 @@ RIVALS = {
 }
 COMPARISONS = {
     f"translation_{pair}": Comparison(
-        model=replace(EXPERIMENTS[f"translator_{pair}"], n_steps=900, batch_size=32, learning_rate=2e-3),
+        model=replace(EXPERIMENTS[f"translator_{pair}"], n_steps=900, learning_rate=1.2e-3),
         rows={"bleu": Row("bleu"), "chrf": Row("bleu")},
         measure=measure,
         rivals=RIVALS,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import nn
 from autosurrogate.examples import Examples
 from autosurrogate.metric import find
 from benchmarks import rows
-from benchmarks.models._experiment import Data, Experiment
+from benchmarks.models._experiment import Data, Experiment, _epoch
 from benchmarks.training import _runs
 from benchmarks.training._comparison import Comparison, Rival, Row
 from benchmarks.training._page import section
@@ -145,3 +145,13 @@ def test_every_experiment_is_measured_by_metrics_that_its_losses_are_fitted_to()
         assert {find(row.fitted).task for row in comparison.rows.values()} == {comparison.model.task}
         assert all(set(rival.rows) <= set(comparison.rows) for rival in comparison.rivals.values())
         assert not set(comparison.rivals) & {"regular", "fitted", "paper"}
+
+
+def test_an_epoch_has_every_example_once_and_batches_of_like_size() -> None:
+    data = {"x": torch.randint(0, 1000, (640,), generator=torch.Generator().manual_seed(0))}
+    model = replace(MODEL, size=lambda found: found["x"])
+    first, again, other = (_epoch(model, data, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert sorted(first.tolist()) == list(range(640))
+    assert first.tolist() == again.tolist() != other.tolist()
+    spread = [float(data["x"][rows].float().std()) for rows in first.split(10)]
+    assert np.mean(spread) < 0.2 * float(data["x"].float().std())
