@@ -153,7 +153,8 @@ def _print_result(result: FitResult) -> None:
     print_facts(out, lines)
     out.print()
     arguments = tasks.get(result.metadata["task"]).arguments
-    out.print(use(_shown(result.path), arguments), markup=False, soft_wrap=True)
+    weight = result.metadata["suggested_weight"]
+    out.print(use(_shown(result.path), arguments, weight), markup=False, soft_wrap=True)
 
 
 def _shown(path: str | Path) -> str:

@@ -152,13 +152,15 @@ def print_facts(to: Console, lines: Sequence[tuple[str, str]]) -> None:
     to.print(grid)
 
 
-def use(path: str, arguments: Sequence[str]) -> str:
+def use(path: str, arguments: Sequence[str], weight: float) -> str:
     """The three lines that use a loss.
 
     Args:
         path: the loss's file.
         arguments: what the loss is called with, as a trainer names it.
+        weight: of the loss beside the regular loss.
     """
+    factor = "" if weight == 1 else f"{weight:g} * "
     return f"""import torch
 loss_fn = torch.jit.load({path!r})
-loss = regular_loss + loss_fn({", ".join(arguments)})  # lower is better"""
+loss = regular_loss + {factor}loss_fn({", ".join(arguments)})  # lower is better"""

@@ -111,6 +111,8 @@ def test_output_that_is_no_terminal_is_not_wrapped(capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("task", tasks.names())
 def test_the_three_lines_are_python(task: str) -> None:
-    lines = use("bleu's.pt", tasks.get(task).arguments)
+    lines = use("bleu's.pt", tasks.get(task).arguments, 0.4)
     compile(lines, "use", "exec")
     assert len(lines.splitlines()) == 3
+    assert "+ 0.4 * loss_fn(" in lines
+    assert "+ loss_fn(" in use("bleu.pt", tasks.get(task).arguments, 1.0)
