@@ -20,6 +20,8 @@ from autosurrogate.labelling import Labeller
 from autosurrogate.registry import Metric
 from autosurrogate.tasks import Task
 
+WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of which the one that gains most beside the regular loss is suggested
+
 
 class Judge:
     """Judges losses of one run: on validation points while searching, on test points at the end.
@@ -44,13 +46,13 @@ class Judge:
         self._regular = evaluation.regular_of_points(task)
 
     def mended(self, loss: Any) -> tuple[float, float]:
-        """The descent check on validation points, along the regular loss and this one together.
+        """The descent check on validation points, along the regular loss and this one together, of whatever scale.
 
         Returns:
             The mean share mended of what separates them from the best, and the standard error of its difference from
             the regular loss's.
         """
-        gain, error, _ = self._gain(loss, self._middling)
+        gain, error, _ = self._gain(loss, self._as_strong(loss), self._middling)
         return gain / self._missing, error / self._missing
 
     def regular_held_out(self) -> float:
@@ -65,21 +67,22 @@ class Judge:
 
     def rescale(self, loss: Any) -> None:
         """Scale a loss so that the median norm of its gradient on middling points is the regular loss's."""
-        own = self._norms(evaluation.loss_of_points(loss, self._task)).median()
-        if own > 0:
-            loss.scale.mul_(self._regular_norms.median() / own)
+        factor = self._as_strong(loss)
+        if factor > 0:
+            loss.scale.mul_(factor)
 
     def report(self, loss: Any) -> dict[str, Any]:
-        """Figures on points that nothing was chosen by."""
+        """Figures on points that nothing was chosen by, of a loss that is scaled, and the weight that is suggested."""
+        weight = max(WEIGHTS, key=lambda weight: self._gain(loss, weight, self._middling)[0])
         of_points = evaluation.loss_of_points(loss, self._task)
         own = self._norms(of_points)
         report: dict[str, Any] = {
             "held_out": self._agreements(of_points, self._points.test),
             "gradient_norm": {"loss": float(own.median()), "regular": float(self._regular_norms.median())},
-            "suggested_weight": float(f"{self._weight(loss):.1g}"),
+            "suggested_weight": weight,
             "descent": asdict(
                 evaluation.Descent(
-                    *self._gain(loss, self._middling_test),
+                    *self._gain(loss, weight, self._middling_test),
                     self.distance,
                     sum(len(chunk) for chunk in self._middling_test),
                 )
@@ -131,9 +134,9 @@ class Judge:
         """The regular loss's, on middling validation points."""
         return self._gains(self._regular, self._middling, self.distance)
 
-    def _gain(self, loss: Any, chunks: Sequence[Chunk]) -> tuple[float, float, float]:
+    def _gain(self, loss: Any, weight: float, chunks: Sequence[Chunk]) -> tuple[float, float, float]:
         """The mean gain with the loss, the standard error of its difference from the regular loss's, and the latter."""
-        weight, of_loss = self._weight(loss), evaluation.loss_of_points(loss, self._task)
+        of_loss = evaluation.loss_of_points(loss, self._task)
 
         def both(examples: Examples, set_size: int) -> Tensor:
             return self._regular(examples, set_size) + weight * of_loss(examples, set_size)
@@ -160,10 +163,10 @@ class Judge:
     def _regular_norms(self) -> Tensor:
         return self._norms(self._regular)
 
-    def _weight(self, loss: Any) -> float:
-        """With which a loss is as strong as the regular loss over all middling points (root mean square)."""
-        own = self._norms(evaluation.loss_of_points(loss, self._task)).square().mean().sqrt()
-        return float(self._regular_norms.square().mean().sqrt() / own.clamp_min(1e-12))
+    def _as_strong(self, loss: Any) -> float:
+        """The factor with which a loss's gradient has the median norm of the regular loss's; 0 for a constant loss."""
+        own = float(self._norms(evaluation.loss_of_points(loss, self._task)).median())
+        return float(self._regular_norms.median()) / own if own > 0 else 0.0
 
 
 def shortfalls(metadata: dict[str, Any]) -> list[str]:

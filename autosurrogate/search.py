@@ -30,7 +30,7 @@ from autosurrogate.search_space import Space
 from autosurrogate.tasks import Task
 from autosurrogate.training import Settings, Tables, held_out_correlation, train
 
-BAND = 0.03  # of rank correlation, within which the descent check decides, see docs/method.md
+BAND = 0.02  # of rank correlation, within which the descent check decides, see docs/method.md
 N_STRETCHES = 8  # of points of much the same quality
 TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
 
@@ -128,14 +128,14 @@ class Search:
     def best(self, regular_mended: float = -math.inf) -> tuple[Any, optuna.trial.FrozenTrial]:
         """The loss to export and its trial.
 
-        Of the trials within three points of the best rank correlation, those that mend within one standard error of
+        Of the trials within two points of the best rank correlation, those that mend within one standard error of
         the largest share (the rule of Breiman et al., Classification and Regression Trees, 1984, section 3.4.3) and
         not less than the regular loss, or the one with the largest share if all mend less than that; of these, the
         best rank correlation among points of much the same quality. That one tells trials apart where the other is
         nearly 1 for all, and the outputs of a real model are of much the same quality.
 
         Args:
-            regular_mended: the regular loss's share on validation points. If no trial within the three points mends
+            regular_mended: the regular loss's share on validation points. If no trial within the two points mends
                 as much, or less by no more than a standard error, the best rank correlation of others that do counts.
 
         Raises:

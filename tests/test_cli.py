@@ -231,7 +231,8 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
         r"network +margin \(.*\), [\d,]+ parameters$",
         r"written +accuracy\.pt  \d+ KiB$",
         r"written +accuracy\.pt2  \d+ KiB$",
-        r"import torch\nloss_fn = torch\.jit\.load\('accuracy\.pt'\)\nloss = regular_loss \+ ([\d.]+ \* )?loss_fn\(logits, ",
+        r"import torch\nloss_fn = torch\.jit\.load\('accuracy\.pt'\)$",
+        r"loss = regular_loss \+ ([\d.]+ \* )?loss_fn\(logits, ",
     ]
     place = 0
     for pattern in patterns:

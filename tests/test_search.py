@@ -111,8 +111,8 @@ def add_trials(one: Search, folder: Path, trials: list[tuple[float, float, float
     ("trials", "chosen"),
     [
         # (overall, near, gain), the gains' standard error being 0.1
-        ([(0.99, 0.90, 1.0), (0.97, 0.88, 2.0)], 1),  # within three points: the larger gain
-        ([(0.99, 0.90, 1.0), (0.95, 0.88, 2.0)], 0),  # more than three points behind
+        ([(0.99, 0.90, 1.0), (0.98, 0.88, 2.0)], 1),  # within two points: the larger gain
+        ([(0.99, 0.90, 1.0), (0.95, 0.88, 2.0)], 0),  # more than two points behind
         ([(0.99, 0.90, 1.0), (0.98, 0.80, 2.0)], 1),  # however far behind among points alike
         ([(0.99, 0.90, 1.95), (0.98, 0.88, 2.0)], 0),  # gains alike within the error: the better correlation
     ],

@@ -61,6 +61,7 @@ def train(
     weight: float = 1.0,
     start: Mapping[str, Tensor] | None = None,
     at_checkpoint: AtCheckpoint = lambda step, model: None,
+    device: str = "cpu",
 ) -> nn.Module:
     """Train a model; the same seed gives the same start and order of the data whatever the loss.
 
@@ -72,9 +73,10 @@ def train(
         weight: of `loss`.
         start: state of a model that was trained before.
         at_checkpoint: called with the step and the model, in evaluation mode, at each of the checkpoints.
+        device: where to train.
     """
     torch.manual_seed(seed)
-    model = experiment.build()
+    model = experiment.build().to(device)
     if start is not None:
         model.load_state_dict(start)
     regular = experiment.regular_loss or mean_regular_loss(experiment.task)
@@ -94,7 +96,7 @@ def train(
             rows = torch.cat([rows, _epoch(experiment, data, order)])
         batch, rows = rows[: experiment.batch_size], rows[experiment.batch_size :]
         model.train()
-        examples = experiment.forward(model, {name: array[batch] for name, array in data.items()})
+        examples = experiment.forward(model, on(device, data, batch))
         objective = regular(examples)
         if loss is not None:
             objective = objective + weight * loss(examples)
@@ -104,6 +106,11 @@ def train(
         optimiser.step()
         schedule.step()
     return model.eval()
+
+
+def on(device: str | torch.device, data: Data, rows: Tensor | slice) -> Data:
+    """Some examples on a device."""
+    return {name: array[rows].to(device, non_blocking=True) for name, array in data.items()}
 
 
 def _epoch(experiment: Experiment, data: Data, generator: torch.Generator) -> Tensor:
@@ -133,11 +140,12 @@ def mean_regular_loss(task: str) -> Callable[[Examples], Tensor]:
 
 @torch.no_grad()
 def outputs(experiment: Experiment, model: nn.Module, data: Data, batch_size: int = 64) -> Examples:
-    """The model's outputs on a split, in evaluation mode, as they are recorded."""
+    """The model's outputs on a split, in evaluation mode, as they are recorded; on the CPU."""
+    device = next(model.parameters()).device
     n_examples = len(next(iter(data.values())))
     pack = experiment.pack or (lambda examples: examples)
     parts = [
-        pack(experiment.forward(model, {name: array[i : i + batch_size] for name, array in data.items()}))
+        pack(experiment.forward(model, on(device, data, slice(i, i + batch_size)))).to("cpu")
         for i in range(0, n_examples, batch_size)
     ]
     extras = {name: torch.cat([part.extras[name] for part in parts]) for name in parts[0].extras}

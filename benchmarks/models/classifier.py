@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,17 +24,14 @@ def fashion_mnist(folder: Path) -> dict[str, Data]:
     """Images float (n, 1, 28, 28), standardised, and classes (n,)."""
     with np.load(folder / "image_classification" / "fashion_mnist_14k.npz") as file:
         train, test = ((file[f"{k}_images"][..., None], file[f"{k}_labels"]) for k in ("train", "test"))
-    return _splits(train, test)
+    return _splits(train, test, N_TRAIN, N_TEST)
 
 
-def cifar10(folder: Path) -> dict[str, Data]:
-    """The first 10,000 training images and the first 4,000 test images, as many of each class: (n, 3, 32, 32)."""
+def cifar10(folder: Path, n_train: int = N_TRAIN, n_test: int = N_TEST) -> dict[str, Data]:
+    """The first images, as many of each class, 2,000 more for validation: (n, 3, 32, 32)."""
     with np.load(folder / "image_classification" / "cifar10_jpeg.npz") as file:
         arrays = dict(file)
-    return _splits(
-        _decoded(arrays, "train", N_TRAIN + N_VALIDATION),
-        _decoded(arrays, "test", N_TEST),
-    )
+    return _splits(_decoded(arrays, "train", n_train + N_VALIDATION), _decoded(arrays, "test", n_test), n_train, n_test)
 
 
 def _decoded(arrays: dict[str, np.ndarray], split: str, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -43,11 +41,13 @@ def _decoded(arrays: dict[str, np.ndarray], split: str, n: int) -> tuple[np.ndar
     return np.stack(images), arrays[f"{split}_labels"][:n]
 
 
-def _splits(train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray]) -> dict[str, Data]:
+def _splits(
+    train: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], n_train: int, n_test: int
+) -> dict[str, Data]:
     splits = {
-        "train": [array[:N_TRAIN] for array in train],
-        "validation": [array[N_TRAIN : N_TRAIN + N_VALIDATION] for array in train],
-        "test": [array[:N_TEST] for array in test],
+        "train": [array[:n_train] for array in train],
+        "validation": [array[n_train : n_train + N_VALIDATION] for array in train],
+        "test": [array[:n_test] for array in test],
     }
     mean, deviation = splits["train"][0].mean((0, 1, 2)), splits["train"][0].std((0, 1, 2))
     return {
@@ -126,3 +126,11 @@ EXPERIMENTS = {
     )
     for name, load, n_channels in (("fashion_mnist", fashion_mnist, 1), ("cifar10", cifar10, 3))
 }
+N_LARGE = 48_000
+EXPERIMENTS["cifar10_resnet56"] = replace(  # 200 epochs, as in the paper
+    EXPERIMENTS["cifar10"],
+    load=partial(cifar10, n_train=N_LARGE, n_test=10_000),
+    build=partial(ResNet, 3, n_blocks=9),
+    n_steps=200 * N_LARGE // 128,
+    checkpoints=(),
+)

@@ -104,7 +104,7 @@ def _turned(images: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Each image mirrored, or not, along either axis."""
     boxes = target[..., :4]
     for axis, length in ((0, WIDTH), (1, HEIGHT)):
-        mirrored = torch.rand(len(images)) < 0.5
+        mirrored = torch.rand(len(images), device=images.device) < 0.5
         images = torch.where(mirrored[:, None, None, None], images.flip(3 - axis), images)
         turned = boxes.clone()
         turned[..., axis], turned[..., axis + 2] = length - boxes[..., axis + 2], length - boxes[..., axis]
@@ -144,7 +144,7 @@ def focal_loss(examples: Examples) -> Tensor:
     logits, true = examples.preds[..., 4:], _assigned(examples.target)
     wanted = torch.zeros_like(logits)
     wanted[true.image, true.query, true.classes] = 1
-    places = torch.arange(ROWS * COLUMNS)
+    places = torch.arange(ROWS * COLUMNS, device=logits.device)
     places = (torch.stack([places % COLUMNS, places // COLUMNS], -1) + 0.5) * STRIDE
     centres = (true.boxes[:, :2] + true.boxes[:, 2:]) / 2
     near = (-(places - centres[:, None]).square().sum(-1) / (2 * (NEAR * STRIDE) ** 2)).exp()

@@ -173,7 +173,7 @@ def _block(n_in: int, n_out: int, stride: int = 1) -> nn.Module:
 
 def forward(model: nn.Module, batch: Data) -> Examples:
     """Heatmaps, and those that are asked for: a Gaussian about each annotated keypoint."""
-    cell = torch.arange(MAP)
+    cell = torch.arange(MAP, device=batch["keypoints"].device)
     near = torch.exp(-0.5 * ((cell - batch["keypoints"][..., None]) / SPREAD) ** 2)
     target = near[:, :, 1, :, None] * near[:, :, 0, None, :] * batch["weight"][..., None, None]
     extras = {name: batch[name] for name in ("weight", "area", "normaliser")}

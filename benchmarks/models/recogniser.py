@@ -159,19 +159,19 @@ def forward(model: nn.Module, data: Data, *, name: str) -> Examples:
         name: what the last class is, "blank_id" or "eos_id".
     """
     images = _changed(data["image"]) if model.training else data["image"]
-    return Examples(model(images), data["target"], {name: torch.full((len(images),), LAST)})
+    return Examples(model(images), data["target"], {name: torch.full((len(images),), LAST, device=images.device)})
 
 
 def _changed(images: Tensor) -> Tensor:
     """Images inverted, stretched, moved and blurred a little, at random."""
-    n = len(images)
-    sign = torch.randint(0, 2, (n, 1, 1)) * 2.0 - 1
-    where = torch.zeros(n, 2, 3)
-    where[:, 0, 0], where[:, 1, 1] = 1 + 0.08 * torch.randn(n), 1 + 0.08 * torch.randn(n)
-    where[:, 0, 2], where[:, 1, 2] = 0.03 * torch.randn(n), 0.06 * torch.randn(n)
+    n, device = len(images), images.device
+    sign = torch.randint(0, 2, (n, 1, 1), device=device) * 2.0 - 1
+    where = torch.zeros(n, 2, 3, device=device)
+    where[:, 0, 0], where[:, 1, 1] = 1 + 0.08 * torch.randn((2, n), device=device)
+    where[:, 0, 2], where[:, 1, 2] = torch.randn((2, n), device=device) * torch.tensor([[0.03], [0.06]], device=device)
     grid = F.affine_grid(where, [n, 1, HEIGHT, WIDTH], align_corners=False)
     moved = F.grid_sample((images * sign)[:, None], grid, padding_mode="border", align_corners=False)
-    return moved.squeeze(1) + 0.1 * torch.randn(images.shape)
+    return moved.squeeze(1) + 0.1 * torch.randn(images.shape, device=device)
 
 
 EXPERIMENTS = {

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.examples import Examples
-from benchmarks.models._experiment import Data, Experiment
+from benchmarks.models._experiment import Data, Experiment, on
 
 SPLITS = {"train": "train", "validation": "val", "test": "test_2016_flickr"}
 N_PIECES = 2000  # of both languages together
@@ -155,8 +155,10 @@ def size(data: Data) -> Tensor:
 def translations(model: nn.Module, data: Data, folder: Path, batch_size: int = 128) -> tuple[list[str], list[str]]:
     """Translations of a split, of lengths known from the source alone, and their references, as text."""
     found: list[list[int]] = []
+    device = next(model.parameters()).device
     for start in range(0, len(data["source"]), batch_size):
-        source, lengths = (data[name][start : start + batch_size] for name in ("source", "length"))
+        batch = on(device, data, slice(start, start + batch_size))
+        source, lengths = batch["source"], batch["length"]
         best = model(source[:, : int((source != PAD).sum(1).max())], lengths).argmax(-1).cpu()
         found += [row[:n].tolist() for row, n in zip(best, lengths, strict=True)]
     references = [row[row != PAD].tolist() for row in data["target"].cpu()]

@@ -2,6 +2,7 @@
 
     python -m benchmarks.training                                # all experiments, in order
     python -m benchmarks.training translation_de_en --seeds 5 --jobs 2
+    python -m benchmarks.training --scale paper --device cuda    # ResNet-56, and translation models of base size
 
 Losses are fitted as `autosurrogate fit` does with its defaults, and the paper's as the paper did; weights and learning
 rates are tuned on the validation split. Each training is appended to `--results` as it ends: a run that was stopped
@@ -23,18 +24,20 @@ from benchmarks.training import _losses
 from benchmarks.training._comparison import Comparison
 from benchmarks.training._page import section
 from benchmarks.training._runs import Plan, Results, cached, pretrained
-from benchmarks.training._suite import MODULES, comparisons, one
+from benchmarks.training._suite import MODULES, SCALES, comparisons, one
 
 RESULTS = Path(__file__).parents[1] / "results" / "training.jsonl"
 
 
 def main() -> None:
     """Train what has not been trained yet."""
-    known = comparisons()
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all by default")
+    every = ", ".join(name for scale in SCALES for name in comparisons(scale))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {every}; all of the scale by default")
+    parser.add_argument("--scale", choices=SCALES, default="small", help="paper: models as large as the paper's")
+    parser.add_argument("--device", default="cpu", help="where to train, such as cuda (cpu)")
     parser.add_argument("--seeds", type=int, default=5, help="of the final trainings (5)")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (1)")
     parser.add_argument("--budget", default="5m", help="of a fit (5m, the default of `autosurrogate fit`)")
@@ -42,6 +45,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="print the table of what is measured and train nothing")
     options = parser.parse_args()
+    known = comparisons(options.scale)
     if options.show:
         print(section(list(rows.read(options.results)), known))
         return
@@ -58,7 +62,7 @@ def run(name: str, comparison: Comparison, options: argparse.Namespace) -> None:
     """All of one experiment."""
     cached(comparison.model, options.data)
     if comparison.pretraining is not None:
-        pretrained(comparison.pretraining, options.data)
+        pretrained(comparison.pretraining, options.data, options.device)
     files = fitted(name, comparison, options.data, options.budget)
     digests = {key: _losses.digest(path) for key, path in files.items()}
     n_threads = max(1, (os.cpu_count() or 1) // options.jobs)
@@ -71,7 +75,10 @@ def run(name: str, comparison: Comparison, options: argparse.Namespace) -> None:
         if not wanted:
             return
         with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
-            jobs = [pool.submit(one, r, options.data, files.get((r.arm.name, r.arm.metric)), n_threads) for r in wanted]
+            jobs = []
+            for wish in wanted:
+                file = files.get((wish.arm.name, wish.arm.metric))
+                jobs.append(pool.submit(one, wish, options.scale, options.data, file, n_threads, options.device))
             for job in as_completed(jobs):
                 row = {**job.result(), "jobs": options.jobs}
                 rows.append(options.results, row)

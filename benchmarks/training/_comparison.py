@@ -98,9 +98,9 @@ def value(metric: Metric, examples: Examples) -> float:
     return float(np.nanmean([metric.function(*point) for point in points]))
 
 
-def exported(path: Path, task: str) -> Loss:
+def exported(path: Path, task: str, device: str = "cpu") -> Loss:
     """An exported loss on a batch, as a trainer uses it."""
-    return of_loss(torch.jit.load(str(path)), task)
+    return of_loss(torch.jit.load(str(path), map_location=device), task)
 
 
 def of_loss(loss: Any, task: str) -> Loss:

@@ -144,7 +144,9 @@ class Plan:
         return sum(found) / len(found) * (1 if self.comparison.rows[row].higher_is_better else -1)
 
 
-def make(run: Run, comparison: Comparison, folder: Path, loss: Path | None, n_threads: int) -> dict[str, Any]:
+def make(
+    run: Run, comparison: Comparison, folder: Path, loss: Path | None, n_threads: int, device: str = "cpu"
+) -> dict[str, Any]:
     """Train once and measure.
 
     Args:
@@ -153,15 +155,16 @@ def make(run: Run, comparison: Comparison, folder: Path, loss: Path | None, n_th
         folder: of the real data.
         loss: file of a fitted loss.
         n_threads: of torch.
+        device: where to train.
 
     Returns:
         A row of the results: the metrics on the validation split along the way and at the end, on the test split if the
-        run is final, the seconds that the training took, and the largest memory of the process in MiB.
+        run is final, the seconds that the training took, and the largest memory in MiB, of the process or of a GPU.
     """
     torch.set_num_threads(n_threads)
     data = cached(comparison.model, folder)
-    start_from = None if comparison.pretraining is None else pretrained(comparison.pretraining, folder)
-    used = None if run.arm.name == REGULAR else _loss(run.arm, comparison, loss)
+    start_from = None if comparison.pretraining is None else pretrained(comparison.pretraining, folder, device)
+    used = None if run.arm.name == REGULAR else _loss(run.arm, comparison, loss, device)
     model = replace(
         comparison.model,
         learning_rate=comparison.model.learning_rate * run.factor,
@@ -182,6 +185,7 @@ def make(run: Run, comparison: Comparison, folder: Path, loss: Path | None, n_th
     trained = train(
         model, data["train"], run.seed,
         loss=used if run.weight > 0 else None, weight=run.weight, start=start_from, at_checkpoint=measure,
+        device=device,
     )  # fmt: skip
     seconds = time.perf_counter() - began - measuring
     return {
@@ -190,16 +194,26 @@ def make(run: Run, comparison: Comparison, folder: Path, loss: Path | None, n_th
         "test": comparison.measure(trained, data["test"], folder) if run.final else None,
         "curve": curve,
         "seconds": round(seconds, 2),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_mib": _peak_mib(device),
         "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} CPU cores, Python {platform.python_version()}, torch {torch.__version__}",
+        "machine": f"{_machine(device)}, Python {platform.python_version()}, torch {torch.__version__}",
         "n_threads": n_threads,
     }
 
 
-def _loss(arm: Arm, comparison: Comparison, path: Path | None) -> Loss:
+def _peak_mib(device: str) -> int:
+    if device == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return torch.cuda.max_memory_allocated(device) // 2**20
+
+
+def _machine(device: str) -> str:
+    return f"{os.cpu_count()} CPU cores" if device == "cpu" else torch.cuda.get_device_name(device)
+
+
+def _loss(arm: Arm, comparison: Comparison, path: Path | None, device: str) -> Loss:
     if path is not None:
-        return exported(path, comparison.model.task)
+        return exported(path, comparison.model.task, device)
     return comparison.rivals[arm.name].loss
 
 
@@ -212,11 +226,12 @@ def cached(experiment: Experiment, folder: Path) -> dict[str, Data]:
     return found
 
 
-def pretrained(experiment: Experiment, folder: Path) -> dict[str, Tensor]:
+def pretrained(experiment: Experiment, folder: Path, device: str = "cpu") -> dict[str, Tensor]:
     """The weights of a model trained with the regular loss; kept on disk."""
     path = CACHE / f"model-{_key(experiment)}.pt"
     if not path.exists():
-        _save(train(experiment, cached(experiment, folder)["train"], seed=0).state_dict(), path)
+        trained = train(experiment, cached(experiment, folder)["train"], seed=0, device=device)
+        _save(trained.cpu().state_dict(), path)
     found: dict[str, Tensor] = torch.load(path)
     return found
 

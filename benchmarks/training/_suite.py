@@ -22,14 +22,22 @@ MODULES = (  # in the order they are run
 )
 
 
-def comparisons() -> dict[str, Comparison]:
-    """All experiments by name, in the order of their files in `MODULES`."""
+SCALES = ("small", "paper")
+
+
+def comparisons(scale: str = "small") -> dict[str, Comparison]:
+    """All experiments by name, in the order of their files in `MODULES`.
+
+    Args:
+        scale: "small", or "paper" for those that have a model as large as the paper's.
+    """
     found: dict[str, Comparison] = {}
     for module in MODULES:
-        found |= importlib.import_module(f"benchmarks.training.{module}").COMPARISONS
+        file = importlib.import_module(f"benchmarks.training.{module}")
+        found |= file.COMPARISONS if scale == "small" else getattr(file, "PAPER_SCALE", {})
     return found
 
 
-def one(wanted: Run, folder: Path, loss: Path | None, n_threads: int) -> dict[str, Any]:
+def one(wanted: Run, scale: str, folder: Path, loss: Path | None, n_threads: int, device: str) -> dict[str, Any]:
     """One training, see `make`; in a module that processes can import, as they cannot `__main__`."""
-    return make(wanted, comparisons()[wanted.experiment], folder, loss, n_threads)
+    return make(wanted, comparisons(scale)[wanted.experiment], folder, loss, n_threads, device)

@@ -24,7 +24,7 @@ def _distances(examples: Examples) -> Tensor:
 
 def _centres(shares: Tensor) -> Tensor:
     """The mean place (x, y), in cells, of maps that sum to 1, shape (n, n_keypoints, 2)."""
-    rows, columns = (torch.arange(shares.shape[axis], dtype=shares.dtype) for axis in (2, 3))
+    rows, columns = (torch.arange(shares.shape[axis], dtype=shares.dtype, device=shares.device) for axis in (2, 3))
     return torch.stack([(shares.sum(2) * columns).sum(-1), (shares.sum(3) * rows).sum(-1)], -1)
 
 

@@ -16,7 +16,7 @@ K = 10  # of NDCG@10
 def _gains(relevance: Tensor) -> tuple[Tensor, Tensor]:
     """The gain of each document, 0 for padding, and the best DCG@10 of each list."""
     gain = relevance.clamp_min(0).float()
-    discount = 1 / torch.arange(2, gain.shape[1] + 2).log2()
+    discount = 1 / torch.arange(2, gain.shape[1] + 2, device=gain.device).log2()
     best = (gain.sort(dim=1, descending=True).values * discount)[:, :K].sum(1, keepdim=True)
     return gain, best.clamp_min(1e-6)
 
@@ -53,7 +53,7 @@ def neural_ndcg(examples: Examples, temperature: float = 1.0) -> Tensor:
     real = relevance >= 0
     apart = (scores[:, :, None] - scores[:, None]).abs() * real[:, None]
     n_real = real.sum(1, keepdim=True)
-    places = torch.arange(scores.shape[1])
+    places = torch.arange(scores.shape[1], device=scores.device)
     factor = (n_real - 1 - 2 * places).float()
     logits = factor[:, :, None] * scores[:, None] - apart.sum(2)[:, None]
     sorting = (logits / temperature).masked_fill(~real[:, None], -torch.inf).softmax(2)

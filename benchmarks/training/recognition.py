@@ -23,7 +23,7 @@ def soft_edit_distance(examples: Examples) -> Tensor:
     n_tokens = real.sum(1)
     right = probability.gather(2, target.clamp_min(0)[:, None].expand(-1, probability.shape[1], -1))
     kept = 1 - probability[:, :, LAST] if "blank_id" in examples.extras else torch.ones_like(probability[:, :, 0])
-    costs = [torch.arange(target.shape[1] + 1, dtype=torch.float32).expand(len(target), -1)]
+    costs = [torch.arange(target.shape[1] + 1, dtype=torch.float32, device=target.device).expand(len(target), -1)]
     for frame in range(probability.shape[1]):
         before = costs[-1]
         best = torch.minimum(before[:, 1:] + kept[:, frame, None], before[:, :-1] + 1 - right[:, frame])

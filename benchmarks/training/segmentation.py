@@ -38,7 +38,7 @@ def lovasz_softmax(examples: Examples) -> Tensor:
 
 def _one_hot(target: Tensor, n_classes: int) -> Tensor:
     """Shape (n_classes, pixels), bool."""
-    return target.flatten() == torch.arange(n_classes)[:, None]
+    return target.flatten() == torch.arange(n_classes, device=target.device)[:, None]
 
 
 RIVALS = {

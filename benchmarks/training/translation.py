@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.examples import Examples
-from benchmarks.models._experiment import Data
-from benchmarks.models.translator import EXPERIMENTS, PAD, translations
+from benchmarks.models._experiment import Data, Experiment
+from benchmarks.models.translator import EXPERIMENTS, PAD, Translator, translations
 from benchmarks.training._comparison import Comparison, Rival, Row
 
 
@@ -83,14 +83,30 @@ RIVALS = {
     "bag of n-grams": Rival("Shao et al., AAAI 2020", bag_of_ngrams),
     "expected BLEU": Rival("after Zhukov and Kretov, arXiv 1712.04708", expected_bleu),
 }
-COMPARISONS = {
-    f"translation_{pair}": Comparison(
-        model=replace(EXPERIMENTS[f"translator_{pair}"], n_steps=900, learning_rate=1.2e-3),
+
+
+def _comparison(pretraining: Experiment, n_steps: int, learning_rate: float) -> Comparison:
+    return Comparison(
+        model=replace(pretraining, n_steps=n_steps, learning_rate=learning_rate),
         rows={"bleu": Row("bleu"), "chrf": Row("bleu")},
         measure=measure,
         rivals=RIVALS,
-        pretraining=EXPERIMENTS[f"translator_{pair}"],
+        pretraining=pretraining,
         recorded_alone=True,
     )
-    for pair in ("de_en", "en_de")
+
+
+PAIRS = ("de_en", "en_de")
+COMPARISONS = {
+    f"translation_{pair}": _comparison(EXPERIMENTS[f"translator_{pair}"], n_steps=900, learning_rate=1.2e-3)
+    for pair in PAIRS
+}
+BASE = partial(Translator, width=512, n_layers=6)
+PAPER_SCALE = {
+    f"translation_{pair}_base": _comparison(
+        replace(EXPERIMENTS[f"translator_{pair}"], build=BASE, n_steps=30_000, learning_rate=5e-4, batch_size=256),
+        n_steps=3000,
+        learning_rate=1e-4,
+    )
+    for pair in PAIRS
 }
