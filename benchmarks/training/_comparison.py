@@ -63,6 +63,8 @@ class Comparison:
         rivals: losses made by hand, by name.
         pretraining: where the model's training starts; trained once, with the regular loss, if it is given.
         tuning_seeds: with which weights and learning rates are tuned.
+        tuning_share: of the steps that a training takes to tune; 1 for whole ones.
+        weights: of a loss beside the regular loss, of which one is chosen.
         recorded_alone: whether the paper's loss is fitted on recorded outputs alone.
     """
 
@@ -72,6 +74,8 @@ class Comparison:
     rivals: Mapping[str, Rival] = field(default_factory=dict)
     pretraining: Experiment | None = None
     tuning_seeds: tuple[int, ...] = (1000,)
+    tuning_share: float = 1.0
+    weights: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0)
     recorded_alone: bool = False
 
 

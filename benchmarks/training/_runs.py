@@ -24,7 +24,6 @@ from benchmarks.training._comparison import Comparison, Loss, exported
 CACHE = Path(__file__).parents[1] / "cache"
 MODELS = Path(models[0])
 CURVE = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the training, where the validation split is measured
-WEIGHTS = (0.3, 1.0, 3.0, 10.0)  # of a loss beside the regular loss
 FACTORS = (0.3, 1.0, 2.0, 4.0)  # of the learning rate, for a loss that stands alone
 REGULAR = "regular"
 
@@ -134,7 +133,7 @@ class Plan:
         rival = self.comparison.rivals.get(arm.name)
         if arm.name == REGULAR or (rival is not None and rival.alone):
             return [Run(self.name, arm, factor, 0.0, seed, False) for factor in FACTORS for seed in seeds]
-        return [Run(self.name, arm, 1.0, weight, seed, False) for weight in WEIGHTS for seed in seeds]
+        return [Run(self.name, arm, 1.0, weight, seed, False) for weight in self.comparison.weights for seed in seeds]
 
     def _mean(self, runs: list[Run], setting: tuple[float, float], row: str) -> float:
         """The mean over seeds on the validation split, positive for better."""
@@ -165,10 +164,12 @@ def make(
     data = cached(comparison.model, folder)
     start_from = None if comparison.pretraining is None else pretrained(comparison.pretraining, folder, device)
     used = None if run.arm.name == REGULAR else _loss(run.arm, comparison, loss, device)
+    n_steps = round(comparison.model.n_steps * (1 if run.final else comparison.tuning_share))
     model = replace(
         comparison.model,
+        n_steps=n_steps,
         learning_rate=comparison.model.learning_rate * run.factor,
-        checkpoints=tuple(round(comparison.model.n_steps * share) for share in CURVE),
+        checkpoints=tuple(round(n_steps * share) for share in CURVE),
         regular_loss=used if used is not None and run.weight == 0 else comparison.model.regular_loss,
     )
     curve: dict[int, dict[str, float]] = {}

@@ -93,12 +93,14 @@ def _comparison(pretraining: Experiment, n_steps: int, learning_rate: float) -> 
         rivals=RIVALS,
         pretraining=pretraining,
         recorded_alone=True,
+        tuning_share=0.4,
+        weights=(1.0, 3.0, 10.0, 30.0),
     )
 
 
 PAIRS = ("de_en", "en_de")
 COMPARISONS = {
-    f"translation_{pair}": _comparison(EXPERIMENTS[f"translator_{pair}"], n_steps=900, learning_rate=1.2e-3)
+    f"translation_{pair}": _comparison(EXPERIMENTS[f"translator_{pair}"], n_steps=1100, learning_rate=1.2e-3)
     for pair in PAIRS
 }
 BASE = partial(Translator, width=512, n_layers=6)

@@ -17,7 +17,7 @@ from benchmarks.models._experiment import Data, Experiment, _epoch
 from benchmarks.training import _runs
 from benchmarks.training._comparison import Comparison, Rival, Row
 from benchmarks.training._page import section
-from benchmarks.training._runs import FACTORS, WEIGHTS, Arm, Plan, Results, Run, make
+from benchmarks.training._runs import FACTORS, Arm, Plan, Results, Run, make
 from benchmarks.training._statistics import holm, paired
 from benchmarks.training._suite import comparisons
 
@@ -66,7 +66,7 @@ def test_losses_that_stand_alone_have_their_learning_rate_tuned_and_added_ones_t
     alone, added = ("regular", "alone"), ("fitted", "hinge")
     assert {(r.arm.name, r.factor, r.weight) for r in first} == {
         *((name, factor, 0.0) for name in alone for factor in FACTORS),
-        *((name, 1.0, weight) for name in added for weight in WEIGHTS),
+        *((name, 1.0, weight) for name in added for weight in COMPARISON.weights),
     }
     assert not any(r.final for r in first)
     measured = [row(r, 0.9 if (r.arm.name, r.factor) == ("regular", 2.0) else 0.8) for r in first]
