@@ -40,7 +40,7 @@ from benchmarks import rows
 from benchmarks.models._experiment import train
 from benchmarks.training._comparison import Loss, of_loss
 from benchmarks.training._losses import LOSSES
-from benchmarks.training._runs import cached
+from benchmarks.training._runs import cached, pretrained
 from benchmarks.training._suite import comparisons
 
 RESULTS = Path(__file__).parent / "results" / "predictors.jsonl"
@@ -84,7 +84,8 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
             return
         comparison = comparisons()[row["experiment"]]
         data = cached(comparison.model, options.data)
-        trained = train(comparison.model, data["train"], row["seed"], loss=loss, weight=row["weight"])
+        start = None if comparison.pretraining is None else pretrained(comparison.pretraining, options.data)
+        trained = train(comparison.model, data["train"], row["seed"], loss=loss, weight=row["weight"], start=start)
         found = comparison.measure(trained, data["validation"], options.data)
         rows.append(options.results, {"metric": metric.name, **row, "validation": found})
 
