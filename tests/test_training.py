@@ -83,7 +83,8 @@ def test_a_metric_where_lower_is_better_is_learned_alike(tables: Tables) -> None
 def test_a_start_of_either_sign_arrives(tables: Tables, scale: float) -> None:
     loss = built()
     loss.scale.fill_(scale)
-    assert train(loss, tables, SETTINGS, higher_is_better=True, seed=0) > 0.9
+    settings = dataclasses.replace(SETTINGS, n_steps=250)  # the first of them are lost
+    assert train(loss, tables, settings, higher_is_better=True, seed=0) > 0.9
     assert rank_correlation(loss, tables.held_out, True) > 0.9
 
 
@@ -103,7 +104,7 @@ def test_the_penalty_draws_gradients_to_a_norm_of_1(tables: Tables) -> None:
         found = training._gradient_penalty(training._score(loss, features), features, tables.held_out[0].gram)
         return float(found.detach())
 
-    assert off(10.0) < 0.5 * off(0.0)
+    assert off(10.0) < 0.7 * off(0.0)
 
 
 def test_the_best_checkpoint_is_kept(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +156,8 @@ def test_batches_are_drawn_from_recorded_points_by_their_share(tables: Tables) -
         if share == 0.0:
             held_out = dataclasses.replace(held_out, held_out=turned(tables.held_out),
                                            recorded_held_out=turned(tables.held_out))  # fmt: skip
-        train(loss, held_out, dataclasses.replace(SETTINGS, random_share=share), higher_is_better=True, seed=0)
+        settings = dataclasses.replace(SETTINGS, random_share=share, n_steps=250)
+        train(loss, held_out, settings, higher_is_better=True, seed=0)
         found[share] = rank_correlation(loss, tables.held_out, True)
     assert found[1.0] > 0.9
     assert found[0.0] < -0.9

@@ -154,7 +154,8 @@ class Confusion(nn.Module):
             kappa = agreement / (1 - chance + 0.01)
             features += [accuracy, recall, precision, f1, mcc, kappa]
             context += [chance, spread]
-        return torch.stack([*features, *context, 1 / n_present, balance], 1)
+        context += [1 / n_present, balance]
+        return torch.stack(features + context, 1)
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""

@@ -198,7 +198,8 @@ class Boundary(nn.Module):
             features += [_mean_of_images(one, actual, set_size) for one in found]
         n_classes = (length > 0).to(logits.dtype).sum(1).clamp_min(1)
         share = length.sum(1) / actual.sum(1).clamp_min(1)
-        features += [_mean_of_images(one, actual, set_size) for one in [*longer, 1 / n_classes, share]]
+        longer += [1 / n_classes, share]
+        features += [_mean_of_images(one, actual, set_size) for one in longer]
         return torch.stack(features, 1)
 
     def score(self, features: Tensor, rows: int) -> Tensor:

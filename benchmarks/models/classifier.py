@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import itertools
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -126,11 +125,3 @@ EXPERIMENTS = {
     )
     for name, load, n_channels in (("fashion_mnist", fashion_mnist, 1), ("cifar10", cifar10, 3))
 }
-N_LARGE = 48_000
-EXPERIMENTS["cifar10_resnet56"] = replace(  # 200 epochs, as in the paper
-    EXPERIMENTS["cifar10"],
-    load=partial(cifar10, n_train=N_LARGE, n_test=10_000),
-    build=partial(ResNet, 3, n_blocks=9),
-    n_steps=200 * N_LARGE // 128,
-    checkpoints=(),
-)
