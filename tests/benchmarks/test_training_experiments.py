@@ -30,7 +30,7 @@ EXPERIMENTS = {
     "segmentation": ("overlap", {"temperatures": [1.0, 0.2]}),
     "detection": ("matching", {"temperatures": [1.0, 0.2]}),
 }
-N_ROWS = 8  # of each split
+N_ROWS = 16  # of each split
 
 
 def reduced(comparison: Comparison) -> Comparison:
