@@ -145,7 +145,8 @@ class Search:
         if not complete:
             raise LookupError("no trial is complete")
         mending = [t for t in complete if _share(t) + _error(t) >= regular_mended]
-        within = [t for t in mending if t in _leading(complete)] or _leading(mending or complete)
+        leading = {t.number for t in _leading(complete)}
+        within = [t for t in mending if t.number in leading] or _leading(mending or complete)
         largest = max(within, key=_share)
         least = max(_share(largest) - _error(largest), min(_share(largest), regular_mended))
         chosen = max((t for t in within if _share(t) >= least), key=_near)
