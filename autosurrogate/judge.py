@@ -144,16 +144,20 @@ class Judge:
         gains = self._gains(both, chunks, self.distance)
         same = chunks is self._middling
         regular = self._regular_gains if same else self._gains(self._regular, chunks, self.distance)
-        difference = gains - regular
-        difference = difference[np.isfinite(difference)]
-        error = float(difference.std(ddof=1) / len(difference) ** 0.5)
-        return float(np.nanmean(gains)), error, float(np.nanmean(regular))
+        of_both = np.isfinite(gains) & np.isfinite(regular)  # the metric may fail on points once they have moved
+        self._check_some(of_both)
+        gains, regular = gains[of_both], regular[of_both]
+        error = float((gains - regular).std(ddof=1) / len(gains) ** 0.5)
+        return float(gains.mean()), error, float(regular.mean())
 
     def _gains(self, of_points: evaluation.PointLosses, chunks: Sequence[Chunk], distance: float) -> np.ndarray:
         found = evaluation.gains(of_points, chunks, self._task, self._metric, self._labeller, self._device, distance)
-        if np.isfinite(found).sum() < 2:
-            raise LabellingError(f"metric {self._metric.name!r}: failed on nearly all points of the descent check")
+        self._check_some(np.isfinite(found))
         return found
+
+    def _check_some(self, worked: np.ndarray) -> None:
+        if worked.sum() < 2:
+            raise LabellingError(f"metric {self._metric.name!r}: failed on nearly all points of the descent check")
 
     def _norms(self, of_points: evaluation.PointLosses) -> Tensor:
         """Norms of the gradient of middling validation points."""

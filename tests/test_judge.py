@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from autosurrogate import tasks
+from autosurrogate.errors import LabellingError
 from autosurrogate.judge import Judge, shortfalls
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
@@ -103,3 +106,15 @@ def test_a_loss_that_is_steep_on_a_few_points_mends_less_and_is_to_have_less_wei
         assert report["gradient_norm"]["loss"] == pytest.approx(report["gradient_norm"]["regular"], rel=1e-3)
         weights.append(report["suggested_weight"])
     assert weights[1] <= weights[0]
+
+
+def test_a_metric_that_fails_once_predictions_have_moved_is_told() -> None:
+    def fails(preds: np.ndarray, target: np.ndarray) -> float:
+        raise ValueError("moved")
+
+    broken = dataclasses.replace(ACCURACY, function=fails, spec=None)
+    points = Points([], [labelled(0)], [labelled(1)], [], [], [])
+    with Labeller(broken) as labeller:
+        judge = Judge(TASK, broken, labeller, torch.device("cpu"), points, 0)
+        with pytest.raises(LabellingError, match="nearly all points of the descent check"):
+            judge.mended(Toy(-1.0, 1.0))
