@@ -38,6 +38,7 @@ from autosurrogate.run_dir import Clock, RunDir
 from autosurrogate.statistics import spearman
 from benchmarks import rows
 from benchmarks.models._experiment import train
+from benchmarks.options import check
 from benchmarks.training._comparison import Loss, of_loss
 from benchmarks.training._losses import LOSSES
 from benchmarks.training._runs import cached, pretrained
@@ -64,12 +65,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="show what is measured and train nothing")
     options = parser.parse_args()
-    unknown = sorted(set(options.experiments) - set(comparisons()))
-    if unknown:
-        parser.error(f"no experiment {', '.join(unknown)}; there are {', '.join(comparisons())}")
     if not options.show:
-        if options.data is None or not options.data.is_dir():
-            parser.error(f"--data {options.data}: no such folder; pass it, or set AUTOSURROGATE_DATA")
+        check(parser, options.experiments, comparisons(), options.data)
         measure(find(options.metric), options)
     for line in table([row for row in rows.read(options.results) if row["metric"] == options.metric]):
         print(line)
@@ -145,7 +142,7 @@ def _known(
     }
     for distance in DISTANCES:
         gains = evaluation.gains(of_points, middling, task, metric, labeller, CPU, distance * unit)
-        found[f"gain over {distance:g}"] = float(gains.mean())
+        found[f"gain over {distance:g}"] = float(np.nanmean(gains))
     return found
 
 

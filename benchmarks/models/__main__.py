@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.models import OUTPUTS
 from benchmarks.models import __path__ as folder
 from benchmarks.models._experiment import Experiment, record
+from benchmarks.options import check
 
 
 def experiments() -> dict[str, Experiment]:
@@ -31,11 +32,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=OUTPUTS, metavar="DIR", help="where to write (benchmarks/outputs)")
     parser.add_argument("--overwrite", action="store_true", help="make again what is there")
     options = parser.parse_args()
-    unknown = sorted(set(options.names) - set(known))
-    if unknown:
-        parser.error(f"no experiment {', '.join(unknown)}; there are {', '.join(known)}")
-    if options.data is None or not options.data.is_dir():
-        parser.error(f"--data {options.data}: no such folder; pass it, or set AUTOSURROGATE_DATA")
+    check(parser, options.names, known, options.data)
     for name in options.names or known:
         path = options.to / f"{name}.npz"
         if path.exists() and not options.overwrite:

@@ -152,7 +152,9 @@ def outputs(experiment: Experiment, model: nn.Module, data: Data, batch_size: in
     return Examples(torch.cat([p.preds for p in parts]), torch.cat([p.target for p in parts]), extras)
 
 
-def record(experiment: Experiment, folder: Path, path: Path, seed: int = 0, split: str = "test") -> None:
+def record(
+    experiment: Experiment, folder: Path, path: Path, seed: int = 0, split: str = "test", device: str = "cpu"
+) -> None:
     """Train with the regular loss alone and write the outputs on a split at each checkpoint.
 
     Args:
@@ -161,6 +163,7 @@ def record(experiment: Experiment, folder: Path, path: Path, seed: int = 0, spli
         path: a file of recorded outputs, `.npz`; its `source` is the step.
         seed: of everything random.
         split: "test" or "validation".
+        device: where to train.
     """
     data = experiment.load(folder)
     judged = {name: array[: experiment.n_recorded] for name, array in data[split].items()}
@@ -170,6 +173,7 @@ def record(experiment: Experiment, folder: Path, path: Path, seed: int = 0, spli
         data["train"],
         seed,
         at_checkpoint=lambda step, model: found.append((step, outputs(experiment, model, judged))),
+        device=device,
     )
     arrays = {
         "preds": np.concatenate([examples.preds.to(torch.float16).numpy() for _, examples in found]),

@@ -20,6 +20,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks import rows
+from benchmarks.options import check
 from benchmarks.training import _losses
 from benchmarks.training._comparison import Comparison
 from benchmarks.training._page import section
@@ -49,11 +50,7 @@ def main() -> None:
     if options.show:
         print(section(list(rows.read(options.results)), known))
         return
-    unknown = sorted(set(options.names) - set(known))
-    if unknown:
-        parser.error(f"no experiment {', '.join(unknown)}; there are {', '.join(known)}")
-    if options.data is None or not options.data.is_dir():
-        parser.error(f"--data {options.data}: no such folder; pass it, or set AUTOSURROGATE_DATA")
+    check(parser, options.names, known, options.data)
     for name in options.names or known:
         run(name, known[name], options)
 
@@ -63,7 +60,7 @@ def run(name: str, comparison: Comparison, options: argparse.Namespace) -> None:
     cached(comparison.model, options.data)
     if comparison.pretraining is not None:
         pretrained(comparison.pretraining, options.data, options.device)
-    files = fitted(name, comparison, options.data, options.budget)
+    files = fitted(name, comparison, options)
     digests = {key: _losses.digest(path) for key, path in files.items()}
     n_threads = max(1, (os.cpu_count() or 1) // options.jobs)
     # A process each, so that its largest memory is that of one training; forked from one that has imported everything.
@@ -89,12 +86,12 @@ def run(name: str, comparison: Comparison, options: argparse.Namespace) -> None:
                 print(f"{name}: {arm}, {settings}, {row['seconds']:.0f} s: {split} {shown}", flush=True)
 
 
-def fitted(name: str, comparison: Comparison, folder: Path, budget: str) -> Mapping[tuple[str, str], Path]:
+def fitted(name: str, comparison: Comparison, options: argparse.Namespace) -> Mapping[tuple[str, str], Path]:
     """Files of the fitted losses of an experiment, by kind and metric."""
     found = {}
     for metric in dict.fromkeys(row.fitted for row in comparison.rows.values()):
         for kind in _losses.KINDS:
-            path = _losses.ensure(kind, metric, name, comparison, folder, budget)
+            path = _losses.ensure(kind, metric, name, comparison, options.data, options.budget, options.device)
             if path is not None:
                 found[kind, metric] = path
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,14 @@ class Comparison:
     tuning_share: float = 1.0
     weights: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0)
     recorded_alone: bool = False
+
+
+def by_metrics(
+    model: Experiment, specs: tuple[str, ...], rivals: Mapping[str, Rival] = MappingProxyType({}), **more: Any
+) -> Comparison:
+    """A comparison whose rows are metrics of this program, see `of_metrics`; `more` are other fields of it."""
+    rows, measure = of_metrics(model, specs)
+    return Comparison(model, rows, measure, rivals, **more)
 
 
 def of_metrics(model: Experiment, specs: tuple[str, ...]) -> tuple[dict[str, Row], Measure]:

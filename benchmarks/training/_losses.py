@@ -24,7 +24,9 @@ N_SETS = 10  # that a source of recorded outputs is to have
 N_PAPER_TRIALS = 2  # its settings are fixed but for the steepness of ranks, and at most the size
 
 
-def ensure(kind: str, metric: str, name: str, comparison: Comparison, folder: Path, budget: str) -> Path | None:
+def ensure(
+    kind: str, metric: str, name: str, comparison: Comparison, folder: Path, budget: str, device: str
+) -> Path | None:
     """A fitted loss; it is fitted if it is not there.
 
     Args:
@@ -35,6 +37,7 @@ def ensure(kind: str, metric: str, name: str, comparison: Comparison, folder: Pa
         comparison: the experiment.
         folder: of the real data.
         budget: of a fit.
+        device: where the model is trained whose outputs are recorded.
 
     Returns:
         The file; None for a task that the paper has no network for.
@@ -52,7 +55,7 @@ def ensure(kind: str, metric: str, name: str, comparison: Comparison, folder: Pa
         return path
     command = ["fit", "--metric", metric, "--budget", budget, "--out", str(path)]
     if kind == "paper":
-        files = _recorded(name, comparison, folder, N_SETS * find(metric).set_size)
+        files = _recorded(name, comparison, folder, N_SETS * find(metric).set_size, device)
         command += ["--space", str(space), "--force", "--random-share", "0", "--trials", str(N_PAPER_TRIALS)]
         for file in files[:1] if comparison.recorded_alone else files:
             command += ["--outputs", str(file)]
@@ -69,14 +72,14 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int) -> list[Path]:
+def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, device: str) -> list[Path]:
     """Outputs of the model on the validation split from early to late, and as many that are uniformly random.
 
     Where a source has fewer than `n_rows`, they are repeated: a small table has no set of 128 otherwise.
     """
     recorded, uniform = (LOSSES / f"{name}-{kind}-{n_rows}.npz" for kind in ("recorded", "uniform"))
     if not recorded.exists():
-        record(comparison.pretraining or comparison.model, folder, recorded, split="validation")
+        record(comparison.pretraining or comparison.model, folder, recorded, split="validation", device=device)
         with np.load(recorded) as file:
             arrays = dict(file)
         n_times = -(-n_rows // int(np.unique(arrays["source"], return_counts=True)[1].min()))

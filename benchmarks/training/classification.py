@@ -10,9 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autosurrogate.examples import Examples
-from benchmarks.models._experiment import Experiment
 from benchmarks.models.classifier import EXPERIMENTS, ResNet, cifar10
-from benchmarks.training._comparison import Comparison, Rival, of_metrics
+from benchmarks.training._comparison import Rival, by_metrics
 
 
 def label_smoothing(examples: Examples, share: float = 0.1) -> Tensor:
@@ -34,17 +33,13 @@ RIVALS = {
 }
 
 
-def _comparison(model: Experiment) -> Comparison:
-    rows, measure = of_metrics(model, ("accuracy",))
-    return Comparison(model, rows, measure, RIVALS)
-
-
 N_LARGE = 48_000
 RESNET56 = replace(  # 200 epochs, as in the paper
     EXPERIMENTS["cifar10"],
     load=partial(cifar10, n_train=N_LARGE, n_test=10_000),
     build=partial(ResNet, 3, n_blocks=9),
     n_steps=200 * N_LARGE // 128,
+    checkpoints=(0, 400, 2_000, 10_000, 30_000, 75_000),
 )
-COMPARISONS = {name: _comparison(model) for name, model in EXPERIMENTS.items()}
-PAPER_SCALE = {"cifar10_resnet56": _comparison(RESNET56)}
+COMPARISONS = {name: by_metrics(model, ("accuracy",), RIVALS) for name, model in EXPERIMENTS.items()}
+PAPER_SCALE = {"cifar10_resnet56": by_metrics(RESNET56, ("accuracy",), RIVALS)}

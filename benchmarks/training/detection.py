@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.models.detector import EXPERIMENTS, focal_loss, giou_loss
-from benchmarks.training._comparison import Comparison, Rival, of_metrics
+from benchmarks.training._comparison import Rival, by_metrics
 
 METRICS = ("coco_ap",)
 RIVALS = {  # more of what the regular loss has already
@@ -12,9 +12,4 @@ RIVALS = {  # more of what the regular loss has already
 }
 
 
-def _comparison() -> Comparison:
-    rows, measure = of_metrics(EXPERIMENTS["detector"], METRICS)
-    return Comparison(EXPERIMENTS["detector"], rows, measure, RIVALS)
-
-
-COMPARISONS = {"detection": _comparison()}
+COMPARISONS = {"detection": by_metrics(EXPERIMENTS["detector"], METRICS, RIVALS)}

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from autosurrogate.examples import Examples
 from benchmarks.models.imbalanced import EXPERIMENTS
-from benchmarks.training._comparison import Comparison, Rival, of_metrics
+from benchmarks.training._comparison import Rival, by_metrics
 
 METRICS = ("f1", "average_precision", "roc_auc", "mcc")
 
@@ -75,10 +75,7 @@ RIVALS = {
 }
 
 
-def _comparison(name: str) -> Comparison:
-    model = replace(EXPERIMENTS[name], batch_size=128)
-    rows, measure = of_metrics(model, METRICS)
-    return Comparison(model, rows, measure, RIVALS, tuning_seeds=(1000, 1001, 1002))
-
-
-COMPARISONS = {name: _comparison(name) for name in ("oil_spill", "phoneme", "haberman", "breast_cancer")}
+COMPARISONS = {
+    name: by_metrics(replace(EXPERIMENTS[name], batch_size=128), METRICS, RIVALS, tuning_seeds=(1000, 1001, 1002))
+    for name in ("oil_spill", "phoneme", "haberman", "breast_cancer")
+}

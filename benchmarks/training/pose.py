@@ -7,7 +7,7 @@ from torch import Tensor
 
 from autosurrogate.examples import Examples
 from benchmarks.models.pose import EXPERIMENTS
-from benchmarks.training._comparison import Comparison, Rival, of_metrics
+from benchmarks.training._comparison import Rival, by_metrics
 
 METRICS = ("pck", "oks_ap")
 SHARPNESS = 10.0  # of the softmax over a map whose peaks are about 1
@@ -48,9 +48,4 @@ RIVALS = {
 }
 
 
-def _comparison() -> Comparison:
-    rows, measure = of_metrics(EXPERIMENTS["pose"], METRICS)
-    return Comparison(EXPERIMENTS["pose"], rows, measure, RIVALS)
-
-
-COMPARISONS = {"pose": _comparison()}
+COMPARISONS = {"pose": by_metrics(EXPERIMENTS["pose"], METRICS, RIVALS)}

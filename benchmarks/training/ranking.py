@@ -8,7 +8,7 @@ from torch import Tensor
 
 from autosurrogate.examples import Examples
 from benchmarks.models.ranker import EXPERIMENTS
-from benchmarks.training._comparison import Comparison, Rival, of_metrics
+from benchmarks.training._comparison import Rival, by_metrics
 
 K = 10  # of NDCG@10
 
@@ -70,10 +70,4 @@ RIVALS = {
 }
 
 
-def _comparison() -> Comparison:
-    model = EXPERIMENTS["ranker"]
-    rows, measure = of_metrics(model, ("ndcg",))
-    return Comparison(model, rows, measure, RIVALS, tuning_seeds=(1000, 1001, 1002))
-
-
-COMPARISONS = {"ranking": _comparison()}
+COMPARISONS = {"ranking": by_metrics(EXPERIMENTS["ranker"], ("ndcg",), RIVALS, tuning_seeds=(1000, 1001, 1002))}

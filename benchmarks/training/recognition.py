@@ -7,7 +7,7 @@ from torch import Tensor
 
 from autosurrogate.examples import Examples
 from benchmarks.models.recogniser import EXPERIMENTS, LAST
-from benchmarks.training._comparison import Comparison, Rival, of_metrics
+from benchmarks.training._comparison import Rival, by_metrics
 
 METRICS = ("exact_match", "normalized_edit_distance", "edit_distance")
 
@@ -37,9 +37,5 @@ def soft_edit_distance(examples: Examples) -> Tensor:
 RIVALS = {"soft edit distance": Rival("after LS-ED: Patel et al., ECCV 2020", soft_edit_distance)}
 
 
-def _comparison(name: str) -> Comparison:
-    rows, measure = of_metrics(EXPERIMENTS[name], METRICS)
-    return Comparison(EXPERIMENTS[name], rows, measure, RIVALS)
-
-
-COMPARISONS = {f"recognition_{head}": _comparison(f"recogniser_{head}") for head in ("ctc", "positions")}
+HEADS = ("ctc", "positions")
+COMPARISONS = {f"recognition_{head}": by_metrics(EXPERIMENTS[f"recogniser_{head}"], METRICS, RIVALS) for head in HEADS}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from autosurrogate.examples import Examples
 from benchmarks.models.segmenter import EXPERIMENTS
-from benchmarks.training._comparison import Comparison, Rival, of_metrics
+from benchmarks.training._comparison import Rival, by_metrics
 
 METRICS = ("miou", "dice", "boundary_f1")
 
@@ -47,9 +47,4 @@ RIVALS = {
 }
 
 
-def _comparison() -> Comparison:
-    rows, measure = of_metrics(EXPERIMENTS["segmenter"], METRICS)
-    return Comparison(EXPERIMENTS["segmenter"], rows, measure, RIVALS)
-
-
-COMPARISONS = {"segmentation": _comparison()}
+COMPARISONS = {"segmentation": by_metrics(EXPERIMENTS["segmenter"], METRICS, RIVALS)}

@@ -106,7 +106,14 @@ COMPARISONS = {
 BASE = partial(Translator, width=512, n_layers=6)
 PAPER_SCALE = {
     f"translation_{pair}_base": _comparison(
-        replace(EXPERIMENTS[f"translator_{pair}"], build=BASE, n_steps=30_000, learning_rate=5e-4, batch_size=256),
+        replace(
+            EXPERIMENTS[f"translator_{pair}"],
+            build=BASE,
+            n_steps=30_000,
+            learning_rate=5e-4,
+            batch_size=256,
+            checkpoints=(1_000, 3_000, 10_000, 30_000),
+        ),
         n_steps=3000,
         learning_rate=1e-4,
     )
