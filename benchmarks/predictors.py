@@ -39,7 +39,7 @@ from autosurrogate.statistics import spearman
 from benchmarks import rows
 from benchmarks.models._experiment import train
 from benchmarks.options import check
-from benchmarks.training._comparison import Loss, of_loss
+from benchmarks.training._comparison import Loss, added, of_loss
 from benchmarks.training._losses import LOSSES
 from benchmarks.training._runs import cached, pretrained
 from benchmarks.training._suite import comparisons
@@ -82,7 +82,8 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
         comparison = comparisons()[row["experiment"]]
         data = cached(comparison.model, options.data)
         start = None if comparison.pretraining is None else pretrained(comparison.pretraining, options.data)
-        trained = train(comparison.model, data["train"], row["seed"], loss=loss, weight=row["weight"], start=start)
+        used = None if loss is None else added(loss)
+        trained = train(comparison.model, data["train"], row["seed"], loss=used, weight=row["weight"], start=start)
         found = comparison.measure(trained, data["validation"], options.data)
         rows.append(options.results, {"metric": metric.name, **row, "validation": found})
 

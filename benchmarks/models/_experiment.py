@@ -16,6 +16,7 @@ from autosurrogate.examples import Examples
 
 Data = Mapping[str, Tensor]  # arrays with a common first axis, of one split
 POOL = 50  # batches that examples are sorted by size in
+Added = Callable[[nn.Module, Data, Examples], Tensor]
 AtCheckpoint = Callable[[int, nn.Module], None]
 
 
@@ -57,7 +58,7 @@ def train(
     data: Data,
     seed: int,
     *,
-    loss: Callable[[Examples], Tensor] | None = None,
+    loss: Added | None = None,
     weight: float = 1.0,
     start: Mapping[str, Tensor] | None = None,
     at_checkpoint: AtCheckpoint = lambda step, model: None,
@@ -69,7 +70,7 @@ def train(
         experiment: what to train.
         data: its training split.
         seed: of everything random.
-        loss: added to the regular loss, if there is one.
+        loss: added to the regular loss, if there is one; scalar, of the model, a batch and the model's outputs on it.
         weight: of `loss`.
         start: state of a model that was trained before.
         at_checkpoint: called with the step and the model, in evaluation mode, at each of the checkpoints.
@@ -96,10 +97,11 @@ def train(
             rows = torch.cat([rows, _epoch(experiment, data, order)])
         batch, rows = rows[: experiment.batch_size], rows[experiment.batch_size :]
         model.train()
-        examples = experiment.forward(model, on(device, data, batch))
+        inputs = on(device, data, batch)
+        examples = experiment.forward(model, inputs)
         objective = regular(examples)
         if loss is not None:
-            objective = objective + weight * loss(examples)
+            objective = objective + weight * loss(model, inputs, examples)
         optimiser.zero_grad(set_to_none=True)
         objective.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

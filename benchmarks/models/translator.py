@@ -96,8 +96,8 @@ def _padded(sentences: list[list[int]]) -> Tensor:
     return nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=PAD)
 
 
-class Translator(nn.Module):
-    """A transformer whose decoder sees all positions of the translation at once."""
+class Transformer(nn.Module):
+    """The parts that translators have in common; one embedding for both languages and the output."""
 
     def __init__(self, width: int = 128, n_layers: int = 2) -> None:
         super().__init__()
@@ -111,6 +111,24 @@ class Translator(nn.Module):
         )
         self.decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(width, **shape), n_layers, nn.LayerNorm(width))
 
+    def embedded(self, pieces: Tensor) -> Tensor:
+        """Embeddings of pieces at their places, shape (n, length, width); of (n, length), -100 pads."""
+        places = torch.arange(pieces.shape[1], device=pieces.device)
+        return self.embedding(pieces.clamp_min(0)) * math.sqrt(self.width) + self.places(places)
+
+    def encode(self, source: Tensor) -> Tensor:
+        """Encoder states, shape (n, S, width), of sources of shape (n, S), -100 pads."""
+        states: Tensor = self.encoder(self.embedded(source), src_key_padding_mask=source == PAD)
+        return states
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Logits of the pieces, of the decoder's states."""
+        return hidden @ self.embedding.weight.T
+
+
+class Translator(Transformer):
+    """A transformer whose decoder sees all positions of the translation at once."""
+
     def forward(self, source: Tensor, lengths: Tensor) -> Tensor:
         """Logits of the pieces of translations.
 
@@ -121,29 +139,26 @@ class Translator(nn.Module):
         Returns:
             Shape (n, longest, vocabulary).
         """
-        absent = source == PAD
-        places = torch.arange(source.shape[1], device=source.device)
-        embedded = self.embedding(source.clamp_min(0)) * math.sqrt(self.width) + self.places(places)
-        encoded = self.encoder(embedded, src_key_padding_mask=absent)
+        absent, encoded = source == PAD, self.encode(source)
         positions = torch.arange(int(lengths.max()), device=source.device)
         beyond = positions >= lengths[:, None]
         ratio = (~absent).sum(1, keepdim=True) / lengths[:, None]
         copied = ((positions + 0.5) * ratio).long().clamp(max=source.shape[1] - 1)
         start = encoded.gather(1, copied[:, :, None].expand(-1, -1, self.width)) + self.places(positions)
         hidden = self.decoder(start, encoded, tgt_key_padding_mask=beyond, memory_key_padding_mask=absent)
-        logits: Tensor = hidden @ self.embedding.weight.T
-        return logits
+        return self.logits(hidden)
 
 
 def forward(model: nn.Module, data: Data) -> Examples:
     """Logits (n, T, V) of translations as long as their references."""
-    target, source = data["target"], data["source"]
-    lengths = (target != PAD).sum(1)
-    if model.training:
-        target = target[:, : int(lengths.max())]
-    source = source[:, : int((source != PAD).sum(1).max())]
-    logits = model(source, lengths)
+    target = trimmed(data["target"]) if model.training else data["target"]
+    logits = model(trimmed(data["source"]), (target != PAD).sum(1))
     return Examples(F.pad(logits, (0, 0, 0, target.shape[1] - logits.shape[1])), target)
+
+
+def trimmed(sentences: Tensor) -> Tensor:
+    """The same without columns in which all sentences, of shape (n, length), are padding."""
+    return sentences[:, : int((sentences != PAD).sum(1).max())]
 
 
 def size(data: Data) -> Tensor:
@@ -158,9 +173,8 @@ def translations(model: nn.Module, data: Data, folder: Path, batch_size: int = 1
     device = next(model.parameters()).device
     for start in range(0, len(data["source"]), batch_size):
         batch = on(device, data, slice(start, start + batch_size))
-        source, lengths = batch["source"], batch["length"]
-        best = model(source[:, : int((source != PAD).sum(1).max())], lengths).argmax(-1).cpu()
-        found += [row[:n].tolist() for row, n in zip(best, lengths, strict=True)]
+        best = model(trimmed(batch["source"]), batch["length"]).argmax(-1).cpu()
+        found += [row[:n].tolist() for row, n in zip(best, batch["length"], strict=True)]
     references = [row[row != PAD].tolist() for row in data["target"].cpu()]
     decode = pieces(folder).decode
     return decode(found), decode(references)

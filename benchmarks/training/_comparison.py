@@ -16,7 +16,7 @@ from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
 from autosurrogate.metric import find
 from autosurrogate.registry import Metric
-from benchmarks.models._experiment import Data, Experiment, outputs
+from benchmarks.models._experiment import Added, Data, Experiment, outputs
 
 Loss = Callable[[Examples], Tensor]
 Measure = Callable[[nn.Module, Data, Path], dict[str, float]]
@@ -41,15 +41,17 @@ class Rival:
 
     Args:
         source: where it is from.
-        loss: scalar, of a batch.
+        loss: scalar, of the model's outputs on a batch; or, if `of_model`, of the model, the batch and its outputs.
         rows: names of the metrics that it was made for; all if empty.
         alone: whether it takes the place of the regular loss; else it is added to it with a weight.
+        of_model: whether the loss needs the model itself; it cannot be alone then.
     """
 
     source: str
-    loss: Loss
+    loss: Loss | Added
     rows: tuple[str, ...] = ()
     alone: bool = False
+    of_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ def value(metric: Metric, examples: Examples) -> float:
 def exported(path: Path, task: str, device: str = "cpu") -> Loss:
     """An exported loss on a batch, as a trainer uses it."""
     return of_loss(torch.jit.load(str(path), map_location=device), task)
+
+
+def added(loss: Loss) -> Added:
+    """A loss of outputs alone, as `train` takes it."""
+    return lambda model, batch, examples: loss(examples)
 
 
 def of_loss(loss: Any, task: str) -> Loss:

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.models import __path__ as models
-from benchmarks.models._experiment import Data, Experiment, train
-from benchmarks.training._comparison import Comparison, Loss, exported
+from benchmarks.models._experiment import Added, Data, Experiment, train
+from benchmarks.training._comparison import Comparison, Loss, added, exported
 
 CACHE = Path(__file__).parents[1] / "cache"
 MODELS = Path(models[0])
@@ -163,14 +163,14 @@ def make(
     torch.set_num_threads(n_threads)
     data = cached(comparison.model, folder)
     start_from = None if comparison.pretraining is None else pretrained(comparison.pretraining, folder, device)
-    used = None if run.arm.name == REGULAR else _loss(run.arm, comparison, loss, device)
+    alone, beside = _losses(run, comparison, loss, device)
     n_steps = round(comparison.model.n_steps * (1 if run.final else comparison.tuning_share))
     model = replace(
         comparison.model,
         n_steps=n_steps,
         learning_rate=comparison.model.learning_rate * run.factor,
         checkpoints=tuple(round(n_steps * share) for share in CURVE),
-        regular_loss=used if used is not None and run.weight == 0 else comparison.model.regular_loss,
+        regular_loss=alone or comparison.model.regular_loss,
     )
     curve: dict[int, dict[str, float]] = {}
     measuring = 0.0
@@ -185,7 +185,7 @@ def make(
     began = time.perf_counter()
     trained = train(
         model, data["train"], run.seed,
-        loss=used if run.weight > 0 else None, weight=run.weight, start=start_from, at_checkpoint=measure,
+        loss=beside, weight=run.weight, start=start_from, at_checkpoint=measure,
         device=device,
     )  # fmt: skip
     seconds = time.perf_counter() - began - measuring
@@ -212,10 +212,18 @@ def _machine(device: str) -> str:
     return f"{os.cpu_count()} CPU cores" if device == "cpu" else torch.cuda.get_device_name(device)
 
 
-def _loss(arm: Arm, comparison: Comparison, path: Path | None, device: str) -> Loss:
+def _losses(run: Run, comparison: Comparison, path: Path | None, device: str) -> tuple[Loss | None, Added | None]:
+    """What takes the place of the regular loss, and what is added to it."""
+    rival = comparison.rivals.get(run.arm.name)
     if path is not None:
-        return exported(path, comparison.model.task, device)
-    return comparison.rivals[arm.name].loss
+        loss = exported(path, comparison.model.task, device)
+    elif rival is None:
+        return None, None
+    elif rival.of_model:
+        return None, rival.loss
+    else:
+        loss = rival.loss
+    return (loss, None) if run.weight == 0 else (None, added(loss))
 
 
 def cached(experiment: Experiment, folder: Path) -> dict[str, Data]:

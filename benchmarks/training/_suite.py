@@ -19,6 +19,7 @@ MODULES = (  # in the order they are run
     "ranking",
     "segmentation",
     "detection",
+    "autoregressive",
 )
 
 

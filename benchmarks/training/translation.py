@@ -18,7 +18,11 @@ from benchmarks.training._comparison import Comparison, Rival, Row
 
 def measure(model: nn.Module, data: Data, folder: Path) -> dict[str, float]:
     """Corpus BLEU and chrF of detokenised translations, both in [0, 100], as sacrebleu computes them."""
-    found, references = translations(model, data, folder)
+    return corpus_scores(*translations(model, data, folder))
+
+
+def corpus_scores(found: list[str], references: list[str]) -> dict[str, float]:
+    """Corpus BLEU and chrF of translations, a reference each, in [0, 100]."""
     return {name: scorer.corpus_score(found, [references]).score for name, scorer in _scorers().items()}
 
 
@@ -79,6 +83,7 @@ def expected_bleu(examples: Examples, largest: int = 4) -> Tensor:
     return (1 - torch.stack(logs).mean(0).exp()).mean()
 
 
+BLEU_WEIGHTS = (1.0, 3.0, 10.0, 30.0)
 RIVALS = {
     "bag of n-grams": Rival("Shao et al., AAAI 2020", bag_of_ngrams),
     "expected BLEU": Rival("after Zhukov and Kretov, arXiv 1712.04708", expected_bleu),
@@ -94,7 +99,7 @@ def _comparison(pretraining: Experiment, n_steps: int, learning_rate: float) -> 
         pretraining=pretraining,
         recorded_alone=True,
         tuning_share=0.4,
-        weights=(1.0, 3.0, 10.0, 30.0),
+        weights=BLEU_WEIGHTS,
     )
 
 

@@ -28,6 +28,7 @@ EXPERIMENTS = {
     "pose": ("peaks", {"temperatures": [0.5], "radii": [0.2, 0.05]}),
     "ranking": ("soft_ranks", {"temperatures": [0.5]}),
     "segmentation": ("overlap", {"temperatures": [1.0, 0.2]}),
+    "autoregressive_de_en": ("match", {"temperatures": [1.0, 0.2]}),
     "detection": ("matching", {"temperatures": [1.0, 0.2]}),
 }
 N_ROWS = 16  # of each split
