@@ -90,7 +90,7 @@ def fitted(name: str, comparison: Comparison, options: argparse.Namespace) -> Ma
     """Files of the fitted losses of an experiment, by kind and metric."""
     found = {}
     for metric in dict.fromkeys(row.fitted for row in comparison.rows.values()):
-        for kind in _losses.KINDS:
+        for kind in comparison.fits:
             path = _losses.ensure(kind, metric, name, comparison, options.data, options.budget, options.device)
             if path is not None:
                 found[kind, metric] = path

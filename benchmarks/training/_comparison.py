@@ -55,6 +55,39 @@ class Rival:
 
 
 @dataclass(frozen=True)
+class Fit:
+    """How a loss is fitted: as `autosurrogate fit --metric` does with its defaults, but for what is given.
+
+    Args:
+        arguments: of the command line.
+        space: the search space, as the file `<space>_<task>.toml` of benchmarks/spaces; the task's own by default.
+            Tasks without such a file have no loss of this kind.
+        settings: that the search space has fixed in place of what it says, as TOML writes them.
+        recorded: whether recorded outputs of the experiment's model are fitted on, so that the loss is its alone.
+        uniform: whether uniformly random predictions are, too; not where an experiment is `recorded_alone`.
+        like: the kind whose file this one shares.
+        alone: whether the loss takes the place of the regular loss.
+    """
+
+    arguments: tuple[str, ...] = ()
+    space: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    recorded: bool = False
+    uniform: bool = False
+    like: str | None = None
+    alone: bool = False
+
+
+FITS = MappingProxyType(
+    {
+        "fitted": Fit(),
+        # Its settings are fixed but for the steepness of ranks and at most the size: two trials.
+        "paper": Fit(("--force", "--random-share", "0", "--trials", "2"), space="paper", recorded=True, uniform=True),
+    }
+)
+
+
+@dataclass(frozen=True)
 class Comparison:
     """One experiment.
 
@@ -69,6 +102,7 @@ class Comparison:
         tuning_share: of the steps that a training takes to tune; 1 for whole ones.
         weights: of a loss beside the regular loss, of which one is chosen.
         recorded_alone: whether the paper's loss is fitted on recorded outputs alone.
+        fits: the fitted losses, by name.
     """
 
     model: Experiment
@@ -80,6 +114,7 @@ class Comparison:
     tuning_share: float = 1.0
     weights: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0)
     recorded_alone: bool = False
+    fits: Mapping[str, Fit] = field(default_factory=lambda: FITS)
 
 
 def by_metrics(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -11,17 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from autosurrogate import search_space
 from autosurrogate.array_files import write
 from autosurrogate.metric import find
 from benchmarks.models._experiment import record
-from benchmarks.training._comparison import Comparison
+from benchmarks.training._comparison import FITS, Comparison, Fit
 
 HERE = Path(__file__).parents[1]
 LOSSES = HERE / "losses"
 SPACES = HERE / "spaces"
-KINDS = ("fitted", "paper")
 N_SETS = 10  # that a source of recorded outputs is to have
-N_PAPER_TRIALS = 2  # its settings are fixed but for the steepness of ranks, and at most the size
 
 
 def ensure(
@@ -30,8 +30,7 @@ def ensure(
     """A fitted loss; it is fitted if it is not there.
 
     Args:
-        kind: "fitted", as `autosurrogate fit --metric` does with its defaults; or "paper", with the paper's network and
-            training, on uniformly random predictions and on recorded outputs of the model.
+        kind: which of `comparison.fits`.
         metric: what it is fitted to.
         name: of the experiment.
         comparison: the experiment.
@@ -40,30 +39,48 @@ def ensure(
         device: where the model is trained whose outputs are recorded.
 
     Returns:
-        The file; None for a task that the paper has no network for.
+        The file; None for a task that the fit has no search space for.
 
     Raises:
         RuntimeError: the fit failed, or refused the loss.
     """
+    fit = comparison.fits[kind]
+    if fit.like is not None:
+        return ensure(fit.like, metric, name, comparison, folder, budget, device)
     task = comparison.model.task
-    space = SPACES / f"paper_{task}.toml"
-    if kind == "paper" and not space.exists():
+    if fit.space is not None and not (SPACES / f"{fit.space}_{task}.toml").exists():
         return None
-    file_name = metric.replace("?", "-").replace("=", "-").replace("&", "-")
-    path = LOSSES / (f"{file_name}.pt" if kind == "fitted" else f"{file_name}-paper-{name}.pt")
+    parts = [metric, *([] if fit == FITS["fitted"] else [kind]), *([name] if fit.recorded else [])]
+    path = LOSSES / f"{re.sub('[?=&]', '-', '-'.join(parts))}.pt"
     if path.exists():
         return path
-    command = ["fit", "--metric", metric, "--budget", budget, "--out", str(path)]
-    if kind == "paper":
-        files = _recorded(name, comparison, folder, N_SETS * find(metric).set_size, device)
-        command += ["--space", str(space), "--force", "--random-share", "0", "--trials", str(N_PAPER_TRIALS)]
-        for file in files[:1] if comparison.recorded_alone else files:
-            command += ["--outputs", str(file)]
     LOSSES.mkdir(exist_ok=True)
+    command = ["fit", "--metric", metric, "--budget", budget, "--out", str(path), *fit.arguments]
+    if fit.space is not None or fit.settings:
+        command += ["--space", str(_space(fit, task, path))]
+    if fit.recorded:
+        recorded, uniform = _recorded(name, comparison, folder, N_SETS * find(metric).set_size, device)
+        with_uniform = fit.uniform and not comparison.recorded_alone
+        command += ["--outputs", str(recorded), *([str(uniform)] if with_uniform else [])]
     print(f"fitting {path.name}", flush=True)
     done = subprocess.run([sys.executable, "-m", "autosurrogate", *command], capture_output=True, text=True, cwd=LOSSES)
     if done.returncode != 0:
         raise RuntimeError(f"autosurrogate {' '.join(command)}: {done.stderr.strip()}")
+    return path
+
+
+def _space(fit: Fit, task: str, loss: Path) -> Path:
+    """The search space of a fit; beside the loss where its settings are changed."""
+    given = SPACES / f"{fit.space}_{task}.toml" if fit.space is not None else None
+    if given is not None and not fit.settings:
+        return given
+    own = search_space.text_of(task, given)
+    for setting, value in fit.settings.items():
+        own, n_found = re.subn(rf"(?m)^{setting} = .*$", f"{setting} = {value}", own)
+        if not n_found:
+            raise ValueError(f"the search space of {task} has no setting {setting!r}")
+    path = loss.with_suffix(".toml")
+    path.write_text(own, encoding="utf-8")
     return path
 
 
@@ -72,7 +89,7 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
-def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, device: str) -> list[Path]:
+def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, device: str) -> tuple[Path, Path]:
     """Outputs of the model on the validation split from early to late, and as many that are uniformly random.
 
     Where a source has fewer than `n_rows`, they are repeated: a small table has no set of 128 otherwise.
@@ -87,7 +104,7 @@ def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, devi
     if not uniform.exists():
         with np.load(recorded) as file:
             write(uniform, uniformly_random(comparison.model.task, dict(file)))
-    return [recorded, uniform]
+    return recorded, uniform
 
 
 def uniformly_random(task: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

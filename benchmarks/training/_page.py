@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.training._comparison import Comparison
-from benchmarks.training._losses import KINDS
 from benchmarks.training._runs import REGULAR, Arm, Plan, Results
 from benchmarks.training._statistics import Difference, holm, paired
 
@@ -85,7 +84,8 @@ def cells(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]], 
         metric: which row of the table.
     """
     own = [row for row in rows if row["experiment"] == name]
-    digests = {(a["name"], a["metric"]): a["digest"] for a in (row["arm"] for row in own) if a["name"] in KINDS}
+    arms = [row["arm"] for row in own]
+    digests = {(a["name"], a["metric"]): a["digest"] for a in arms if a["name"] in comparison.fits}
     seeds = tuple(sorted({row["seed"] for row in own if row["final"]}))
     plan = Plan(name, comparison, digests, seeds, Results(own))
     return {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric))}

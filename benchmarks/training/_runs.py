@@ -33,7 +33,7 @@ class Arm:
     """What a model is trained with.
 
     Args:
-        name: "regular", "fitted", "paper" or the name of a rival.
+        name: "regular", the name of a fit ("fitted", "paper") or of a rival.
         metric: what a fitted loss is fitted to; "" for others.
         digest: of a fitted loss's file; "" for others.
     """
@@ -130,8 +130,8 @@ class Plan:
     def _tuning(self, arm: Arm) -> list[Run]:
         """The trainings that settings are chosen by."""
         seeds = self.comparison.tuning_seeds
-        rival = self.comparison.rivals.get(arm.name)
-        if arm.name == REGULAR or (rival is not None and rival.alone):
+        found = self.comparison.rivals.get(arm.name) or self.comparison.fits.get(arm.name)
+        if found is None or found.alone:
             return [Run(self.name, arm, factor, 0.0, seed, False) for factor in FACTORS for seed in seeds]
         return [Run(self.name, arm, 1.0, weight, seed, False) for weight in self.comparison.weights for seed in seeds]
 
