@@ -9,9 +9,9 @@ import argparse
 from pathlib import Path
 
 from benchmarks import correlation, correlation_page, rows
-from benchmarks.training import __main__ as training
 from benchmarks.training._page import section
 from benchmarks.training._plots import curves
+from benchmarks.training._running import RESULTS
 from benchmarks.training._suite import SCALES, comparisons
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to (docs/)")
     folder = parser.parse_args().docs
-    trained = list(rows.read(training.RESULTS))
+    trained = list(rows.read(RESULTS))
     known = {name: found for scale in SCALES for name, found in comparisons(scale).items()}
     text = correlation_page.page(list(rows.read(correlation.RESULTS)), correlation.FLOORS) + section(trained, known)
     plots = curves(trained, known, folder / "plots")

@@ -41,7 +41,7 @@ from benchmarks.models._experiment import train
 from benchmarks.options import check
 from benchmarks.training._comparison import Loss, added, of_loss
 from benchmarks.training._losses import LOSSES
-from benchmarks.training._runs import cached, pretrained
+from benchmarks.training._runs import cached, start
 from benchmarks.training._suite import comparisons
 
 RESULTS = Path(__file__).parent / "results" / "predictors.jsonl"
@@ -81,9 +81,8 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
             return
         comparison = comparisons()[row["experiment"]]
         data = cached(comparison.model, options.data)
-        start = None if comparison.pretraining is None else pretrained(comparison.pretraining, options.data)
-        used = None if loss is None else added(loss)
-        trained = train(comparison.model, data["train"], row["seed"], loss=used, weight=row["weight"], start=start)
+        used, state = None if loss is None else added(loss), start(comparison, options.data)
+        trained = train(comparison.model, data["train"], row["seed"], loss=used, weight=row["weight"], start=state)
         found = comparison.measure(trained, data["validation"], options.data)
         rows.append(options.results, {"metric": metric.name, **row, "validation": found})
 

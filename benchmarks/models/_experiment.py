@@ -168,21 +168,33 @@ def record(
         device: where to train.
     """
     data = experiment.load(folder)
-    judged = {name: array[: experiment.n_recorded] for name, array in data[split].items()}
-    found: list[tuple[int, Examples]] = []
-    train(
-        experiment,
-        data["train"],
-        seed,
-        at_checkpoint=lambda step, model: found.append((step, outputs(experiment, model, judged))),
-        device=device,
-    )
+    found: dict[int, Examples] = {}
+
+    def add(step: int, model: nn.Module) -> None:
+        found[step] = outputs(experiment, model, first(experiment, data[split]))
+
+    train(experiment, data["train"], seed, at_checkpoint=add, device=device)
+    write_outputs(path, found)
+
+
+def first(experiment: Experiment, data: Data) -> Data:
+    """The examples of a split that are recorded."""
+    return {name: array[: experiment.n_recorded] for name, array in data.items()}
+
+
+def write_outputs(path: Path, found: Mapping[int, Examples]) -> None:
+    """Write recorded outputs.
+
+    Args:
+        path: a file, `.npz`; its `source` is the step.
+        found: step to the outputs of the model of then.
+    """
     arrays = {
-        "preds": np.concatenate([examples.preds.to(torch.float16).numpy() for _, examples in found]),
-        "target": np.concatenate([examples.target.numpy() for _, examples in found]),
-        "source": np.repeat([step for step, _ in found], [len(examples) for _, examples in found]),
+        "preds": np.concatenate([examples.preds.to(torch.float16).numpy() for examples in found.values()]),
+        "target": np.concatenate([examples.target.numpy() for examples in found.values()]),
+        "source": np.repeat([*found], [len(examples) for examples in found.values()]),
     }
-    for name in found[0][1].extras:
-        arrays[name] = np.concatenate([examples.extras[name].numpy() for _, examples in found])
+    for name in next(iter(found.values())).extras:
+        arrays[name] = np.concatenate([examples.extras[name].numpy() for examples in found.values()])
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, arrays)

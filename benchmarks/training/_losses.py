@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from autosurrogate import search_space
+from autosurrogate import loss_file, search_space
 from autosurrogate.array_files import write
 from autosurrogate.metric import find
-from benchmarks.models._experiment import record
+from benchmarks.models._experiment import Experiment, first, outputs, record, write_outputs
 from benchmarks.training._comparison import FITS, Comparison, Fit
+from benchmarks.training._runs import cached, pretrained
 
 HERE = Path(__file__).parents[1]
 LOSSES = HERE / "losses"
@@ -84,6 +85,16 @@ def _space(fit: Fit, task: str, loss: Path) -> Path:
     return path
 
 
+def known(path: Path) -> dict[str, float]:
+    """What a fitted loss's file says of it: its held-out rank correlation, its size and the weight that it suggests."""
+    _, metadata = loss_file.load(path)
+    return {
+        "spearman": metadata["held_out"]["loss"]["spearman"],
+        "n_parameters": metadata["n_parameters"],
+        "suggested_weight": metadata["suggested_weight"],
+    }
+
+
 def digest(path: Path) -> str:
     """What tells one fitted loss from another."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
@@ -96,7 +107,10 @@ def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, devi
     """
     recorded, uniform = (LOSSES / f"{name}-{kind}-{n_rows}.npz" for kind in ("recorded", "uniform"))
     if not recorded.exists():
-        record(comparison.pretraining or comparison.model, folder, recorded, split="validation", device=device)
+        if comparison.pretraining is None:
+            record(comparison.model, folder, recorded, split="validation", device=device)
+        else:
+            _record_pretraining(comparison.pretraining, folder, recorded, device)
         with np.load(recorded) as file:
             arrays = dict(file)
         n_times = -(-n_rows // int(np.unique(arrays["source"], return_counts=True)[1].min()))
@@ -105,6 +119,17 @@ def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, devi
         with np.load(recorded) as file:
             write(uniform, uniformly_random(comparison.model.task, dict(file)))
     return recorded, uniform
+
+
+def _record_pretraining(experiment: Experiment, folder: Path, path: Path, device: str) -> None:
+    """As `record` on the validation split, of a training that is kept."""
+    judged = first(experiment, cached(experiment, folder)["validation"])
+    model = experiment.build().to(device).eval()
+    found = {}
+    for step, state in pretrained(experiment, folder, device).items():
+        model.load_state_dict(state)
+        found[step] = outputs(experiment, model, judged)
+    write_outputs(path, found)
 
 
 def uniformly_random(task: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

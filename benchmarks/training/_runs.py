@@ -162,7 +162,6 @@ def make(
     """
     torch.set_num_threads(n_threads)
     data = cached(comparison.model, folder)
-    start_from = None if comparison.pretraining is None else pretrained(comparison.pretraining, folder, device)
     alone, beside = _losses(run, comparison, loss, device)
     n_steps = round(comparison.model.n_steps * (1 if run.final else comparison.tuning_share))
     model = replace(
@@ -185,7 +184,7 @@ def make(
     began = time.perf_counter()
     trained = train(
         model, data["train"], run.seed,
-        loss=beside, weight=run.weight, start=start_from, at_checkpoint=measure,
+        loss=beside, weight=run.weight, start=start(comparison, folder, device), at_checkpoint=measure,
         device=device,
     )  # fmt: skip
     seconds = time.perf_counter() - began - measuring
@@ -235,14 +234,31 @@ def cached(experiment: Experiment, folder: Path) -> dict[str, Data]:
     return found
 
 
-def pretrained(experiment: Experiment, folder: Path, device: str = "cpu") -> dict[str, Tensor]:
-    """The weights of a model trained with the regular loss; kept on disk."""
+def pretrained(experiment: Experiment, folder: Path, device: str = "cpu") -> dict[int, dict[str, Tensor]]:
+    """The weights of a model trained with the regular loss, by step; kept on disk.
+
+    Of all checkpoints, in order; the last is the end of the training.
+    """
     path = CACHE / f"model-{_key(experiment)}.pt"
     if not path.exists():
-        trained = train(experiment, cached(experiment, folder)["train"], seed=0, device=device)
-        _save(trained.cpu().state_dict(), path)
-    found: dict[str, Tensor] = torch.load(path)
+        states: dict[int, dict[str, Tensor]] = {}
+
+        def keep(step: int, model: nn.Module) -> None:
+            states[step] = {name: weights.to("cpu", copy=True) for name, weights in model.state_dict().items()}
+
+        with_end = replace(experiment, checkpoints=(*experiment.checkpoints, experiment.n_steps))
+        train(with_end, cached(experiment, folder)["train"], seed=0, at_checkpoint=keep, device=device)
+        _save(states, path)
+    found: dict[int, dict[str, Tensor]] = torch.load(path)
     return found
+
+
+def start(comparison: Comparison, folder: Path, device: str = "cpu") -> dict[str, Tensor] | None:
+    """Where the model's training starts; None for random weights."""
+    if comparison.pretraining is None:
+        return None
+    states = pretrained(comparison.pretraining, folder, device)
+    return states[max(states)]
 
 
 def _key(made_by: object) -> str:

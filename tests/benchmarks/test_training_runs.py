@@ -10,12 +10,13 @@ import scipy.stats
 import torch
 from torch import nn
 
+from autosurrogate import search_space
 from autosurrogate.examples import Examples
 from autosurrogate.metric import find
 from benchmarks import rows
-from benchmarks.models._experiment import Data, Experiment, _epoch
-from benchmarks.training import _runs
-from benchmarks.training._comparison import Comparison, Rival, Row
+from benchmarks.models._experiment import Data, Experiment, _epoch, record
+from benchmarks.training import _losses, _runs
+from benchmarks.training._comparison import Comparison, Fit, Rival, Row
 from benchmarks.training._page import section
 from benchmarks.training._runs import FACTORS, Arm, Plan, Results, Run, make
 from benchmarks.training._statistics import holm, paired
@@ -108,6 +109,28 @@ def test_a_training_is_repeated_exactly_and_read_on_the_test_split_only_when_fin
     rows.append(path, found[1])
     assert Results(list(rows.read(path))).get(runs[1]) is not None
     assert Results(list(rows.read(path))).get(runs[0]) is None
+
+
+def test_outputs_of_a_pretraining_are_those_that_recording_it_would_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_runs, "CACHE", tmp_path)
+    model = replace(MODEL, checkpoints=(0, 3, 8))
+    record(model, tmp_path, tmp_path / "recorded.npz", split="validation")
+    _losses._record_pretraining(model, tmp_path, tmp_path / "kept.npz", "cpu")
+    with np.load(tmp_path / "recorded.npz") as recorded, np.load(tmp_path / "kept.npz") as kept:
+        assert np.unique(kept["source"]).tolist() == [0, 3, 8]
+        assert all(np.array_equal(recorded[name], kept[name]) for name in recorded)
+    last = _runs.start(replace(COMPARISON, pretraining=model), tmp_path)
+    assert last is not None
+    assert torch.equal(last["weight"], _runs.pretrained(model, tmp_path)[8]["weight"])
+
+
+def test_a_space_has_the_settings_of_its_fit(tmp_path: Path) -> None:
+    path = _losses._space(Fit(settings={"penalty": "0.0"}), "scores", tmp_path / "loss.pt")
+    assert search_space.load("scores", path).training["penalty"] == 0.0
+    with pytest.raises(ValueError, match="no setting 'penalties'"):
+        _losses._space(Fit(settings={"penalties": "0.0"}), "scores", tmp_path / "loss.pt")
 
 
 def test_paired_differences_are_scipy_s() -> None:
