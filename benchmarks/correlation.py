@@ -46,6 +46,7 @@ OUTPUTS_OF: dict[str, dict[str, int | None]] = {
         "nat_multi30k_de_en": None,
         "translator_de_en": None,
         "translator_en_de": None,
+        "autoregressive_de_en": None,
         "recogniser_ctc": None,
         "recogniser_positions": None,
     },
