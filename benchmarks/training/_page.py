@@ -30,6 +30,17 @@ is the one that is best on the validation split.
 """
 
 
+COST_HEAD = """
+### What it costs
+
+Median seconds of a whole training without measuring, and peak memory of its process in MiB (ReLoss, table 15); in
+brackets how much longer than with the regular loss.
+
+| experiment | regular loss | with the fitted loss | with the paper's | best by hand |
+| --- | --- | --- | --- | --- |
+"""
+
+
 @dataclass(frozen=True)
 class Cell:
     """Trainings with one loss, judged by one metric."""
@@ -40,6 +51,8 @@ class Cell:
     seconds: list[float]
     weight: float
     curves: list[Mapping[str, Mapping[str, float]]]  # step to the metrics of the validation split
+    peak_mib: float  # the largest memory of the process, median of the trainings
+    loss: Mapping[str, float]  # what the file of a fitted loss says of it
 
 
 @dataclass(frozen=True)
@@ -71,7 +84,7 @@ def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Compari
         return ""
     noise = {column: _corrected(lines, column) for column in ("fitted", "paper", "rival")}
     table = "\n".join(_shown(line, {c: p[i] for c, p in noise.items()}) for i, line in enumerate(lines))
-    return f"{HEAD}{table}\n\n{_summary(lines)}"
+    return f"{HEAD}{table}\n\n{_summary(lines)}{_costs(lines)}"
 
 
 def cells(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Cell]:
@@ -115,6 +128,8 @@ def _cell(plan: Plan, arm: Arm, metric: str) -> Cell | None:
         [row["seconds"] for row in there],
         there[0]["weight"],
         [row["curve"] for row in there],
+        statistics.median(row["peak_mib"] for row in there),
+        there[0].get("loss", {}),
     )
 
 
@@ -128,8 +143,8 @@ def _corrected(lines: Sequence[_Line], column: str) -> list[float]:
 
 
 def _shown(line: _Line, ps: Mapping[str, float]) -> str:
-    scale = 1.0 if BEST.get(line.metric) == 100.0 or line.metric in BEST else 100.0
-    texts = [_figures(line.cells[REGULAR], scale)]
+    scale = scale_of(line.metric)
+    texts = [figures(line.cells[REGULAR], scale)]
     for column in ("fitted", "paper", "rival"):
         if column not in line.cells:
             texts.append("-")
@@ -137,14 +152,40 @@ def _shown(line: _Line, ps: Mapping[str, float]) -> str:
         difference, cell = line.over(column), line.cells[column]
         assert difference is not None
         low, high = (scale * end for end in difference.interval)
-        text = f"{_figures(cell, scale)} ({scale * difference.mean:+.2f}: {low:+.2f} to {high:+.2f})"
+        text = f"{figures(cell, scale)} ({scale * difference.mean:+.2f}: {low:+.2f} to {high:+.2f})"
         text = f"**{text}**" if ps[column] < NOISE else text
         settings = f", weight {cell.weight:g}" if cell.weight else ""
         texts.append(f"{text}{f' {cell.arm.name}' if column == 'rival' else ''}{settings}")
     return f"| {line.experiment} | {line.metric} | {' | '.join(texts)} |"
 
 
-def _figures(cell: Cell, scale: float) -> str:
+def _costs(lines: Sequence[_Line]) -> str:
+    """A line for each experiment, of its first metric."""
+    firsts = {line.experiment: line for line in reversed(lines)}
+    texts = []
+    for line in sorted(firsts.values(), key=lines.index):
+        regular = statistics.median(line.cells[REGULAR].seconds)
+        shown = []
+        for column in (REGULAR, "fitted", "paper", "rival"):
+            cell = line.cells.get(column)
+            if cell is None:
+                shown.append("-")
+                continue
+            seconds = statistics.median(cell.seconds)
+            more = "" if column == REGULAR else f" ({100 * (seconds / regular - 1):+.0f} %)"
+            name = f", {cell.arm.name}" if column == "rival" else ""
+            shown.append(f"{seconds:.0f} s{more}, {cell.peak_mib:.0f} MiB{name}")
+        texts.append(f"| {line.experiment} | {' | '.join(shown)} |\n")
+    return COST_HEAD + "".join(texts)
+
+
+def scale_of(metric: str) -> float:
+    """What a metric is shown in: as it is, or in per cent."""
+    return 1.0 if metric in BEST else 100.0
+
+
+def figures(cell: Cell, scale: float) -> str:
+    """Mean and standard deviation over the seeds."""
     deviation = statistics.stdev(cell.test) if len(cell.test) > 1 else float("nan")
     return f"{scale * statistics.fmean(cell.test):.2f} ± {scale * deviation:.2f}"
 

@@ -59,7 +59,9 @@ def plan(measured: list[dict[str, Any]], n_seeds: int = 2) -> Plan:
 
 def row(run: Run, accuracy: float) -> dict[str, Any]:
     found = {"accuracy": accuracy, "errors": 40 * (1 - accuracy)}
-    return {**asdict(run), "validation": found, "test": found if run.final else None, "seconds": 1.0, "curve": {}}
+    slower = 1.5 if run.arm.name == "fitted" else 1.0
+    measured = {"validation": found, "test": found if run.final else None, "seconds": 60 * slower, "peak_mib": 500}
+    return {**asdict(run), **measured, "curve": {}}
 
 
 def test_losses_that_stand_alone_have_their_learning_rate_tuned_and_added_ones_their_weight() -> None:
@@ -156,6 +158,7 @@ def test_the_table_shows_what_is_measured_and_counts_rows_beyond_noise() -> None
     line = next(line for line in found.splitlines() if line.startswith("| toy | accuracy"))
     assert "| 80.20 ± 0.16 | **90.40 ± 0.32 (+10.20: +10.00 to +10.40)**, weight 0.3 | - |" in line
     assert "85.20 ± 0.16 (+5.00: +5.00 to +5.00)** alone |" in line
+    assert "| toy | 60 s, 500 MiB | 90 s (+50 %), 500 MiB | - | 60 s (+0 %), 500 MiB, alone |" in found
     assert "Against the regular loss: ahead in 1 of 1 rows, beyond noise in 1; behind beyond noise in 0." in found
     assert section([], {"toy": COMPARISON}) == ""
 

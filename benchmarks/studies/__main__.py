@@ -1,0 +1,34 @@
+"""Train models with losses that were fitted or used in other ways than `benchmarks.training` does.
+
+    python -m benchmarks.studies                              # all studies
+    python -m benchmarks.studies table_8 --seeds 5 --jobs 2   # approximation against rank correlation
+
+Trainings are those of `benchmarks.training`, go to the same results, and go on where they were stopped.
+`python -m benchmarks` writes them to docs/results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks.options import check
+from benchmarks.studies._suite import STUDIES
+from benchmarks.training._running import add_options, run
+
+
+def main() -> None:
+    """Train what has not been trained yet."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.studies", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STUDIES)}; all by default")
+    add_options(parser)
+    options = parser.parse_args()
+    check(parser, options.names, STUDIES, options.data)
+    for name in options.names or STUDIES:
+        for experiment, comparison in STUDIES[name].parts().items():
+            run(experiment, comparison, "small", options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The sections of docs/results.md on the paper's studies, from the rows that their trainings have written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmarks.studies._study import Study
+from benchmarks.training._page import cells, figures, scale_of
+from benchmarks.training._runs import REGULAR
+from benchmarks.training._statistics import paired
+
+HEAD = """
+## The paper's studies
+
+The studies of Huang et al. (ICLR 2022) on the models of this page. Metrics are of the test split, mean and standard
+deviation over the seeds; in brackets the mean paired difference from the regular loss with its 95 % t interval. *Rank*
+is the loss's rank correlation with the metric on held-out generated points, in per cent.
+"""
+
+
+def section(rows: Sequence[Mapping[str, Any]], studies: Mapping[str, Study]) -> str:
+    """One table each; empty if nothing is measured.
+
+    Args:
+        rows: as `benchmarks.training` writes them.
+        studies: by name.
+    """
+    tables = [table for name, study in studies.items() if (table := _table(name, study, rows))]
+    return HEAD + "".join(tables) if tables else ""
+
+
+def _table(name: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = [line for experiment in study.experiments for line in _lines(experiment, study, rows)]
+    if not lines:
+        return ""
+    title = name.replace("_", " ").capitalize()
+    return (
+        f"\n### {title}: {study.question}\n\n`python -m benchmarks.studies {name} --seeds 5 --jobs 2`\n\n"
+        "| experiment | metric | loss | rank | parameters | test |\n| --- | --- | --- | --- | --- | --- |\n"
+    ) + "".join(f"{line}\n" for line in lines)
+
+
+def _lines(experiment: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line each for the regular loss and the fitted ones; none unless one of the study's own is measured."""
+    metric = study.experiments[experiment]
+    comparison = study.parts()[experiment]
+    found = cells(experiment, comparison, rows, metric)
+    if not set(found) - {REGULAR, "fitted"}:
+        return
+    scale, sign = scale_of(metric), 1 if comparison.rows[metric].higher_is_better else -1
+    base = [sign * value for value in found[REGULAR].test] if REGULAR in found else None
+    for arm, cell in found.items():
+        text = figures(cell, scale)
+        if base is not None and arm != REGULAR:
+            over = paired([sign * value for value in cell.test], base)
+            low, high = (scale * end for end in over.interval)
+            text += f" ({scale * over.mean:+.2f}: {low:+.2f} to {high:+.2f})"
+        rank = f"{100 * cell.loss['spearman']:.1f}" if cell.loss else "-"
+        size = f"{cell.loss['n_parameters']:.0f}" if cell.loss else "-"
+        yield f"| {experiment} | {metric} | {arm} | {rank} | {size} | {text} |"

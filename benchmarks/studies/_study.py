@@ -1,0 +1,32 @@
+"""A study of how losses are fitted or used: trainings of experiments with several losses of one metric."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from benchmarks.training._comparison import Comparison, Fit
+from benchmarks.training._suite import comparisons
+
+
+@dataclass(frozen=True)
+class Study:
+    """One table of the paper.
+
+    Args:
+        question: what it asks.
+        experiments: names of experiments of `benchmarks.training` to the metric that is looked at.
+        fits: the losses that are compared, by name.
+    """
+
+    question: str
+    experiments: Mapping[str, str]
+    fits: Mapping[str, Fit]
+
+    def parts(self) -> dict[str, Comparison]:
+        """What is trained, by the name of the experiment: trainings that the experiment has made are not repeated."""
+        known = comparisons()
+        return {
+            name: replace(known[name], rows={metric: known[name].rows[metric]}, rivals={}, fits=self.fits)
+            for name, metric in self.experiments.items()
+        }

@@ -1,0 +1,44 @@
+"""All studies that are trainings with losses fitted or used in another way."""
+
+from __future__ import annotations
+
+from benchmarks.studies._study import Study
+from benchmarks.training._comparison import FITS, Fit
+
+SEGMENTATION = {"segmentation": "miou"}
+TABLES = dict.fromkeys(("oil_spill", "phoneme", "haberman", "breast_cancer"), "f1")
+FITTED = {"fitted": FITS["fitted"]}
+N_OTHER_SEEDS = 3
+
+STUDIES = {
+    "table_8": Study(
+        "Is a loss that ranks as the metric does better than one that approximates its values?",
+        SEGMENTATION,
+        {**FITTED, "approximation": Fit(("--objective", "approximation", "--force"))},
+    ),
+    "table_9": Study(
+        "Is one loss, fitted to generated predictions, as good as one for each data set, fitted to its outputs, too?",
+        TABLES,
+        {**FITTED, "of its own": Fit(("--force",), recorded=True)},
+    ),
+    "table_10": Study(
+        "Can the loss take the place of the regular loss?",
+        SEGMENTATION,
+        {**FITTED, "alone": Fit(like="fitted", alone=True)},
+    ),
+    "table_12": Study(
+        "Does the gradient penalty help?",
+        SEGMENTATION,
+        {**FITTED, "no penalty": Fit(("--force",), settings={"penalty": "0.0"})},
+    ),
+    "table_13": Study(
+        "How much do independent fits differ?",
+        SEGMENTATION,
+        {**FITTED, **{f"seed {n}": Fit(("--seed", str(n), "--force")) for n in range(1, N_OTHER_SEEDS + 1)}},
+    ),
+    "figure_3": Study(
+        "Is a larger network a better loss?",
+        SEGMENTATION,
+        {**FITTED, **{f"width {n}": Fit(("--force",), settings={"width": str(n)}) for n in (4, 16, 64, 256)}},
+    ),
+}

@@ -1,0 +1,72 @@
+"""The paper's studies: which trainings they need, and how they are shown."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.studies._page import section
+from benchmarks.studies._plots import scatter
+from benchmarks.studies._suite import STUDIES
+from benchmarks.training._losses import SPACES
+from benchmarks.training._runs import FACTORS, Plan, Results, Run
+
+pytest.importorskip("PIL")
+pytest.importorskip("sentencepiece")
+GAINS = {"approximation": 0.01, "fitted": 0.03, "alone": -0.02}
+
+
+def trained(study: str) -> list[dict[str, Any]]:
+    """Rows of a study, all measured."""
+    ((name, comparison),) = STUDIES[study].parts().items()
+    digests = {(kind, "miou"): fit.like or kind for kind, fit in comparison.fits.items()}
+    found: list[dict[str, Any]] = []
+    for _ in range(3):
+        found += [row(run) for run in Plan(name, comparison, digests, (0, 1), Results(found)).wanted()]
+    return found
+
+
+def row(run: Run) -> dict[str, Any]:
+    metrics = {"miou": 0.6 + GAINS.get(run.arm.name, 0) + run.seed % 7 / 1000}
+    known = {"loss": {"spearman": 0.9, "n_parameters": 100 * len(run.arm.name)}} if run.arm.digest else {}
+    measured = {"validation": metrics, "test": metrics if run.final else None, "seconds": 1.0, "peak_mib": 500}
+    return {**asdict(run), **measured, "curve": {}, **known}
+
+
+def test_a_study_shows_its_losses_beside_the_regular_loss() -> None:
+    found = section(trained("table_8"), STUDIES)
+    assert "### Table 8: Is a loss that ranks" in found
+    assert "| segmentation | miou | regular | - | - | 60.05 ± 0.07 |" in found
+    assert "| segmentation | miou | fitted | 90.0 | 600 | 63.05 ± 0.07 (+3.00: +3.00 to +3.00) |" in found
+    assert "| segmentation | miou | approximation | 90.0 | 1300 | 61.05 ± 0.07 (+1.00: +1.00 to +1.00) |" in found
+    assert "### Table 10" not in found
+    assert section([], STUDIES) == ""
+
+
+def test_a_loss_alone_has_its_learning_rate_tuned_and_is_the_fitted_one_s_file() -> None:
+    ((name, comparison),) = STUDIES["table_10"].parts().items()
+    digests = {("fitted", "miou"): "0123", ("alone", "miou"): "0123"}
+    wanted = Plan(name, comparison, digests, (0,), Results([])).wanted()
+    alone = [run for run in wanted if run.arm.name == "alone"]
+    assert {(run.factor, run.weight) for run in alone} == {(factor, 0.0) for factor in FACTORS}
+    assert "| segmentation | miou | alone | 90.0 | 500 | 58.05 ± 0.07 (-2.00: -2.00 to -2.00) |" in section(
+        trained("table_10"), STUDIES
+    )
+
+
+def test_losses_of_all_studies_are_drawn_by_rank_correlation_and_capacity(tmp_path: Path) -> None:
+    path = tmp_path / "plot.svg"
+    assert not scatter([], STUDIES, "segmentation", "miou", path)
+    assert scatter(trained("table_8"), STUDIES, "segmentation", "miou", path)
+    assert path.stat().st_size > 1000
+
+
+def test_every_study_is_of_experiments_that_there_are_and_of_spaces_that_there_are() -> None:
+    for study in STUDIES.values():
+        for name, comparison in study.parts().items():
+            assert set(comparison.rows) == {study.experiments[name]}
+            spaces = [fit.space for fit in comparison.fits.values() if fit.space is not None]
+            assert all((SPACES / f"{space}_{comparison.model.task}.toml").exists() for space in spaces)
