@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks import correlation, correlation_page, rows
 from benchmarks.studies import _page as studies_page
-from benchmarks.studies._plots import scatter
-from benchmarks.studies._suite import SEGMENTATION, STUDIES
+from benchmarks.studies import toy
+from benchmarks.studies._suite import STUDIES
 from benchmarks.training._page import section
 from benchmarks.training._plots import curves
 from benchmarks.training._running import RESULTS
@@ -35,10 +35,7 @@ def main() -> None:
     if plots:
         text += "\nThe validation split during training, mean over the seeds (as ReLoss, figure 4):\n\n"
         text += "\n".join(f"![{path.stem}](plots/{path.name})" for path in plots) + "\n"
-    text += studies_page.section(trained, STUDIES)
-    ((experiment, metric),) = SEGMENTATION.items()
-    if scatter(trained, STUDIES, experiment, metric, folder / "plots" / "figure_3.svg"):
-        text += "\n![figure 3](plots/figure_3.svg)\n"
+    text += studies_page.section(trained, STUDIES, list(rows.read(toy.RESULTS)), folder / "plots", "plots")
     (folder / "results.md").write_text(text + TAIL, encoding="utf-8")
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from benchmarks.studies import toy
+from benchmarks.studies._plots import scatter
 from benchmarks.studies._study import Study
+from benchmarks.studies._suite import SEGMENTATION
 from benchmarks.training._page import cells, figures, scale_of
 from benchmarks.training._runs import REGULAR
 from benchmarks.training._statistics import paired
@@ -19,15 +23,30 @@ is the loss's rank correlation with the metric on held-out generated points, in 
 """
 
 
-def section(rows: Sequence[Mapping[str, Any]], studies: Mapping[str, Study]) -> str:
-    """One table each; empty if nothing is measured.
+def section(
+    rows: Sequence[Mapping[str, Any]],
+    studies: Mapping[str, Study],
+    toys: Sequence[Mapping[str, Any]],
+    plots: Path,
+    folder: str,
+) -> str:
+    """A table or a plot each; empty if nothing is measured.
 
     Args:
         rows: as `benchmarks.training` writes them.
         studies: by name.
+        toys: as `benchmarks.studies.toy` writes them.
+        plots: where the plots are written.
+        folder: the same, as the page names it.
     """
-    tables = [table for name, study in studies.items() if (table := _table(name, study, rows))]
-    return HEAD + "".join(tables) if tables else ""
+    parts = [table for name, study in studies.items() if (table := _table(name, study, rows))]
+    ((experiment, metric),) = SEGMENTATION.items()
+    if scatter(rows, studies, experiment, metric, plots / "figure_3.svg"):
+        parts.append(f"\n![figure 3]({folder}/figure_3.svg)\n")
+    if toys:
+        toy.plot(toys, plots / "figure_2.svg")
+        parts.append(f"{toy.section(toys)}\n![figure 2]({folder}/figure_2.svg)\n")
+    return HEAD + "".join(parts) if parts else ""
 
 
 def _table(name: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import save
 from benchmarks.studies._study import Study
 from benchmarks.training._page import cells, scale_of
 
@@ -28,7 +29,6 @@ def scatter(
     Returns:
         Whether there was anything to show.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     found = {}
@@ -47,7 +47,5 @@ def scatter(
         axes.set_xlabel(label)
     figure.axes[0].set_ylabel(f"{metric} of the test split")
     figure.axes[1].set_xscale("log")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with rc_context({"svg.hashsalt": path.stem}):  # the same file from the same figures
-        figure.savefig(path, metadata={"Date": None})
+    save(figure, path)
     return True

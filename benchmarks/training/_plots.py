@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.figures import save
 from benchmarks.training._comparison import Comparison
 from benchmarks.training._page import cells
 
@@ -22,7 +23,6 @@ def curves(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparis
     Returns:
         The files.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     found = []
@@ -41,9 +41,7 @@ def curves(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparis
         axes.set_ylabel(metric)
         axes.set_title(name)
         axes.legend(fontsize="small")
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{name}.svg"
-        with rc_context({"svg.hashsalt": name}):  # the same file from the same figures
-            figure.savefig(path, metadata={"Date": None})
+        save(figure, path)
         found.append(path)
     return found

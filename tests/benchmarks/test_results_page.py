@@ -17,4 +17,4 @@ def test_the_page_of_results_is_what_its_command_writes(tmp_path: Path) -> None:
     assert (tmp_path / "results.md").read_text() == (ROOT / "docs" / "results.md").read_text()
     plots = sorted(path.name for path in tmp_path.glob("plots/*.svg"))
     assert plots == sorted(path.name for path in (ROOT / "docs").glob("plots/*.svg"))
-    assert {Path(name).stem for name in plots} <= {*comparisons(), "figure_3"}
+    assert {Path(name).stem for name in plots} <= {*comparisons(), "figure_2", "figure_3"}

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from benchmarks import rows
+from benchmarks.studies import toy
 from benchmarks.studies._page import section
 from benchmarks.studies._plots import scatter
 from benchmarks.studies._suite import STUDIES
@@ -36,25 +38,24 @@ def row(run: Run) -> dict[str, Any]:
     return {**asdict(run), **measured, "curve": {}, **known}
 
 
-def test_a_study_shows_its_losses_beside_the_regular_loss() -> None:
-    found = section(trained("table_8"), STUDIES)
+def test_a_study_shows_its_losses_beside_the_regular_loss(tmp_path: Path) -> None:
+    found = section(trained("table_8"), STUDIES, [], tmp_path, "plots")
     assert "### Table 8: Is a loss that ranks" in found
     assert "| segmentation | miou | regular | - | - | 60.05 ± 0.07 |" in found
     assert "| segmentation | miou | fitted | 90.0 | 600 | 63.05 ± 0.07 (+3.00: +3.00 to +3.00) |" in found
     assert "| segmentation | miou | approximation | 90.0 | 1300 | 61.05 ± 0.07 (+1.00: +1.00 to +1.00) |" in found
     assert "### Table 10" not in found
-    assert section([], STUDIES) == ""
+    assert section([], STUDIES, [], tmp_path, "plots") == ""
 
 
-def test_a_loss_alone_has_its_learning_rate_tuned_and_is_the_fitted_one_s_file() -> None:
+def test_a_loss_alone_has_its_learning_rate_tuned_and_is_the_fitted_one_s_file(tmp_path: Path) -> None:
     ((name, comparison),) = STUDIES["table_10"].parts().items()
     digests = {("fitted", "miou"): "0123", ("alone", "miou"): "0123"}
     wanted = Plan(name, comparison, digests, (0,), Results([])).wanted()
     alone = [run for run in wanted if run.arm.name == "alone"]
     assert {(run.factor, run.weight) for run in alone} == {(factor, 0.0) for factor in FACTORS}
-    assert "| segmentation | miou | alone | 90.0 | 500 | 58.05 ± 0.07 (-2.00: -2.00 to -2.00) |" in section(
-        trained("table_10"), STUDIES
-    )
+    found = section(trained("table_10"), STUDIES, [], tmp_path, "plots")
+    assert "| segmentation | miou | alone | 90.0 | 500 | 58.05 ± 0.07 (-2.00: -2.00 to -2.00) |" in found
 
 
 def test_losses_of_all_studies_are_drawn_by_rank_correlation_and_capacity(tmp_path: Path) -> None:
@@ -70,3 +71,15 @@ def test_every_study_is_of_experiments_that_there_are_and_of_spaces_that_there_a
             assert set(comparison.rows) == {study.experiments[name]}
             spaces = [fit.space for fit in comparison.fits.values() if fit.space is not None]
             assert all((SPACES / f"{space}_{comparison.model.task}.toml").exists() for space in spaces)
+
+
+def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_path: Path) -> None:
+    rows.append(tmp_path / "rows.jsonl", toy.measure(0, n_steps=100))
+    (found,) = rows.read(tmp_path / "rows.jsonl")
+    for objective in toy.OBJECTIVES:
+        assert found[objective]["rank"]["100"] > 0.6
+        assert 0.5 < found[objective]["gained"]["1.0"] < found[objective]["gained"]["4.0"]
+    shown = toy.section([found, found])
+    assert all(f"| {objective} |" in shown for objective in toy.OBJECTIVES)
+    toy.plot([found], tmp_path / "plot.svg")
+    assert (tmp_path / "plot.svg").stat().st_size > 1000
