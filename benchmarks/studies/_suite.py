@@ -26,6 +26,11 @@ STUDIES = {
         SEGMENTATION,
         {**FITTED, "alone": Fit(like="fitted", alone=True)},
     ),
+    "table_11": Study(
+        "Is a loss better that is fitted again on the model's outputs, three times during training?",
+        SEGMENTATION,
+        {**FITTED, "refitted": Fit(like="fitted", refitted=True)},
+    ),
     "table_12": Study(
         "Does the gradient penalty help?",
         SEGMENTATION,

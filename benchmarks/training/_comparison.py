@@ -67,6 +67,7 @@ class Fit:
         uniform: whether uniformly random predictions are, too; not where an experiment is `recorded_alone`.
         like: the kind whose file this one shares.
         alone: whether the loss takes the place of the regular loss.
+        refitted: whether it is fitted again, on the model's outputs, at the checkpoints of a training.
     """
 
     arguments: tuple[str, ...] = ()
@@ -76,6 +77,7 @@ class Fit:
     uniform: bool = False
     like: str | None = None
     alone: bool = False
+    refitted: bool = False
 
 
 FITS = MappingProxyType(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from autosurrogate import loss_file, search_space
 from autosurrogate.array_files import write
 from autosurrogate.metric import find
 from benchmarks.models._experiment import Experiment, first, outputs, record, write_outputs
+from benchmarks.training import _fitting
 from benchmarks.training._comparison import FITS, Comparison, Fit
 from benchmarks.training._runs import cached, pretrained
 
@@ -56,17 +55,15 @@ def ensure(
     if path.exists():
         return path
     LOSSES.mkdir(exist_ok=True)
-    command = ["fit", "--metric", metric, "--budget", budget, "--out", str(path), *fit.arguments]
+    arguments = ["--budget", budget, *fit.arguments]
     if fit.space is not None or fit.settings:
-        command += ["--space", str(_space(fit, task, path))]
+        arguments += ["--space", str(_space(fit, task, path))]
     if fit.recorded:
         recorded, uniform = _recorded(name, comparison, folder, N_SETS * find(metric).set_size, device)
         with_uniform = fit.uniform and not comparison.recorded_alone
-        command += ["--outputs", str(recorded), *([str(uniform)] if with_uniform else [])]
+        arguments += ["--outputs", str(recorded), *([str(uniform)] if with_uniform else [])]
     print(f"fitting {path.name}", flush=True)
-    done = subprocess.run([sys.executable, "-m", "autosurrogate", *command], capture_output=True, text=True, cwd=LOSSES)
-    if done.returncode != 0:
-        raise RuntimeError(f"autosurrogate {' '.join(command)}: {done.stderr.strip()}")
+    _fitting.fit(metric, path, tuple(arguments))
     return path
 
 

@@ -53,8 +53,9 @@ def run(name: str, comparison: Comparison, scale: str, options: argparse.Namespa
         with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
             jobs = {}
             for wish in wanted:
-                file = files.get((wish.arm.name, wish.arm.metric))
-                job = pool.submit(one, wish, scale, options.data, file, n_threads, options.device)
+                file, fit = files.get((wish.arm.name, wish.arm.metric)), comparison.fits.get(wish.arm.name)
+                refitted = fit is not None and fit.refitted
+                job = pool.submit(one, wish, scale, options.data, file, n_threads, options.device, refitted)
                 jobs[job] = {} if file is None else {"loss": _losses.known(file)}
             for job in as_completed(jobs):
                 row = {**job.result(), **jobs[job], "jobs": options.jobs}

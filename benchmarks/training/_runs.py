@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from benchmarks.models import __path__ as models
 from benchmarks.models._experiment import Added, Data, Experiment, train
 from benchmarks.training._comparison import Comparison, Loss, added, exported
+from benchmarks.training._refitting import Refitted
 
 CACHE = Path(__file__).parents[1] / "cache"
 MODELS = Path(models[0])
@@ -144,7 +145,14 @@ class Plan:
 
 
 def make(
-    run: Run, comparison: Comparison, folder: Path, loss: Path | None, n_threads: int, device: str = "cpu"
+    run: Run,
+    comparison: Comparison,
+    folder: Path,
+    loss: Path | None,
+    n_threads: int,
+    device: str = "cpu",
+    *,
+    refitted: bool = False,
 ) -> dict[str, Any]:
     """Train once and measure.
 
@@ -155,6 +163,7 @@ def make(
         loss: file of a fitted loss.
         n_threads: of torch.
         device: where to train.
+        refitted: whether the loss is fitted again at the checkpoints.
 
     Returns:
         A row of the results: the metrics on the validation split along the way and at the end, on the test split if the
@@ -163,6 +172,8 @@ def make(
     torch.set_num_threads(n_threads)
     data = cached(comparison.model, folder)
     alone, beside = _losses(run, comparison, loss, device)
+    if refitted and loss is not None:
+        beside = Refitted(loss, run.arm.metric, comparison.model, data["train"], device)
     n_steps = round(comparison.model.n_steps * (1 if run.final else comparison.tuning_share))
     model = replace(
         comparison.model,
@@ -180,6 +191,8 @@ def make(
         with torch.random.fork_rng(devices=()):
             curve[step] = comparison.measure(trained, data["validation"], folder)
         measuring += time.perf_counter() - began
+        if isinstance(beside, Refitted) and 0 < step < n_steps:
+            beside.refit(step, trained)
 
     began = time.perf_counter()
     trained = train(

@@ -39,6 +39,8 @@ def comparisons(scale: str = "small") -> dict[str, Comparison]:
     return found
 
 
-def one(wanted: Run, scale: str, folder: Path, loss: Path | None, n_threads: int, device: str) -> dict[str, Any]:
+def one(
+    wanted: Run, scale: str, folder: Path, loss: Path | None, n_threads: int, device: str, refitted: bool
+) -> dict[str, Any]:
     """One training, see `make`; in a module that processes can import, as they cannot `__main__`."""
-    return make(wanted, comparisons(scale)[wanted.experiment], folder, loss, n_threads, device)
+    return make(wanted, comparisons(scale)[wanted.experiment], folder, loss, n_threads, device, refitted=refitted)

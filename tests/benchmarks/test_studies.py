@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
+from autosurrogate.examples import Examples
 from benchmarks import rows
+from benchmarks.models._experiment import Experiment
 from benchmarks.studies import toy
 from benchmarks.studies._page import section
 from benchmarks.studies._plots import scatter
 from benchmarks.studies._suite import STUDIES
+from benchmarks.training import _refitting
+from benchmarks.training._fitting import fit
 from benchmarks.training._losses import SPACES
+from benchmarks.training._refitting import Refitted
 from benchmarks.training._runs import FACTORS, Plan, Results, Run
 
 pytest.importorskip("PIL")
@@ -83,3 +90,26 @@ def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_pa
     assert all(f"| {objective} |" in shown for objective in toy.OBJECTIVES)
     toy.plot([found], tmp_path / "plot.svg")
     assert (tmp_path / "plot.svg").stat().st_size > 1000
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")
+def test_a_loss_is_fitted_again_on_what_the_model_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("--budget", "5s", "--trials", "1", "--force")
+    monkeypatch.setattr(_refitting, "ARGUMENTS", arguments)
+    inputs = torch.randn(2000, 1, generator=torch.Generator().manual_seed(0))
+    data = {"x": inputs, "y": (inputs[:, 0] > 1).long()}
+    model = Experiment(
+        "scores", lambda folder: {"train": data}, lambda: nn.Linear(1, 1),
+        lambda model, batch: Examples(model(batch["x"]).squeeze(1), batch["y"]), 4, 8, 0.1, (),
+    )  # fmt: skip
+    fit("f1", tmp_path / "f1.pt", arguments)
+    loss = Refitted(tmp_path / "f1.pt", "f1", model, data, "cpu")
+    trained = model.build()
+    nn.init.ones_(trained.weight)  # or it may call nothing positive, and F1 be 0 throughout
+    examples = model.forward(trained, data)
+    before = loss(trained, data, examples).item()
+    loss.refit(1, trained)
+    after = loss(trained, data, examples)
+    assert after.item() != before
+    after.backward()
+    assert trained.weight.grad.abs().item() > 0
