@@ -69,7 +69,7 @@ class Judge:
         """Scale a loss so that the median norm of its gradient on middling points is the regular loss's."""
         factor = self._as_strong(loss)
         if factor > 0:
-            loss.scale.mul_(factor)
+            loss.calibration.stretch(factor)
 
     def report(self, loss: Any) -> dict[str, Any]:
         """Figures on points that nothing was chosen by, of a loss that is scaled, and the weight that is suggested."""

@@ -19,6 +19,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from autosurrogate import sampling, surrogates
+from autosurrogate.calibration import calibrate
 from autosurrogate.evaluation import MENDED
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
@@ -181,6 +182,7 @@ class Search:
                 out_of_time=lambda: self._clock.left_s <= reserve_s,
             )
             near = held_out_correlation(loss, tables, self._metric.higher_is_better, N_STRETCHES)
+            calibrate(loss, (*tables.generated, *tables.recorded), self._metric.higher_is_better)
             share, error = self._mended(loss)
         except optuna.TrialPruned:
             self.study.tell(trial, state=TrialState.PRUNED)

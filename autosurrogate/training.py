@@ -141,7 +141,7 @@ def train(
         if step % EVALUATE_EVERY == 0 or step == settings.n_steps:
             found = held_out_correlation(loss, tables, higher_is_better)
             if found < 0:  # a network nearly linear in a feature would not turn: its ranks do not change with its slope
-                loss.scale.neg_()
+                loss.sign.neg_()
                 found = -found
             if found > best:
                 best, kept = found, copy.deepcopy(loss.state_dict())
@@ -183,7 +183,7 @@ def _draw(order: Tensor, settings: Settings, generator: torch.Generator) -> Tens
 
 
 def _score(loss: Any, features: Tensor) -> Tensor:
-    found: Tensor = loss.network.score(features.flatten(0, 1), features.shape[1]) * loss.scale
+    found: Tensor = loss.network.score(features.flatten(0, 1), features.shape[1]) * loss.sign
     return found
 
 

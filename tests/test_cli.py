@@ -249,7 +249,7 @@ def test_an_existing_loss_is_replaced_on_request_alone_and_quietly(fitted: Path,
     assert out.read_text() == "mine"
     done = program.run(*arguments, "--overwrite", "--quiet", "--run-dir", tmp_path / "run", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert program.load(out).scale.ndim == 0
+    assert program.load(out).sign.ndim == 0
     assert sorted(p.name for p in tmp_path.iterdir()) == ["accuracy.pt", "accuracy.pt2", "run"]
 
 
@@ -368,7 +368,7 @@ def test_ctrl_c_exports_the_best_so_far_and_a_second_one_ends_at_once(start: Sta
     assert (process.returncode, err) == (0, "")
     assert "interrupted: exporting the best loss so far" in out
     assert "loss_fn = torch.jit.load('accuracy.pt')" in out
-    assert program.load(tmp_path / "accuracy.pt").scale > 0
+    assert program.load(tmp_path / "accuracy.pt").sign.abs() == 1
 
 
 def test_ctrl_c_with_nothing_to_export_leaves_nothing(start: Start, tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def built(task: str, network: str, level: str) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         loss: Any = surrogates.build(task, level, network, **NETWORKS[task, network])
-    loss.scale.fill_(1.7)
+    loss.calibration.stretch(1.7)
     return loss
 
 
@@ -138,7 +138,7 @@ def test_the_program_serves_the_shortest_sequences(network: str, tmp_path: Path)
 
 def test_the_check_catches_another_scale(exported: Exported) -> None:
     other = copy.deepcopy(exported.loss)
-    other.scale.mul_(1.001)
+    other.calibration.stretch(1.001)
     with pytest.raises(AssertionError):
         check_equal(exported.scripted, other, made(exported.task, 1))
 
@@ -312,8 +312,8 @@ def test_freezing_leaves_the_loss_as_it_is() -> None:
     assert loss.training
     assert all(parameter.requires_grad for parameter in loss.parameters())
     check_equal(frozen, loss, made("classification", 1))
-    loss.scale.zero_()
-    assert float(frozen.scale) == pytest.approx(1.7)
+    loss.calibration.stretch(0.0)
+    assert float(frozen.calibration.slopes[0]) == pytest.approx(1.7)
 
 
 class Liar(nn.Module):
@@ -333,7 +333,7 @@ def test_a_file_that_gives_other_numbers_is_not_written(tmp_path: Path) -> None:
 
 def test_a_file_that_gives_nan_is_not_written(tmp_path: Path) -> None:
     loss = built("classification", "margin", "set")
-    loss.scale.fill_(float("nan"))
+    loss.sign.fill_(float("nan"))
     with pytest.raises(LossFileError, match="gives nan where the loss is nan"):
         export.write(loss, METADATA, [made("classification", 3)], tmp_path / "loss.pt")
     assert list(tmp_path.iterdir()) == []

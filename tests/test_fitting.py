@@ -86,7 +86,7 @@ def test_fitting_inside_a_torch_program_leaves_its_state_alone(folder: Path) -> 
     assert torch.equal(torch.random.get_rng_state(), expected[0])
     assert random.getstate() == expected[1]
     assert np.random.get_state()[1].tolist() == expected[2]  # noqa: NPY002
-    assert program.load(result.path).scale.dtype == torch.float32
+    assert program.load(result.path).sign.dtype == torch.float32
 
 
 def test_a_lower_is_better_metric_of_probabilities_of_single_examples(folder: Path) -> None:

@@ -17,6 +17,7 @@ from autosurrogate.labelled_set import Chunk
 from autosurrogate.labelling import Labeller
 from autosurrogate.metric import find
 from autosurrogate.sampling import points_of
+from autosurrogate.surrogates._calibration import Calibration
 
 ACCURACY, TASK = find("accuracy"), tasks.get("classification")
 
@@ -68,12 +69,12 @@ class Toy(nn.Module):
     def __init__(self, sign: float, factor: float) -> None:
         super().__init__()
         self.sign, self.factor = sign, factor
-        self.register_buffer("scale", torch.ones(()))
+        self.calibration = Calibration()
 
     def points(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         found = preds.softmax(1).gather(1, target[:, None]).squeeze(1).view(-1, set_size).mean(1)
         steep = torch.where(torch.arange(len(found)) % 8 == 0, self.factor, 1.0)
-        return self.sign * steep * found * self.scale
+        return self.calibration(self.sign * steep * found)
 
 
 def labelled(seed: int) -> Chunk:

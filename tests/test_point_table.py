@@ -27,7 +27,7 @@ def built(task: str, network: str, level: str, **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(1)
         loss: Any = surrogates.build(task, level, network, **{**NETWORKS[task, network], **changed})
-    loss.scale.fill_(-2.5)
+    loss.sign.fill_(-2.5)
     return loss
 
 

@@ -82,7 +82,7 @@ def test_a_metric_where_lower_is_better_is_learned_alike(tables: Tables) -> None
 @pytest.mark.parametrize("scale", [1.0, -1.0])
 def test_a_start_of_either_sign_arrives(tables: Tables, scale: float) -> None:
     loss = built()
-    loss.scale.fill_(scale)
+    loss.sign.fill_(scale)
     settings = dataclasses.replace(SETTINGS, n_steps=250)  # the first of them are lost
     assert train(loss, tables, settings, higher_is_better=True, seed=0) > 0.9
     assert rank_correlation(loss, tables.held_out, True) > 0.9
@@ -183,7 +183,7 @@ def test_held_out_points_of_both_kinds_count_alike(tables: Tables) -> None:
 
 def test_a_constant_loss_has_no_correlation(tables: Tables) -> None:
     loss = built()
-    loss.scale.zero_()
+    loss.sign.zero_()
     assert rank_correlation(loss, tables.held_out, True) == 0.0
 
 

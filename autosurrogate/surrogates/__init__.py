@@ -46,7 +46,7 @@ def feature_settings(task: str, network: str) -> tuple[str, ...]:
 
 
 def build(task: str, level: str, network: str, **values: Any) -> nn.Module:
-    """A loss of the task around a new network, untrained and of scale 1.
+    """A loss of the task around a new network, untrained.
 
     Args:
         task: name of the task.

@@ -12,6 +12,8 @@ A task says in its `features` what its networks are given, once for both levels:
 import torch
 from torch import Tensor, nn
 
+from autosurrogate.surrogates._calibration import Calibration
+
 
 class SetLoss(nn.Module):
     """The loss of a whole batch as one set.
@@ -20,12 +22,13 @@ class SetLoss(nn.Module):
         network: one of the task's.
     """
 
-    scale: Tensor
+    sign: Tensor
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("sign", torch.ones(()))
+        self.calibration = Calibration()
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
@@ -34,7 +37,7 @@ class SetLoss(nn.Module):
     def points(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The loss of each point, shape (n // set_size,)."""
         features = self.features(preds, target, set_size)
-        return self.network.score(features, self.network.rows(set_size)) * self.scale
+        return self.calibration(self.network.score(features, self.network.rows(set_size)) * self.sign)
 
     def forward(self, preds: Tensor, target: Tensor) -> Tensor:
         """Scalar, lower is better; shapes as the task defines them."""

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from autosurrogate.surrogates._calibration import Calibration
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded
 
@@ -229,12 +230,13 @@ class SetLoss(nn.Module):
         network: see `NETWORKS`.
     """
 
-    scale: Tensor
+    sign: Tensor
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("sign", torch.ones(()))
+        self.calibration = Calibration()
 
     def features(self, preds: Tensor, target: Tensor, weight: Tensor | None, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
@@ -243,7 +245,7 @@ class SetLoss(nn.Module):
     def points(self, preds: Tensor, target: Tensor, weight: Tensor | None, set_size: int) -> Tensor:
         """The loss of each point, shape (n // set_size,)."""
         features = self.features(preds, target, weight, set_size)
-        return self.network.score(features, self.network.rows(set_size)) * self.scale
+        return self.calibration(self.network.score(features, self.network.rows(set_size)) * self.sign)
 
     def forward(self, preds: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Scalar, lower is better.

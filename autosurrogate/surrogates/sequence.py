@@ -16,6 +16,7 @@ No parameter depends on T, S, V or n.
 import torch
 from torch import Tensor, nn
 
+from autosurrogate.surrogates._calibration import Calibration
 from autosurrogate.surrogates._layers import bounded
 from autosurrogate.surrogates._sequence_align import Align
 from autosurrogate.surrogates._sequence_attention import TargetAttention
@@ -36,7 +37,7 @@ class SetLoss(nn.Module):
         blank_id: the blank of CTC; -1: none.
     """
 
-    scale: Tensor
+    sign: Tensor
     eos_id: int
     blank_id: int
 
@@ -45,7 +46,8 @@ class SetLoss(nn.Module):
         self.network = network
         self.eos_id = -1
         self.blank_id = -1
-        self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("sign", torch.ones(()))
+        self.calibration = Calibration()
 
     def features(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
@@ -61,7 +63,7 @@ class SetLoss(nn.Module):
     def points(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None, set_size: int) -> Tensor:
         """The loss of each point, shape (n // set_size,)."""
         features = self.features(preds, target, preds_mask, set_size)
-        return self.network.score(features, self.network.rows(set_size)) * self.scale
+        return self.calibration(self.network.score(features, self.network.rows(set_size)) * self.sign)
 
     def forward(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None = None) -> Tensor:
         """Scalar, lower is better.

@@ -28,7 +28,7 @@ def built(network: str, level: str, **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         loss: Any = surrogates.build("segmentation", level, network, **{**SETTINGS[network], **changed})
-    loss.scale.fill_(1.7)
+    loss.calibration.stretch(1.7)
     return loss
 
 
