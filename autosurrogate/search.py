@@ -31,7 +31,7 @@ from autosurrogate.search_space import Space
 from autosurrogate.tasks import Task
 from autosurrogate.training import Settings, Tables, held_out_correlation, train
 
-BAND = 0.02  # of rank correlation, within which the descent check decides, see docs/method.md
+BAND, BAND_SHARE = 0.06, 6.0  # of rank correlation, within which the descent check decides, see `_leading`
 N_STRETCHES = 8  # of points of much the same quality
 TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
 
@@ -129,15 +129,11 @@ class Search:
     def best(self, regular_mended: float = -math.inf) -> tuple[Any, optuna.trial.FrozenTrial]:
         """The loss to export and its trial.
 
-        Of the trials within two points of the best rank correlation, those that mend within one standard error of
-        the largest share (the rule of Breiman et al., Classification and Regression Trees, 1984, section 3.4.3) and
-        not less than the regular loss, or the one with the largest share if all mend less than that; of these, the
-        best rank correlation among points of much the same quality. That one tells trials apart where the other is
-        nearly 1 for all, and the outputs of a real model are of much the same quality.
+        Of the trials whose rank correlation is nearly the best, see `_leading`, the one that mends the largest share.
 
         Args:
-            regular_mended: the regular loss's share on validation points. If no trial within the two points mends
-                as much, or less by no more than a standard error, the best rank correlation of others that do counts.
+            regular_mended: the regular loss's share on validation points. If no trial with nearly the best rank
+                correlation mends as much, or less by no more than a standard error, the best of others that do counts.
 
         Raises:
             LookupError: no trial is complete.
@@ -148,9 +144,7 @@ class Search:
         mending = [t for t in complete if _share(t) + _error(t) >= regular_mended]
         leading = {t.number for t in _leading(complete)}
         within = [t for t in mending if t.number in leading] or _leading(mending or complete)
-        largest = max(within, key=_share)
-        least = max(_share(largest) - _error(largest), min(_share(largest), regular_mended))
-        chosen = max((t for t in within if _share(t) >= least), key=_near)
+        chosen = max(within, key=_share)
         loss = surrogates.build(
             self._task.name, self._metric.level, chosen.user_attrs["network"], **chosen.user_attrs["settings"]
         )
@@ -251,19 +245,18 @@ class Search:
 
 
 def _leading(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
-    """Those whose rank correlation is nearly the best."""
+    """Those whose rank correlation is nearly the best.
+
+    They lack at most `BAND_SHARE` times as much more to 1 as the best one lacks, and at most `BAND`: where a metric can
+    be followed to a thousandth, a loss that misses it by six hundredths sees something else.
+    """
     best = max(map(_overall, trials))
-    return [t for t in trials if _overall(t) >= best - BAND]
+    return [t for t in trials if _overall(t) >= best - min(BAND, BAND_SHARE * (1 - best))]
 
 
 def _overall(trial: optuna.trial.FrozenTrial) -> float:
     """Held-out rank correlation over all points."""
     return float(trial.user_attrs["correlation"])
-
-
-def _near(trial: optuna.trial.FrozenTrial) -> float:
-    """Held-out rank correlation among points of much the same quality."""
-    return float(trial.user_attrs["near"])
 
 
 def _share(trial: optuna.trial.FrozenTrial) -> float:

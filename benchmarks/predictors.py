@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def main() -> None:
         "experiments", nargs="*", metavar="EXPERIMENT", help="of `python -m benchmarks.training --help`"
     )
     parser.add_argument("--trials", type=int, default=16, help="of the search, at most, drawn at random (16)")
+    parser.add_argument("--share", type=float, default=1.0, help="of the steps of a training (1)")
     parser.add_argument("--weights", type=float, nargs="+", default=[1.0, 3.0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", default="2m", help="of the search (2m)")
@@ -68,7 +70,8 @@ def main() -> None:
     if not options.show:
         check(parser, options.experiments, comparisons(), options.data)
         measure(find(options.metric), options)
-    for line in table([row for row in rows.read(options.results) if row["metric"] == options.metric]):
+    wanted = (options.metric, options.share)
+    for line in table([row for row in rows.read(options.results) if (row["metric"], row["share"]) == wanted]):
         print(line)
 
 
@@ -77,14 +80,16 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
     done = {_key(row) for row in rows.read(options.results)}
 
     def add(loss: Loss | None, **row: Any) -> None:
-        if _key({"metric": metric.name, **row}) in done:
+        row |= {"metric": metric.name, "share": options.share}
+        if _key(row) in done:
             return
         comparison = comparisons()[row["experiment"]]
         data = cached(comparison.model, options.data)
         used, state = None if loss is None else added(loss), start(comparison, options.data)
-        trained = train(comparison.model, data["train"], row["seed"], loss=used, weight=row["weight"], start=state)
+        model = replace(comparison.model, n_steps=round(options.share * comparison.model.n_steps))
+        trained = train(model, data["train"], row["seed"], loss=used, weight=row["weight"], start=state)
         found = comparison.measure(trained, data["validation"], options.data)
-        rows.append(options.results, {"metric": metric.name, **row, "validation": found})
+        rows.append(options.results, {**row, "validation": found})
 
     for experiment in options.experiments:
         for seed in range(options.seeds):
@@ -97,7 +102,7 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("metric", "experiment", "trial", "weight", "seed"))
+    return tuple(row[name] for name in ("metric", "share", "experiment", "trial", "weight", "seed"))
 
 
 def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, Loss, dict[str, float]]]:
