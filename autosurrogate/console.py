@@ -115,8 +115,9 @@ def facts(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
         *([("set sizes", f"Spearman {each} examples a set, held-out generated points")] if sizes else []),
         (
             "descent check",
-            f"metric gains {descent['gain']:.4g} over a distance of {descent['distance']:.3g}, along the regular loss "
-            f"alone {descent['regular_gain']:.4g} ({descent['n_points']} points)",
+            f"metric gains {descent['gain']:.4g} over a distance of {descent['distance']:.3g} with weight "
+            f"{descent['weight']:g}, along the regular loss alone {descent['regular_gain']:.4g} "
+            f"({descent['n_points']} points)",
         ),
         ("network", f"{metadata['network']['name']} ({settings}), {metadata['n_parameters']:,} parameters"),
         (

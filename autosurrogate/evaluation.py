@@ -132,9 +132,10 @@ class Descent:
 
     Args:
         gain: mean improvement of the metric, positive when better, in the metric's unit, along the regular loss and
-            the loss added with its suggested weight.
+            the loss together.
         gain_error: standard error of the mean difference from the regular loss's, point by point.
         regular_gain: the regular loss's, over the same distance on the same points.
+        weight: of the loss: that with which the gain on validation points is largest.
         distance: L2 distance that each point's predictions moved, in the task's unit; a set's of the declared size.
         n_points: number of points.
     """
@@ -142,6 +143,7 @@ class Descent:
     gain: float
     gain_error: float
     regular_gain: float
+    weight: float
     distance: float
     n_points: int
 

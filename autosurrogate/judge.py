@@ -20,7 +20,7 @@ from autosurrogate.labelling import Labeller
 from autosurrogate.registry import Metric
 from autosurrogate.tasks import Task
 
-WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0)  # of which the one that gains most beside the regular loss is suggested
+WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0)  # beside the regular loss
 
 
 class Judge:
@@ -73,16 +73,19 @@ class Judge:
 
     def report(self, loss: Any) -> dict[str, Any]:
         """Figures on points that nothing was chosen by, of a loss that is scaled, and the weight that is suggested."""
-        weight = max(WEIGHTS, key=lambda weight: self._gain(loss, weight, self._middling)[0])
+        gains = {weight: self._gain(loss, weight, self._middling) for weight in WEIGHTS}
+        best = max(WEIGHTS, key=lambda weight: gains[weight][0])
+        no_worse = [weight for weight, (gain, error, regular) in gains.items() if gain + error >= regular]
         of_points = evaluation.loss_of_points(loss, self._task)
         own = self._norms(of_points)
         report: dict[str, Any] = {
             "held_out": self._agreements(of_points, self._points.test),
             "gradient_norm": {"loss": float(own.median()), "regular": float(self._regular_norms.median())},
-            "suggested_weight": weight,
+            "suggested_weight": max([best, *no_worse]),
             "descent": asdict(
                 evaluation.Descent(
-                    *self._gain(loss, weight, self._middling_test),
+                    *self._gain(loss, best, self._middling_test),
+                    best,
                     self.distance,
                     sum(len(chunk) for chunk in self._middling_test),
                 )
@@ -190,7 +193,8 @@ def shortfalls(metadata: dict[str, Any]) -> list[str]:
     descent = metadata["descent"]
     if not descent["gain"] + descent["gain_error"] >= descent["regular_gain"]:
         found.append(
-            f"added to the regular loss, its gain in the descent check is {descent['gain']:.4g} (standard error "
-            f"{descent['gain_error']:.2g}), the regular loss's alone {descent['regular_gain']:.4g}"
+            f"added to the regular loss with weight {descent['weight']:g}, its gain in the descent check is "
+            f"{descent['gain']:.4g} (standard error {descent['gain_error']:.2g}), the regular loss's alone "
+            f"{descent['regular_gain']:.4g}"
         )
     return found

@@ -227,7 +227,8 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
         r" +Spearman +95 % +Kendall +95 % +points$",
         r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
         r"  regular loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
-        r"descent check +metric gains \S+ over a distance of \S+, along the regular loss alone \S+ \(\d+ points\)$",
+        r"descent check +metric gains \S+ over a distance of \S+ with weight \S+, along the regular loss alone \S+ "
+        r"\(\d+ points\)$",
         r"network +margin \(.*\), [\d,]+ parameters$",
         r"written +accuracy\.pt  \d+ KiB$",
         r"written +accuracy\.pt2  \d+ KiB$",

@@ -25,7 +25,7 @@ ACCURACY, TASK = find("accuracy"), tasks.get("classification")
 def metadata(loss: float = 0.9, regular: float = 0.5, gain: float = 1.0, error: float = 0.1, regular_gain: float = 0.5):
     found: dict[str, Any] = {
         "held_out": {"loss": {"spearman": loss}, "regular": {"spearman": regular}},
-        "descent": {"gain": gain, "gain_error": error, "regular_gain": regular_gain},
+        "descent": {"gain": gain, "gain_error": error, "regular_gain": regular_gain, "weight": 0.3},
     }
     return found
 
@@ -106,6 +106,7 @@ def test_a_loss_that_is_steep_on_a_few_points_mends_less_and_is_to_have_less_wei
         report = judge.report(loss)
         assert report["gradient_norm"]["loss"] == pytest.approx(report["gradient_norm"]["regular"], rel=1e-3)
         weights.append(report["suggested_weight"])
+        assert report["suggested_weight"] >= report["descent"]["weight"]
     assert weights[1] <= weights[0]
 
 
