@@ -27,7 +27,7 @@ def main() -> None:
     check(parser, options.names, STUDIES, options.data)
     for name in options.names or STUDIES:
         for experiment, comparison in STUDIES[name].parts().items():
-            run(experiment, comparison, "small", options)
+            run(experiment, comparison, STUDIES[name].scale, options)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def _lines(experiment: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> 
     metric = study.experiments[experiment]
     comparison = study.parts()[experiment]
     found = cells(experiment, comparison, rows, metric)
-    if not set(found) - {REGULAR, "fitted"}:
+    if not set(found) & (set(study.fits) - {"fitted"} or {"fitted"}):
         return
     scale, sign = scale_of(metric), 1 if comparison.rows[metric].higher_is_better else -1
     base = [sign * value for value in found[REGULAR].test] if REGULAR in found else None

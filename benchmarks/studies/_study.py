@@ -17,15 +17,17 @@ class Study:
         question: what it asks.
         experiments: names of experiments of `benchmarks.training` to the metric that is looked at.
         fits: the losses that are compared, by name.
+        scale: of the experiments, see `comparisons`.
     """
 
     question: str
     experiments: Mapping[str, str]
     fits: Mapping[str, Fit]
+    scale: str = "small"
 
     def parts(self) -> dict[str, Comparison]:
         """What is trained, by the name of the experiment: trainings that the experiment has made are not repeated."""
-        known = comparisons()
+        known = comparisons(self.scale)
         return {
             name: replace(known[name], rows={metric: known[name].rows[metric]}, rivals={}, fits=self.fits)
             for name, metric in self.experiments.items()

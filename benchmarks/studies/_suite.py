@@ -11,6 +11,12 @@ FITTED = {"fitted": FITS["fitted"]}
 N_OTHER_SEEDS = 3
 
 STUDIES = {
+    "table_6": Study(
+        "Does the loss help beside a stronger one, cross-entropy and the bag of n-grams?",
+        {"translation_de_en_bag_of_ngrams": "bleu"},
+        FITTED,
+        scale="studies",
+    ),
     "table_8": Study(
         "Is a loss that ranks as the metric does better than one that approximates its values?",
         SEGMENTATION,

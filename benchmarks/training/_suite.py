@@ -23,19 +23,20 @@ MODULES = (  # in the order they are run
 )
 
 
-SCALES = ("small", "paper")
+SCALES = ("small", "paper")  # of the experiments of the table
+NAMED = {"small": "COMPARISONS", "paper": "PAPER_SCALE", "studies": "STUDIED"}
 
 
 def comparisons(scale: str = "small") -> dict[str, Comparison]:
     """All experiments by name, in the order of their files in `MODULES`.
 
     Args:
-        scale: "small", or "paper" for those that have a model as large as the paper's.
+        scale: "small"; "paper" for those that have a model as large as the paper's; "studies" for those that
+            `benchmarks.studies` alone needs.
     """
     found: dict[str, Comparison] = {}
     for module in MODULES:
-        file = importlib.import_module(f"benchmarks.training.{module}")
-        found |= file.COMPARISONS if scale == "small" else getattr(file, "PAPER_SCALE", {})
+        found |= getattr(importlib.import_module(f"benchmarks.training.{module}"), NAMED[scale], {})
     return found
 
 
