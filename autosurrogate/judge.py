@@ -20,7 +20,7 @@ from autosurrogate.labelling import Labeller
 from autosurrogate.registry import Metric
 from autosurrogate.tasks import Task
 
-WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0)  # beside the regular loss
+WEIGHTS = (0.1, 0.3, 1.0)  # beside the regular loss
 
 
 class Judge:
