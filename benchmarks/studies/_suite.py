@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.studies._study import Study
 from benchmarks.training._comparison import FITS, Fit
+from benchmarks.training._guards import GUARDS
 
 SEGMENTATION = {"segmentation": "miou"}
 TABLES = dict.fromkeys(("oil_spill", "phoneme", "haberman", "breast_cancer"), "f1")
@@ -46,6 +47,11 @@ STUDIES = {
         "How much do independent fits differ?",
         SEGMENTATION,
         {**FITTED, **{f"seed {n}": Fit(("--seed", str(n), "--force")) for n in range(1, N_OTHER_SEEDS + 1)}},
+    ),
+    "guards": Study(
+        "Does the loss need less tuning if it is balanced with the regular loss, begins late, or fades?",
+        SEGMENTATION,
+        {**FITTED, **{guard: Fit(like="fitted", guard=guard) for guard in GUARDS}},
     ),
     "figure_3": Study(
         "Is a larger network a better loss?",

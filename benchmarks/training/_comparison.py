@@ -68,6 +68,7 @@ class Fit:
         like: the kind whose file this one shares.
         alone: whether the loss takes the place of the regular loss.
         refitted: whether it is fitted again, on the model's outputs, at the checkpoints of a training.
+        guard: of `_guards.GUARDS`, how it is added to the regular loss; with a constant weight by default.
     """
 
     arguments: tuple[str, ...] = ()
@@ -78,6 +79,7 @@ class Fit:
     like: str | None = None
     alone: bool = False
     refitted: bool = False
+    guard: str | None = None
 
 
 FITS = MappingProxyType(

@@ -54,8 +54,7 @@ def run(name: str, comparison: Comparison, scale: str, options: argparse.Namespa
             jobs = {}
             for wish in wanted:
                 file, fit = files.get((wish.arm.name, wish.arm.metric)), comparison.fits.get(wish.arm.name)
-                refitted = fit is not None and fit.refitted
-                job = pool.submit(one, wish, scale, options.data, file, n_threads, options.device, refitted)
+                job = pool.submit(one, wish, scale, options.data, file, n_threads, options.device, fit)
                 jobs[job] = {} if file is None else {"loss": _losses.known(file)}
             for job in as_completed(jobs):
                 row = {**job.result(), **jobs[job], "jobs": options.jobs}

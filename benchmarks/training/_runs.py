@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from benchmarks.models import __path__ as models
 from benchmarks.models._experiment import Added, Data, Experiment, train
-from benchmarks.training._comparison import Comparison, Loss, added, exported
+from benchmarks.training._comparison import Comparison, Fit, added, exported
+from benchmarks.training._guards import GUARDS
 from benchmarks.training._refitting import Refitted
 
 CACHE = Path(__file__).parents[1] / "cache"
@@ -152,7 +153,7 @@ def make(
     n_threads: int,
     device: str = "cpu",
     *,
-    refitted: bool = False,
+    fit: Fit | None = None,
 ) -> dict[str, Any]:
     """Train once and measure.
 
@@ -163,7 +164,7 @@ def make(
         loss: file of a fitted loss.
         n_threads: of torch.
         device: where to train.
-        refitted: whether the loss is fitted again at the checkpoints.
+        fit: how a fitted loss is fitted and used.
 
     Returns:
         A row of the results: the metrics on the validation split along the way and at the end, on the test split if the
@@ -171,17 +172,19 @@ def make(
     """
     torch.set_num_threads(n_threads)
     data = cached(comparison.model, folder)
-    alone, beside = _losses(run, comparison, loss, device)
-    if refitted and loss is not None:
-        beside = Refitted(loss, run.arm.metric, comparison.model, data["train"], device)
     n_steps = round(comparison.model.n_steps * (1 if run.final else comparison.tuning_share))
     model = replace(
         comparison.model,
         n_steps=n_steps,
         learning_rate=comparison.model.learning_rate * run.factor,
         checkpoints=tuple(round(n_steps * share) for share in CURVE),
-        regular_loss=alone or comparison.model.regular_loss,
     )
+    if run.arm.name == REGULAR:
+        beside = None
+    elif run.weight == 0:
+        model, beside = replace(model, regular_loss=_loss(run.arm, comparison, loss, device)), None
+    else:
+        beside = _beside(run.arm, comparison, model, data["train"], loss, fit or Fit(), device)
     curve: dict[int, dict[str, float]] = {}
     measuring = 0.0
 
@@ -224,18 +227,23 @@ def _machine(device: str) -> str:
     return f"{os.cpu_count()} CPU cores" if device == "cpu" else torch.cuda.get_device_name(device)
 
 
-def _losses(run: Run, comparison: Comparison, path: Path | None, device: str) -> tuple[Loss | None, Added | None]:
-    """What takes the place of the regular loss, and what is added to it."""
-    rival = comparison.rivals.get(run.arm.name)
+def _beside(
+    arm: Arm, comparison: Comparison, model: Experiment, data: Data, path: Path | None, fit: Fit, device: str
+) -> Added:
+    """What is added to the regular loss."""
+    if fit.refitted and path is not None:
+        return Refitted(path, arm.metric, model, data, device)
+    loss = _loss(arm, comparison, path, device)
+    if fit.guard is not None:
+        return GUARDS[fit.guard](loss, model)
+    rival = comparison.rivals.get(arm.name)
+    return loss if rival is not None and rival.of_model else added(loss)
+
+
+def _loss(arm: Arm, comparison: Comparison, path: Path | None, device: str) -> Any:
     if path is not None:
-        loss = exported(path, comparison.model.task, device)
-    elif rival is None:
-        return None, None
-    elif rival.of_model:
-        return None, rival.loss
-    else:
-        loss = rival.loss
-    return (loss, None) if run.weight == 0 else (None, added(loss))
+        return exported(path, comparison.model.task, device)
+    return comparison.rivals[arm.name].loss
 
 
 def cached(experiment: Experiment, folder: Path) -> dict[str, Data]:

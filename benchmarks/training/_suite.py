@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from benchmarks.training._comparison import Comparison
+from benchmarks.training._comparison import Comparison, Fit
 from benchmarks.training._runs import Run, make
 
 MODULES = (  # in the order they are run
@@ -41,7 +41,7 @@ def comparisons(scale: str = "small") -> dict[str, Comparison]:
 
 
 def one(
-    wanted: Run, scale: str, folder: Path, loss: Path | None, n_threads: int, device: str, refitted: bool
+    wanted: Run, scale: str, folder: Path, loss: Path | None, n_threads: int, device: str, fit: Fit | None
 ) -> dict[str, Any]:
     """One training, see `make`; in a module that processes can import, as they cannot `__main__`."""
-    return make(wanted, comparisons(scale)[wanted.experiment], folder, loss, n_threads, device, refitted=refitted)
+    return make(wanted, comparisons(scale)[wanted.experiment], folder, loss, n_threads, device, fit=fit)

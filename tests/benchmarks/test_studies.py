@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,24 @@ from torch import nn
 
 from autosurrogate.examples import Examples
 from benchmarks import rows
-from benchmarks.models._experiment import Experiment
+from benchmarks.models._experiment import Experiment, mean_regular_loss
 from benchmarks.studies import toy
 from benchmarks.studies._page import section
 from benchmarks.studies._plots import scatter
 from benchmarks.studies._suite import STUDIES
 from benchmarks.training import _refitting
 from benchmarks.training._fitting import fit
+from benchmarks.training._guards import GUARDS
 from benchmarks.training._losses import SPACES
 from benchmarks.training._refitting import Refitted
 from benchmarks.training._runs import FACTORS, Plan, Results, Run
 
 pytest.importorskip("PIL")
 pytest.importorskip("sentencepiece")
+TOY = Experiment(
+    "scores", lambda folder: {}, lambda: nn.Linear(1, 1),
+    lambda model, batch: Examples(model(batch["x"]).squeeze(1), batch["y"]), 4, 8, 0.1, (),
+)  # fmt: skip
 GAINS = {"approximation": 0.01, "fitted": 0.03, "alone": -0.02}
 
 
@@ -98,18 +103,34 @@ def test_a_loss_is_fitted_again_on_what_the_model_gives(tmp_path: Path, monkeypa
     monkeypatch.setattr(_refitting, "ARGUMENTS", arguments)
     inputs = torch.randn(2000, 1, generator=torch.Generator().manual_seed(0))
     data = {"x": inputs, "y": (inputs[:, 0] > 1).long()}
-    model = Experiment(
-        "scores", lambda folder: {"train": data}, lambda: nn.Linear(1, 1),
-        lambda model, batch: Examples(model(batch["x"]).squeeze(1), batch["y"]), 4, 8, 0.1, (),
-    )  # fmt: skip
     fit("f1", tmp_path / "f1.pt", arguments)
-    loss = Refitted(tmp_path / "f1.pt", "f1", model, data, "cpu")
-    trained = model.build()
+    loss = Refitted(tmp_path / "f1.pt", "f1", TOY, data, "cpu")
+    trained = TOY.build()
     nn.init.ones_(trained.weight)  # or it may call nothing positive, and F1 be 0 throughout
-    examples = model.forward(trained, data)
+    examples = TOY.forward(trained, data)
     before = loss(trained, data, examples).item()
     loss.refit(1, trained)
     after = loss(trained, data, examples)
     assert after.item() != before
     after.backward()
     assert trained.weight.grad.abs().item() > 0
+
+
+def test_a_balanced_loss_pulls_at_the_predictions_as_the_regular_loss_does() -> None:
+    examples = Examples(torch.randn(64, requires_grad=True), (torch.arange(64) % 3 == 0).long())
+    regular = mean_regular_loss("scores")
+    of = GUARDS["balanced"](lambda e: 100 * (e.preds.sigmoid() - e.target).square().mean(), TOY)
+    norms = [
+        torch.autograd.grad(loss, examples.preds)[0].norm() for loss in (of(None, {}, examples), regular(examples))
+    ]
+    torch.testing.assert_close(norms[0], norms[1])
+
+
+def test_a_loss_begins_late_or_fades() -> None:
+    examples = Examples(torch.ones(4), torch.ones(4))
+    for guard, expected in {
+        "late": [0, 0, 0, 1, 1, 1, 1, 1, 1, 1],
+        "fading": [1, 0.8, 0.6, 0.4, 0.2, 0, 0, 0, 0, 0],
+    }.items():
+        of = GUARDS[guard](lambda e: e.preds.mean(), replace(TOY, n_steps=10))
+        assert [round(float(of(None, {}, examples)), 3) for _ in range(10)] == expected
