@@ -113,8 +113,8 @@ def add_trials(one: Search, folder: Path, trials: list[tuple[float, float]]) -> 
         # (correlation, gain), the gains' standard error being 0.1
         ([(0.99, 1.0), (0.94, 2.0)], 1),  # within six points: the larger gain
         ([(0.99, 1.0), (0.92, 2.0)], 0),  # more than six points behind
-        ([(0.999, 1.0), (0.994, 2.0)], 1),  # lacks no more than seven times as much
-        ([(0.999, 1.0), (0.99, 2.0)], 0),  # lacks ten times as much
+        ([(0.999, 1.0), (0.992, 2.0)], 1),  # lacks no more than nine times as much
+        ([(0.999, 1.0), (0.98, 2.0)], 0),  # lacks twenty times as much
         ([(0.99, 2.0), (0.98, 1.0)], 0),
     ],
 )
