@@ -142,6 +142,7 @@ def _known(
     found = {
         "correlation": float(trial.user_attrs["correlation"]),
         "near correlation": float(trial.user_attrs["near"]),
+        "mended with the regular loss": float(trial.user_attrs["mended"]),
         "lambda": float(trial.user_attrs["training"]["penalty"]),
         "largest gradients": float(norms.quantile(0.99) / norms.median().clamp_min(1e-12)),
     }
