@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 
 from autosurrogate import sampling, surrogates
 from autosurrogate.calibration import calibrate
+from autosurrogate.errors import OptionError
 from autosurrogate.evaluation import MENDED
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
@@ -138,6 +139,7 @@ class Search:
 
         Raises:
             LookupError: no trial is complete.
+            OptionError: the trial is of another version of the program.
         """
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:
@@ -149,7 +151,12 @@ class Search:
         loss = surrogates.build(
             self._task.name, self._metric.level, chosen.user_attrs["network"], **chosen.user_attrs["settings"]
         )
-        loss.load_state_dict(torch.load(self._run.trial(chosen.number), weights_only=True))
+        state = torch.load(self._run.trial(chosen.number), weights_only=True)
+        if state.keys() != loss.state_dict().keys():
+            raise OptionError(
+                f"{self._run.path}: its trials were made by another version of autosurrogate; start a run anew"
+            )
+        loss.load_state_dict(state)
         return loss.to(self._device), chosen
 
     def _one_trial(self, reserve_s: float) -> None:

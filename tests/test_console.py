@@ -27,7 +27,7 @@ METADATA = {
         "set_sizes": [{"size": 16, "n_points": 48, "loss": 0.91, "regular": 0.5}],
     },
     "held_out_recorded": {"loss": agreement(0.8), "regular": agreement(0.4)},
-    "descent": {"gain": 1.23456, "regular_gain": 0.5, "distance": 1.0, "n_points": 64},
+    "descent": {"gain": 1.23456, "regular_gain": 0.5, "weight": 0.3, "distance": 1.0, "n_points": 64},
     "gradient_norm": {"loss": 0.1, "regular": 0.1},
     "suggested_weight": 1.0,
     "generator": {"low": 0.0, "high": 1.0, "coverage": 0.98},

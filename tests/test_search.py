@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from autosurrogate import search_space, surrogates, tasks
+from autosurrogate.errors import OptionError
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.metric import find
@@ -131,3 +132,13 @@ def test_trials_that_gain_less_than_the_regular_loss_beyond_their_error_count_on
     add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.90, 2.0), (0.80, 3.0)])
     chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.5, 1.05, 1.2, 2.05, 2.2, 9.0)}
     assert chosen == {0.5: 0, 1.05: 0, 1.2: 1, 2.05: 1, 2.2: 2, 9.0: 0}
+
+
+def test_trials_of_another_version_are_told(tmp_path: Path, points: Points) -> None:
+    one = search(tmp_path / "run", points)
+    add_trials(one, tmp_path / "run", [(0.99, 1.0)])
+    path = RunDir(tmp_path / "run").trial(3)
+    state = torch.load(path)
+    torch.save({name: value for name, value in state.items() if not name.startswith("calibration.")}, path)
+    with pytest.raises(OptionError, match=r"run: its trials were made by another version"):
+        one.best()
