@@ -50,9 +50,9 @@ def rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     Returns:
         None where x has too few values to be told apart, or y does not rise with it.
     """
-    groups = np.array_split(np.argsort(x, kind="stable"), N_KNOTS)
     if len(x) < N_KNOTS:
         return None
+    groups = np.array_split(np.argsort(x, kind="stable"), N_KNOTS)
     knots = np.array([x[group].mean() for group in groups])
     spread = knots[-1] - knots[0]
     if not np.isfinite(spread) or (np.diff(knots) <= 1e-4 * spread).any():

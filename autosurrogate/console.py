@@ -111,13 +111,13 @@ def facts(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
         dropped = f"; {labelled['n_dropped']} dropped ({kinds}), for example: {labelled['example']}"
     sizes = metadata["held_out"]["set_sizes"]
     each = ", ".join(f"{100 * one['loss']:.1f} for {one['size']}" for one in sizes)
+    weight = f" with weight {descent['weight']:g}" if "weight" in descent else ""  # not in files of before
     return [
         *([("set sizes", f"Spearman {each} examples a set, held-out generated points")] if sizes else []),
         (
             "descent check",
-            f"metric gains {descent['gain']:.4g} over a distance of {descent['distance']:.3g} with weight "
-            f"{descent['weight']:g}, along the regular loss alone {descent['regular_gain']:.4g} "
-            f"({descent['n_points']} points)",
+            f"metric gains {descent['gain']:.4g} over a distance of {descent['distance']:.3g}{weight}, along the "
+            f"regular loss alone {descent['regular_gain']:.4g} ({descent['n_points']} points)",
         ),
         ("network", f"{metadata['network']['name']} ({settings}), {metadata['n_parameters']:,} parameters"),
         (

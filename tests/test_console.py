@@ -116,3 +116,9 @@ def test_the_three_lines_are_python(task: str) -> None:
     assert len(lines.splitlines()) == 3
     assert "+ 0.4 * loss_fn(" in lines
     assert "+ loss_fn(" in use("bleu.pt", tasks.get(task).arguments, 1.0)
+
+
+def test_files_of_before_the_weight_was_kept_are_shown() -> None:
+    descent = {name: value for name, value in METADATA["descent"].items() if name != "weight"}
+    (line,) = [text for name, text in facts({**METADATA, "descent": descent}) if name == "descent check"]
+    assert line == "metric gains 1.235 over a distance of 1, along the regular loss alone 0.5 (64 points)"

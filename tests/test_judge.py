@@ -107,7 +107,7 @@ def test_a_loss_that_is_steep_on_a_few_points_mends_less_and_is_to_have_less_wei
         assert report["gradient_norm"]["loss"] == pytest.approx(report["gradient_norm"]["regular"], rel=1e-3)
         weights.append(report["suggested_weight"])
         assert report["suggested_weight"] >= report["descent"]["weight"]
-    assert weights[1] <= weights[0]
+    assert weights[1] < 0.3 * weights[0]
 
 
 def test_a_metric_that_fails_once_predictions_have_moved_is_told() -> None:

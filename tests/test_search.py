@@ -117,6 +117,7 @@ def add_trials(one: Search, folder: Path, trials: list[tuple[float, float]]) -> 
         ([(0.999, 1.0), (0.992, 2.0)], 1),  # lacks no more than nine times as much
         ([(0.999, 1.0), (0.98, 2.0)], 0),  # lacks twenty times as much
         ([(0.99, 2.0), (0.98, 1.0)], 0),
+        ([(0.99, 1.95), (0.98, 2.0)], 1),
     ],
 )
 def test_which_trial_is_chosen(tmp_path: Path, points: Points, trials: list[tuple[float, float]], chosen: int) -> None:
@@ -132,6 +133,15 @@ def test_trials_that_gain_less_than_the_regular_loss_beyond_their_error_count_on
     add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.90, 2.0), (0.80, 3.0)])
     chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.5, 1.05, 1.2, 2.05, 2.2, 9.0)}
     assert chosen == {0.5: 0, 1.05: 0, 1.2: 1, 2.05: 1, 2.2: 2, 9.0: 0}
+
+
+def test_no_trial_that_gains_less_than_the_regular_loss_is_chosen_for_its_rank_where_another_gains_more(
+    tmp_path: Path, points: Points
+) -> None:
+    one = search(tmp_path / "run", points)
+    add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.98, 1.06), (0.97, 1.08)])
+    chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.9, 1.05, 1.07, 1.09)}
+    assert set(chosen.values()) == {2}
 
 
 def test_trials_of_another_version_are_told(tmp_path: Path, points: Points) -> None:

@@ -99,12 +99,12 @@ def test_the_approximation_objective_learns_the_value_itself(tables: Tables) -> 
 def test_the_penalty_draws_gradients_to_a_norm_of_1(tables: Tables) -> None:
     def off(penalty: float) -> float:
         loss = built()
-        train(loss, tables, dataclasses.replace(SETTINGS, penalty=penalty), higher_is_better=True, seed=0)
+        train(loss, tables, dataclasses.replace(SETTINGS, penalty=penalty, n_steps=300), higher_is_better=True, seed=0)
         features = tables.held_out[0].features.clone().requires_grad_()
         found = training._gradient_penalty(training._score(loss, features), features, tables.held_out[0].gram)
         return float(found.detach())
 
-    assert off(10.0) < 0.7 * off(0.0)
+    assert off(10.0) < 0.5 * off(0.0)
 
 
 def test_the_best_checkpoint_is_kept(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ it writes by itself, the strongest piece at each step.
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,8 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.examples import Examples
-from benchmarks.models._experiment import Data, Experiment, on
-from benchmarks.models.translator import N_POSITIONS, PAD, Transformer, load, packed, pieces, size, trimmed
+from benchmarks.models._experiment import Data, on
+from benchmarks.models.translator import EXPERIMENTS as TRANSLATORS
+from benchmarks.models.translator import N_POSITIONS, PAD, Transformer, pieces, trimmed
 
 START, END = 1, 2  # pieces
 N_EXTRA = 10  # pieces that a translation may have more than its source
@@ -99,17 +100,5 @@ def translations(model: nn.Module, data: Data, folder: Path, batch_size: int = 2
 
 
 EXPERIMENTS = {
-    "autoregressive_de_en": Experiment(
-        task="sequence",
-        load=partial(load, source="de", target="en"),
-        build=Autoregressive,
-        forward=forward,
-        n_steps=3000,
-        batch_size=64,
-        learning_rate=1.5e-3,
-        checkpoints=(250, 500, 1000, 2000, 3000),
-        pack=packed,
-        n_recorded=500,
-        size=size,
-    )
+    "autoregressive_de_en": replace(TRANSLATORS["translator_de_en"], build=Autoregressive, forward=forward),
 }

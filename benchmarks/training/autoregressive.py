@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -13,8 +12,8 @@ from autosurrogate.metric import find
 from benchmarks.models._experiment import Data
 from benchmarks.models.autoregressive import EXPERIMENTS, after_start, translations, with_end
 from benchmarks.models.translator import PAD, trimmed
-from benchmarks.training._comparison import Comparison, Rival, Row
-from benchmarks.training.translation import BLEU_WEIGHTS, corpus_scores
+from benchmarks.training._comparison import Rival
+from benchmarks.training.translation import corpus_scores, fine_tuned
 
 N_CANDIDATES = 4  # drawn for each sentence, beside the reference
 SHARPNESS = 0.005  # of the distribution over candidates
@@ -57,18 +56,11 @@ def _risks(candidates: Tensor, references: Tensor) -> Tensor:
 
 
 RIVALS = {"minimum risk": Rival("Shen et al., ACL 2016", minimum_risk, of_model=True)}
-PRETRAINING = EXPERIMENTS["autoregressive_de_en"]
 
 
 COMPARISONS = {
-    "autoregressive_de_en": Comparison(
-        model=replace(PRETRAINING, n_steps=600, learning_rate=5e-4, batch_size=32),
-        rows={"bleu": Row("bleu")},
-        measure=measure,
-        rivals=RIVALS,
-        pretraining=PRETRAINING,
-        recorded_alone=True,
-        tuning_share=0.4,
-        weights=BLEU_WEIGHTS,
+    name: fine_tuned(
+        pretraining, rivals=RIVALS, of=measure, names=("bleu",), n_steps=600, learning_rate=5e-4, batch_size=32
     )
+    for name, pretraining in EXPERIMENTS.items()
 }

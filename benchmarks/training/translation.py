@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from autosurrogate.examples import Examples
 from benchmarks.models._experiment import Data, Experiment, mean_regular_loss
 from benchmarks.models.translator import EXPERIMENTS, PAD, Translator, translations
-from benchmarks.training._comparison import Comparison, Rival, Row
+from benchmarks.training._comparison import Comparison, Measure, Rival, Row
 
 
 def measure(model: nn.Module, data: Data, folder: Path) -> dict[str, float]:
@@ -88,26 +89,37 @@ def expected_bleu(examples: Examples, largest: int = 4) -> Tensor:
     return (1 - torch.stack(logs).mean(0).exp()).mean()
 
 
-BLEU_WEIGHTS = (1.0, 3.0, 10.0, 30.0)
 RIVALS = {
     "bag of n-grams": Rival("Shao et al., AAAI 2020", bag_of_ngrams),
     "expected BLEU": Rival("after Zhukov and Kretov, arXiv 1712.04708", expected_bleu),
 }
 
 
-def _comparison(pretraining: Experiment, n_steps: int, learning_rate: float) -> Comparison:
+def fine_tuned(
+    pretraining: Experiment, *, rivals: Mapping[str, Rival], of: Measure, names: tuple[str, ...], **settings: Any
+) -> Comparison:
+    """A comparison of fine-tunings for BLEU.
+
+    Args:
+        pretraining: where they start.
+        rivals: losses made by hand.
+        of: the metrics of a model.
+        names: of the metrics; the losses of all of them are fitted to BLEU.
+        settings: of the model that differ from the pretraining's.
+    """
     return Comparison(
-        model=replace(pretraining, n_steps=n_steps, learning_rate=learning_rate),
-        rows={"bleu": Row("bleu"), "chrf": Row("bleu")},
-        measure=measure,
-        rivals=RIVALS,
+        model=replace(pretraining, **settings),
+        rows={name: Row("bleu") for name in names},
+        measure=of,
+        rivals=rivals,
         pretraining=pretraining,
         recorded_alone=True,
         tuning_share=0.4,
-        weights=BLEU_WEIGHTS,
+        weights=(1.0, 3.0, 10.0, 30.0),
     )
 
 
+_comparison = partial(fine_tuned, rivals=RIVALS, of=measure, names=("bleu", "chrf"))
 PAIRS = ("de_en", "en_de")
 COMPARISONS = {
     f"translation_{pair}": _comparison(EXPERIMENTS[f"translator_{pair}"], n_steps=1100, learning_rate=1.2e-3)
