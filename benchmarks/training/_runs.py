@@ -6,7 +6,6 @@ import datetime
 import hashlib
 import os
 import platform
-import re
 import resource
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import joblib
 import torch
 from torch import Tensor, nn
 
@@ -248,7 +248,7 @@ def _loss(arm: Arm, comparison: Comparison, path: Path | None, device: str) -> A
 
 def cached(experiment: Experiment, folder: Path) -> dict[str, Data]:
     """The data of an experiment; kept on disk, as making it can take longer than a training."""
-    path = CACHE / f"data-{_key(experiment.load)}.pt"
+    path = CACHE / f"data-{key(experiment.load)}.pt"
     if not path.exists():
         _save(experiment.load(folder), path)
     found: dict[str, Data] = torch.load(path)
@@ -260,7 +260,7 @@ def pretrained(experiment: Experiment, folder: Path, device: str = "cpu") -> dic
 
     Of all checkpoints, in order; the last is the end of the training.
     """
-    path = CACHE / f"model-{_key(experiment)}.pt"
+    path = CACHE / f"model-{key(experiment)}.pt"
     if not path.exists():
         states: dict[int, dict[str, Tensor]] = {}
 
@@ -282,10 +282,11 @@ def start(comparison: Comparison, folder: Path, device: str = "cpu") -> dict[str
     return states[max(states)]
 
 
-def _key(made_by: object) -> str:
-    """Changes with what makes a thing and with the files of the models."""
-    sources = b"".join(path.read_bytes() for path in sorted(MODELS.glob("*.py")))
-    return hashlib.sha256(re.sub(" at 0x[0-9a-f]+", "", repr(made_by)).encode() + sources).hexdigest()[:16]
+def key(made_by: object) -> str:
+    """Changes with what makes a thing, its functions by module and name, and with the files of the models."""
+    sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(MODELS.glob("*.py")))).digest()
+    found: str = joblib.hash((made_by, sources))
+    return found
 
 
 def _save(found: object, path: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,20 @@ N_ROWS = 16  # of each split
 
 def reduced(comparison: Comparison) -> Comparison:
     """Three steps on a few examples."""
-    load = comparison.model.load
-
-    def few(folder: Path) -> dict[str, Data]:
-        return {split: {name: array[:N_ROWS] for name, array in data.items()} for split, data in load(folder).items()}
-
-    model = replace(comparison.model, load=few, n_steps=4, batch_size=8)
+    model = replace(comparison.model, load=partial(few, comparison.model.load), n_steps=4, batch_size=8)
     return replace(comparison, model=model, pretraining=None)
+
+
+def few(load: Callable[[Path], dict[str, Data]], folder: Path) -> dict[str, Data]:
+    """The first rows of each split."""
+    return {split: {name: array[:N_ROWS] for name, array in data.items()} for split, data in load(folder).items()}
+
+
+def test_models_of_different_data_do_not_share_a_file() -> None:
+    loads = {name: comparison.model.load for name, comparison in comparisons().items()}
+    alike = {name for name, load in loads.items() if _runs.key(load) == _runs.key(loads["translation_de_en"])}
+    assert alike == {"translation_de_en", "autoregressive_de_en"}
+    assert len({_runs.key(loads[name]) for name in ("pose", "reading", "detection", "ranking")}) == 4
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.(script|load|save):DeprecationWarning")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def measure(model: nn.Module, data: Data, folder: Path) -> dict[str, float]:
 
 
 MODEL = Experiment(
-    task="scores", load=load, build=lambda: nn.Linear(1, 1), forward=forward, n_steps=8, batch_size=10,
+    task="scores", load=load, build=partial(nn.Linear, 1, 1), forward=forward, n_steps=8, batch_size=10,
     learning_rate=0.1, checkpoints=(),
 )  # fmt: skip
 COMPARISON = Comparison(
