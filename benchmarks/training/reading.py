@@ -1,6 +1,8 @@
-"""Reading comprehension: spans that answer questions."""
+"""Reading comprehension, fine-tuned from one reader: spans that answer questions."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from benchmarks.models.reader import EXPERIMENTS
 from benchmarks.training._comparison import by_metrics
@@ -8,4 +10,5 @@ from benchmarks.training._comparison import by_metrics
 METRICS = ("squad_f1", "squad_em")
 
 
-COMPARISONS = {"reading": by_metrics(EXPERIMENTS["reader"], METRICS)}
+READER = EXPERIMENTS["reader"]
+COMPARISONS = {"reading": by_metrics(replace(READER, n_steps=250, learning_rate=1e-3), METRICS, pretraining=READER)}

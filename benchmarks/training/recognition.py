@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from autosurrogate.examples import Examples
 from benchmarks.models.recogniser import EXPERIMENTS, LAST
-from benchmarks.training._comparison import Rival, by_metrics
+from benchmarks.training._comparison import Comparison, Rival, by_metrics
 
 METRICS = ("exact_match", "normalized_edit_distance", "edit_distance")
 
@@ -37,5 +40,13 @@ def soft_edit_distance(examples: Examples) -> Tensor:
 RIVALS = {"soft edit distance": Rival("after LS-ED: Patel et al., ECCV 2020", soft_edit_distance)}
 
 
-HEADS = ("ctc", "positions")
-COMPARISONS = {f"recognition_{head}": by_metrics(EXPERIMENTS[f"recogniser_{head}"], METRICS, RIVALS) for head in HEADS}
+def fine_tuned(head: str) -> Comparison:
+    """A recogniser that has seen rendered words alone, trained on photographs and rendered words."""
+    model = EXPERIMENTS[f"recogniser_{head}"]
+    pretraining = replace(model, load=partial(model.load, photographs=False))
+    return by_metrics(
+        replace(model, n_steps=400, learning_rate=2e-3), METRICS, RIVALS, pretraining=pretraining, tuning_share=0.5
+    )
+
+
+COMPARISONS = {f"recognition_{head}": fine_tuned(head) for head in ("ctc", "positions")}
