@@ -56,14 +56,14 @@ class Align(nn.Module):
         set_size: int,
     ) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
-        reference_logits = of_reference(logits, target)
+        reference_logits, largest = of_reference(logits, target), logits.detach().amax(2)
         tokens = real.to(logits.dtype)
         hypothesis, reference = keep.sum(1).to(logits.dtype), tokens.sum(1)
         features: list[Tensor] = []
         lengths: list[Tensor] = []
         for temperature in self.temperatures:
             match, mass, written, in_gaps = soft_matches(
-                logits, reference_logits, there, keep, target, real, temperature, eos_id, blank_id
+                logits, reference_logits, largest, there, keep, target, real, temperature, eos_id, blank_id
             )  # fmt: skip
             features.append(_of_alignments(match, mass, written, in_gaps, tokens, set_size))
             lengths.append((written / reference.clamp_min(1)).clamp(max=4.0))

@@ -12,6 +12,7 @@ def of_reference(logits: Tensor, target: Tensor) -> Tensor:
 def soft_matches(
     logits: Tensor,
     reference_logits: Tensor,
+    largest: Tensor,
     there: Tensor,
     keep: Tensor,
     target: Tensor,
@@ -25,6 +26,7 @@ def soft_matches(
     Args:
         logits: shape (n, T, V).
         reference_logits: shape (n, T, S), see `of_reference`.
+        largest: logit of each position, shape (n, T), without a gradient.
         there: bool (n, T), the positions there are.
         keep: bool (n, T), those that hold a token of the hypothesis.
         target: shape (n, S).
@@ -38,7 +40,7 @@ def soft_matches(
         rows without a token last; how much of a token each row holds, (n, T); how much is written in all, (n,); and
         with a blank, what the gaps between the tokens hold of the reference's, (n, T + 1, S), each before its token.
     """
-    normaliser = _log_normaliser(logits, temperature)
+    normaliser = _log_normaliser(logits, largest, temperature)
     match = torch.exp(reference_logits / temperature - normaliser.unsqueeze(2))
     match = match * (real & (target != blank_id)).unsqueeze(1)
     if blank_id >= 0:
@@ -56,14 +58,14 @@ def soft_matches(
     return match, mass.gather(1, order), mass.sum(1), None
 
 
-def _log_normaliser(logits: Tensor, temperature: float) -> Tensor:
+def _log_normaliser(logits: Tensor, largest: Tensor, temperature: float) -> Tensor:
     """`(logits / temperature).logsumexp(2)`, which is most of the cost where the vocabulary is large.
 
     The probabilities are taken as constants, which a gradient does not notice: that spares passes over it.
     """
-    scaled = logits.detach() / temperature
-    probability = scaled.softmax(2)
-    value = scaled.amax(2) - probability.amax(2).log()
+    fixed = logits.detach()
+    probability = (fixed if temperature == 1.0 else fixed / temperature).softmax(2)
+    value = largest / temperature - probability.amax(2).log()
     moved = (probability * logits).sum(2) / temperature
     return value + (moved - moved.detach())
 

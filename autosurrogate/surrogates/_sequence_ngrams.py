@@ -54,7 +54,7 @@ class Match(nn.Module):
         set_size: int,
     ) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
-        reference_logits = of_reference(logits, target)
+        reference_logits, largest = of_reference(logits, target), logits.detach().amax(2)
         same = (target.unsqueeze(2) == target.unsqueeze(1)) & real.unsqueeze(2) & real.unsqueeze(1)
         same_token = same.to(logits.dtype)
         same_grams, repeats = same_token, [same_token.sum(2).clamp_min(1)]
@@ -66,7 +66,7 @@ class Match(nn.Module):
         written: list[Tensor] = []
         for temperature in self.temperatures:
             match, _, n_written, in_gaps = soft_matches(
-                logits, reference_logits, there, keep, target, real, temperature, eos_id, blank_id
+                logits, reference_logits, largest, there, keep, target, real, temperature, eos_id, blank_id
             )  # fmt: skip
             written.append(n_written)
             padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
