@@ -109,6 +109,7 @@ def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, 
     """Completed trials of a search: number, loss as it would be exported, and what is known of it."""
     run, task = RunDir(LOSSES / f"run-{metric.name}"), tasks.get(metric.task)
     if not run.path.exists():
+        LOSSES.mkdir(exist_ok=True)
         out = LOSSES / f"run-{metric.name}.pt"
         try:
             autosurrogate.fit(metric, budget=options.budget, run_dir=run.path, out=out, force=True, overwrite=True)

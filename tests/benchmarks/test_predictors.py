@@ -14,7 +14,7 @@ ARGUMENTS = ("f1", "breast_cancer", "--trials", "3", "--weights", "1", "--seeds"
 def test_trials_of_a_search_are_trained_with_and_a_second_run_adds_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(predictors, "LOSSES", tmp_path)
+    monkeypatch.setattr(predictors, "LOSSES", tmp_path / "losses")
     monkeypatch.setattr(_runs, "CACHE", tmp_path)
     results = tmp_path / "predictors.jsonl"
     for _ in range(2):
