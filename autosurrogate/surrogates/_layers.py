@@ -19,6 +19,20 @@ def bounded(logits: Tensor, far: float = FAR) -> Tensor:
     return F.hardtanh(logits.to(torch.float32), -far, far)  # its backward is one pass, that of clamp is four
 
 
+def calmed(normalised: Tensor, spread: Tensor) -> Tensor:
+    """Numbers divided by their spread, with the gradient of numbers that are spread by 1 where they are closer.
+
+    What sees the order of logits alone has a gradient that grows without bound as they come closer: an untrained model
+    would then follow nothing but this loss, whatever its weight, and its logits would never come apart.
+
+    Args:
+        normalised: the numbers, divided.
+        spread: what they were divided by, of a shape that broadcasts.
+    """
+    fixed = normalised.detach()
+    return fixed + spread.detach().clamp(max=1.0) * (normalised - fixed)
+
+
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """`a @ b` in the dtype of `a`, under autocast too.
 

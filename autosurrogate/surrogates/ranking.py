@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
-from autosurrogate.surrogates._layers import bounded, matmul
+from autosurrogate.surrogates._layers import bounded, calmed, matmul
 
 N_CONTEXT = 2  # features that say nothing of the scores
 LEAST_SPREAD = 1e-3  # of the scores of a list, below which they count as one
@@ -72,7 +72,8 @@ class SoftRanks(nn.Module):
         most = _discounted(ordered, place, place <= self.cutoffs).clamp_min(1e-6)
         early = (ordered * place).sum(1)[:, :1]
         late = (ordered * (n_items.unsqueeze(2) + 1 - place)).sum(1)[:, :1]
-        counted, scores = torch.stack([real, relevant], 2), scores / _spread(scores, real)
+        counted, spread = torch.stack([real, relevant], 2), _spread(scores, real)
+        scores = calmed(scores / spread, spread)
         features: list[Tensor] = []
         for temperature in self.temperatures:
             scaled = scores / temperature

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
-from autosurrogate.surrogates._layers import Perceptron, bounded, matmul
+from autosurrogate.surrogates._layers import Perceptron, bounded, calmed, matmul
 
 N_CONTEXT = 2  # features of `Order` and `Top` that say nothing of the logits
 
@@ -94,7 +94,8 @@ class Counts(nn.Module):
         found: list[Tensor] = []
         for cut in self.cuts:
             away = logits - cut
-            away = away / (away.abs().mean(1, keepdim=True) + 0.01)
+            spread = away.abs().mean(1, keepdim=True) + 0.01
+            away = calmed(away / spread, spread)
             for temperature in self.temperatures:
                 positive = torch.sigmoid(away / temperature)
                 found.append(_rates((positive * target).mean(1), positive.mean(1), actual, one))
@@ -253,7 +254,8 @@ def _ranks(logits: Tensor, target: Tensor, temperatures: list[float]) -> tuple[T
         positives each stands, (n_points, n_labels, 128); 0 where there are fewer.
     """
     scores = logits - logits.mean(2, keepdim=True)
-    scores = scores / (scores.square().mean(2, keepdim=True) + 1e-4).sqrt()
+    spread = (scores.square().mean(2, keepdim=True) + 1e-4).sqrt()
+    scores = calmed(scores / spread, spread)
     place, weight = _some_positives(scores, target)
     own = scores.gather(2, place)
     found: list[Tensor] = []

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import Linear, Perceptron, bounded, has_target, matmul
+from autosurrogate.surrogates._layers import Linear, Perceptron, bounded, calmed, has_target, matmul
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -62,3 +62,16 @@ def test_a_perceptron_has_the_layers_it_is_told_and_smooth_gradients() -> None:
     assert [tuple(p.shape) for p in network.parameters()] == [(7, 3), (7,), (7, 7), (7,), (4, 7), (4,)]
     input = randn(2, 3).double().requires_grad_()
     assert torch.autograd.gradgradcheck(network, (input,))
+
+
+def test_numbers_close_together_have_the_gradient_of_numbers_spread_by_one() -> None:
+    shape = torch.randn(3, 8, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for scale in (0.01, 1.0, 5.0):
+        numbers = (scale * shape).requires_grad_(True)
+        spread = numbers.std(1, keepdim=True)
+        calm = calmed(numbers / spread, spread / shape.std(1, keepdim=True))
+        assert torch.allclose(calm, shape / shape.std(1, keepdim=True), atol=1e-6)
+        gradients.append(torch.autograd.grad(calm.square().square().sum(), numbers)[0])
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-4)
+    assert torch.allclose(gradients[2], gradients[1] / 5, atol=1e-4)
