@@ -49,6 +49,14 @@ RESULTS = Path(__file__).parent / "results" / "predictors.jsonl"
 DISTANCES = (0.03, 0.1, 0.3, 1.0, 3.0)  # in the distance of the descent check
 CPU = torch.device("cpu")
 REGULAR = -1  # in place of a trial
+HEAD = """
+## What tells beforehand what training with a loss gains
+
+Models are trained with every loss of a search, whatever its quality, on the regular loss's weights and learning rate.
+Spearman's correlation over the losses, in per cent, of what is known of a loss when it is chosen with what it gained
+over the regular loss on the validation split, mean over the seeds. *Mended with the regular loss* and the *gains* are
+of the descent check: how much the metric of generated predictions rises as they follow the losses for a distance.
+"""
 
 
 def main() -> None:
@@ -151,6 +159,23 @@ def _known(
         gains = evaluation.gains(of_points, middling, task, metric, labeller, CPU, distance * unit)
         found[f"gain over {distance:g}"] = float(np.nanmean(gains))
     return found
+
+
+def section(measured: list[dict[str, Any]]) -> str:
+    """The section of docs/results.md; empty if nothing is measured."""
+    kinds = dict.fromkeys((row["metric"], row["share"]) for row in measured)
+    parts = []
+    for metric, share in kinds:
+        own = [row for row in measured if (row["metric"], row["share"]) == (metric, share)]
+        names = " ".join(dict.fromkeys(row["experiment"] for row in own))
+        weights = " ".join(f"{weight:g}" for weight in sorted({row["weight"] for row in own} - {0.0}))
+        n_trials, n_seeds = (len({row[name] for row in own} - {REGULAR}) for name in ("trial", "seed"))
+        lines = "\n".join(table(own))
+        parts.append(
+            f"\n`python -m benchmarks.predictors {metric} {names} --trials {n_trials} --weights {weights} "
+            f"--seeds {n_seeds} --share {share:g}`\n\n{lines}\n"
+        )
+    return HEAD + "".join(parts) if parts else ""
 
 
 def table(measured: list[dict[str, Any]]) -> Iterator[str]:
