@@ -42,7 +42,7 @@ from benchmarks.models._experiment import train
 from benchmarks.options import check
 from benchmarks.training._comparison import Loss, added, of_loss
 from benchmarks.training._losses import LOSSES
-from benchmarks.training._runs import cached, start
+from benchmarks.training._runs import of_seed, start
 from benchmarks.training._suite import comparisons
 
 RESULTS = Path(__file__).parent / "results" / "predictors.jsonl"
@@ -92,7 +92,7 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
         if _key(row) in done:
             return
         comparison = comparisons()[row["experiment"]]
-        data = cached(comparison.model, options.data)
+        data = of_seed(comparison, options.data, row["seed"])
         used, state = None if loss is None else added(loss), start(comparison, options.data)
         model = replace(comparison.model, n_steps=round(options.share * comparison.model.n_steps))
         trained = train(model, data["train"], row["seed"], loss=used, weight=row["weight"], start=state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -18,27 +18,43 @@ WIDTH = 64
 
 
 def load(read: Callable[[Path], tuple[np.ndarray, np.ndarray]], folder: Path) -> dict[str, Data]:
-    """A table in three parts with the same share of positives, its columns standardised by the first part.
+    """A table in three parts, see `split`.
 
     Args:
         read: folder of the real data to the inputs (n, d) and the targets (n,), 1 for the rarer class.
         folder: of the real data.
     """
-    x, y = read(folder)
-    shuffled = np.random.default_rng(0).permutation(len(y))
-    parts: dict[str, list[np.ndarray]] = {split: [] for split in SHARES}
+    return split(*read(folder), seed=0)
+
+
+def split(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Data]:
+    """Three parts with the same share of positives, drawn at random; columns are standardised by the first.
+
+    Args:
+        x: shape (n, d).
+        y: shape (n,), 0 or 1.
+        seed: of the draw.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(y))
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in SHARES}
     for label in (0, 1):
         rows = shuffled[y[shuffled] == label]
         ends = np.round(np.cumsum([*SHARES.values()])[:-1] * len(rows)).astype(int)
-        for split, part in zip(SHARES, np.split(rows, ends), strict=True):
-            parts[split].append(part)
-    rows_of = {split: np.sort(np.concatenate(part)) for split, part in parts.items()}
+        for name, part in zip(SHARES, np.split(rows, ends), strict=True):
+            parts[name].append(part)
+    rows_of = {name: np.sort(np.concatenate(part)) for name, part in parts.items()}
     mean, deviation = x[rows_of["train"]].mean(0), x[rows_of["train"]].std(0)
     x = (x - mean) / np.where(deviation > 0, deviation, 1)
     return {
-        split: {"x": torch.tensor(x[rows], dtype=torch.float32), "y": torch.tensor(y[rows], dtype=torch.int64)}
-        for split, rows in rows_of.items()
+        name: {"x": torch.tensor(x[rows], dtype=torch.float32), "y": torch.tensor(y[rows], dtype=torch.int64)}
+        for name, rows in rows_of.items()
     }
+
+
+def split_anew(data: Mapping[str, Data], seed: int) -> dict[str, Data]:
+    """The rows of all parts in three other parts."""
+    x, y = (np.concatenate([part[name].numpy() for part in data.values()]) for name in ("x", "y"))
+    return split(x.astype(np.float64), y, seed)
 
 
 def packed(name: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -105,6 +105,8 @@ class Comparison:
         tuning_seeds: with which weights and learning rates are tuned.
         tuning_share: of the steps that a training takes to tune; 1 for whole ones.
         weights: of a loss beside the regular loss, of which one is chosen.
+        split: the splits of the data that `load` gives, drawn anew for a seed; the same for all seeds by default. For
+            tables so small that it is chance what a test split of them says.
         recorded_alone: whether the paper's loss is fitted on recorded outputs alone.
         fits: the fitted losses, by name.
     """
@@ -117,6 +119,7 @@ class Comparison:
     tuning_seeds: tuple[int, ...] = (1000,)
     tuning_share: float = 1.0
     weights: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0)
+    split: Callable[[dict[str, Data], int], dict[str, Data]] | None = None
     recorded_alone: bool = False
     fits: Mapping[str, Fit] = field(default_factory=lambda: FITS)
 

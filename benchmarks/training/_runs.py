@@ -171,7 +171,7 @@ def make(
         run is final, the seconds that the training took, and the largest memory in MiB, of the process or of a GPU.
     """
     torch.set_num_threads(n_threads)
-    data = cached(comparison.model, folder)
+    data = of_seed(comparison, folder, run.seed)
     n_steps = round(comparison.model.n_steps * (1 if run.final else comparison.tuning_share))
     model = replace(
         comparison.model,
@@ -244,6 +244,12 @@ def _loss(arm: Arm, comparison: Comparison, path: Path | None, device: str) -> A
     if path is not None:
         return exported(path, comparison.model.task, device)
     return comparison.rivals[arm.name].loss
+
+
+def of_seed(comparison: Comparison, folder: Path, seed: int) -> dict[str, Data]:
+    """The data that a seed's training is given."""
+    data = cached(comparison.model, folder)
+    return data if comparison.split is None else comparison.split(data, seed)
 
 
 def cached(experiment: Experiment, folder: Path) -> dict[str, Data]:

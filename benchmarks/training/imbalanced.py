@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autosurrogate.examples import Examples
-from benchmarks.models.imbalanced import EXPERIMENTS
+from benchmarks.models.imbalanced import EXPERIMENTS, split_anew
 from benchmarks.training._comparison import Rival, by_metrics
 
 METRICS = ("f1", "average_precision", "roc_auc", "mcc")
@@ -82,6 +82,7 @@ COMPARISONS = {
         METRICS,
         RIVALS,
         tuning_seeds=(1000, 1001, 1002),
+        split=split_anew,
     )
     for name, n_steps in N_STEPS.items()
 }

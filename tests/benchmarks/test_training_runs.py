@@ -16,6 +16,7 @@ from autosurrogate.examples import Examples
 from autosurrogate.metric import find
 from benchmarks import rows
 from benchmarks.models._experiment import Data, Experiment, _epoch, record
+from benchmarks.models.imbalanced import split, split_anew
 from benchmarks.training import _losses, _runs
 from benchmarks.training._comparison import Comparison, Fit, Rival, Row
 from benchmarks.training._page import section
@@ -112,6 +113,21 @@ def test_a_training_is_repeated_exactly_and_read_on_the_test_split_only_when_fin
     rows.append(path, found[1])
     assert Results(list(rows.read(path))).get(runs[1]) is not None
     assert Results(list(rows.read(path))).get(runs[0]) is None
+
+
+def test_small_tables_are_split_anew_for_each_seed_with_the_same_share_of_positives() -> None:
+    generator = np.random.default_rng(0)
+    y = np.arange(100) % 10 == 0
+    whole = split(np.stack([np.arange(100.0), generator.normal(size=100)], 1), y.astype(np.int64), 0)
+    found = [split_anew(whole, seed) for seed in (1, 1, 2)]
+    assert torch.equal(found[0]["test"]["x"], found[1]["test"]["x"])
+    assert not torch.equal(found[0]["test"]["x"], found[2]["test"]["x"])
+    for data in found:
+        assert [len(part["y"]) for part in data.values()] == [50, 20, 30]
+        assert [int(part["y"].sum()) for part in data.values()] == [5, 2, 3]
+        assert data["train"]["x"].mean(0).abs().max() < 1e-5
+        order = torch.cat([part["x"][:, 0] for part in data.values()])
+        assert len(order.unique()) == 100  # every row is in one part
 
 
 def test_outputs_of_a_pretraining_are_those_that_recording_it_would_give(
