@@ -88,7 +88,7 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
     done = {_key(row) for row in rows.read(options.results)}
 
     def add(loss: Loss | None, **row: Any) -> None:
-        row |= {"metric": metric.name, "share": options.share}
+        row |= {"metric": metric.name, "share": options.share, "budget": options.budget}
         if _key(row) in done:
             return
         comparison = comparisons()[row["experiment"]]
@@ -173,7 +173,7 @@ def section(measured: list[dict[str, Any]]) -> str:
         lines = "\n".join(table(own))
         parts.append(
             f"\n`python -m benchmarks.predictors {metric} {names} --trials {n_trials} --weights {weights} "
-            f"--seeds {n_seeds} --share {share:g}`\n\n{lines}\n"
+            f"--seeds {n_seeds} --share {share:g} --budget {own[0]['budget']}`\n\n{lines}\n"
         )
     return HEAD + "".join(parts) if parts else ""
 
