@@ -52,7 +52,7 @@ REGULAR = -1  # in place of a trial
 HEAD = """
 ## What tells beforehand what training with a loss gains
 
-Models are trained with every loss of a search, whatever its quality, on the regular loss's weights and learning rate.
+Models are trained with losses of a search, drawn at random whatever their quality, beside the regular loss.
 Spearman's correlation over the losses, in per cent, of what is known of a loss when it is chosen with what it gained
 over the regular loss on the validation split, mean over the seeds. *Mended with the regular loss* and the *gains* are
 of the descent check: how much the metric of generated predictions rises as they follow the losses for a distance.

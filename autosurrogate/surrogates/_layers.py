@@ -22,8 +22,8 @@ def bounded(logits: Tensor, far: float = FAR) -> Tensor:
 def calmed(normalised: Tensor, spread: Tensor) -> Tensor:
     """Numbers divided by their spread, with the gradient of numbers that are spread by 1 where they are closer.
 
-    What sees the order of logits alone has a gradient that grows without bound as they come closer: an untrained model
-    would then follow nothing but this loss, whatever its weight, and its logits would never come apart.
+    What sees the order of logits alone has a gradient that grows without bound as they come closer: in an
+    untrained model this loss would then outweigh others far beyond its weight, and keep the logits close.
 
     Args:
         normalised: the numbers, divided.

@@ -10,6 +10,7 @@ from sklearn import metrics
 from torch import Tensor
 
 from autosurrogate import surrogates
+from autosurrogate.surrogates import scores
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "order": {"temperatures": [1.0, 0.1]},
@@ -350,3 +351,15 @@ def test_a_large_batch_costs_no_square_of_it() -> None:
     built("order")(preds, target).backward()
     assert preds.grad is not None
     assert preds.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("network", [scores.Order([0.3]), scores.Counts([0.5], [0.3])])
+def test_logits_that_lie_close_together_have_no_larger_gradient(network: torch.nn.Module) -> None:
+    generator = torch.Generator().manual_seed(0)
+    shape, target = torch.randn(64, generator=generator), (torch.rand(64, generator=generator) < 0.3).long()
+    loss = scores.SetLoss(network)
+    norms = []
+    for scale in (0.1, 1.0):
+        logits = (scale * shape).requires_grad_(True)
+        norms.append(torch.autograd.grad(loss(logits, target), logits)[0].norm())
+    assert 0.3 * norms[1] < norms[0] < 1.5 * norms[1]
