@@ -111,6 +111,18 @@ def test_the_scale_and_offset_of_scores_do_not_matter(network: str, level: str, 
 
 @each_network
 @each_level
+def test_scores_that_lie_close_together_have_no_larger_gradient(network: str, level: str) -> None:
+    loss, (preds, target) = built(network, level), lists()
+    gradients = []
+    for scale in (0.1, 0.01):
+        close = (scale * preds).requires_grad_()
+        of(loss, close, target).sum().backward()
+        gradients.append(close.grad)
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-2)
+
+
+@each_network
+@each_level
 @pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32, torch.float16, torch.float64])
 def test_any_dtype_of_relevance(network: str, level: str, dtype: torch.dtype) -> None:
     loss, (preds, target) = built(network, level), lists()
