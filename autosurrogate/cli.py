@@ -50,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
     metrics.set_defaults(run=_metrics)
 
     fit = commands.add_parser("fit", help="fit a loss to a metric and export it")
-    fit.add_argument("--metric", metavar="SPEC", help="a built-in metric, or file.py:function")
+    fit.add_argument(
+        "--metric", metavar="SPEC", help="a metric's name, file.py:function, sklearn:NAME, torchmetrics:CLASS"
+    )
     fit.add_argument("--out", metavar="FILE.pt", help="file to write (default: <name of the metric>.pt)")
     fit.add_argument("--budget", metavar="TIME", help="wall-clock time for everything, such as 90s, 5m, 1h30m (5m)")
     fit.add_argument("--trials", type=int, metavar="N", help="stop after N trials if the budget is not spent before")
@@ -86,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 def _metrics(options: argparse.Namespace) -> int:
     from rich.table import Table
 
-    from autosurrogate import parameters
+    from autosurrogate import packages, parameters
     from autosurrogate.console import console
     from autosurrogate.metric import builtins
 
@@ -103,7 +105,11 @@ def _metrics(options: argparse.Namespace) -> int:
     console().print(table)
     console().print("\nParameters, set as in --metric 'pck?threshold=0.1':")
     console().print("\n".join(settable), markup=False)
-    console().print(f"\nYour own: --metric file.py:function, decorated with autosurrogate.metric. {LEFT_OUT}")
+    if shipped := packages.names():
+        console().print("\nOf installed packages:")
+        console().print("\n".join(f"  {name}: {package}" for name, package in sorted(shipped.items())), markup=False)
+    console().print("\nOf libraries: --metric sklearn:f1_macro, --metric 'torchmetrics:JaccardIndex?task=multiclass'.")
+    console().print(f"Your own: --metric file.py:function, decorated with autosurrogate.metric. {LEFT_OUT}")
     return 0
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
-from autosurrogate import parameters, registry, user_file
+from autosurrogate import libraries, packages, parameters, registry, user_file
 from autosurrogate.errors import AutosurrogateError, MetricError
+from autosurrogate.libraries import LIBRARIES
 from autosurrogate.registry import Level, Metric, builtins
 
 __all__ = ["Metric", "builtins", "find", "metric"]
@@ -74,10 +75,11 @@ def find(spec: str | Callable[..., Any] | Metric) -> Metric:
     """The metric that `spec` stands for, checked.
 
     Args:
-        spec: the name of a built-in metric; "path/file.py:function", or "path/file.py" if there is one metric in it;
-            "package.module:function"; a decorated function; a metric. After the colon stands the function's name or
-            the metric's. Keyword-only arguments of the function may be set behind a question mark, as in
-            "pck?threshold=0.1"; more of them with & between.
+        spec: the name of a built-in metric, or of one that an installed package ships as an entry point;
+            "path/file.py:function", or "path/file.py" if there is one metric in it; "package.module:function";
+            "sklearn:f1_score" or "torchmetrics:BLEUScore"; a decorated function; a metric. After the colon stands the
+            function's name or the metric's. Keyword-only arguments of the function may be set behind a question mark,
+            as in "pck?threshold=0.1"; more of them with & between.
 
     Raises:
         MetricError: there is none, or it is not validly declared.
@@ -95,6 +97,9 @@ def look_up(spec: str | Callable[..., Any] | Metric) -> Metric:
     if not isinstance(spec, str):
         return _of_function(spec)
     spec, query = parameters.split(spec)
+    library, colon, name = spec.partition(":")
+    if colon and library in LIBRARIES:
+        return libraries.find(library, name, query)
     return parameters.apply(_of_text(spec), query)
 
 
@@ -111,12 +116,17 @@ def _of_name(name: str) -> Metric:
     known = registry.by_name()
     if name in known:
         return known[name]
+    shipped = packages.names()
+    if name in shipped:
+        return packages.load(name)
     if name.lower().replace("_", "").replace("-", "") in _SPELLED:
         raise MetricError(
             f"{name!r} depends on how tokens are spelled; a loss sees only which token is which and cannot rank as it "
             "does, so it is not offered yet. `autosurrogate metrics` lists those that are"
         )
-    near = difflib.get_close_matches(name, known, 3, 0.5) + [f for f in [f"{name}.py"] if Path(f).is_file()]
+    near = difflib.get_close_matches(name, [*known, *shipped], 3, 0.5) + [
+        f for f in [f"{name}.py"] if Path(f).is_file()
+    ]
     raise MetricError(
         f"unknown metric {name!r}"
         + (f"; did you mean {' or '.join(map(repr, near))}?" if near else ".")

@@ -40,20 +40,12 @@ def apply(metric: Metric, query: str) -> Metric:
     """
     if not query:
         return metric
-    try:
-        given = parse_qsl(query, keep_blank_values=True, strict_parsing=True)
-    except ValueError:
-        raise MetricError(
-            f"metric {metric.name!r}: parameters are given as name=value, with & between them, got {query!r}"
-        ) from None
     known = {name: kind for name, (kind, _) in _parameters(metric.function).items()}
     values: dict[str, Any] = {}
-    for name, text in given:
+    for name, text in pairs(metric.name, query):
         if name not in known:
             can = one_of(name, known) if known else "it has no parameters (keyword-only arguments with defaults)"
             raise MetricError(f"metric {metric.name!r} has no parameter {name!r}: {can}")
-        if name in values:
-            raise MetricError(f"metric {metric.name!r}: parameter {name!r} is given twice")
         values[name] = _value(metric.name, name, text, known[name])
     told = urlencode(values, safe="/:,")
     return dataclasses.replace(
@@ -62,6 +54,45 @@ def apply(metric: Metric, query: str) -> Metric:
         function=functools.partial(metric.function, **values),
         spec=None if metric.spec is None else f"{metric.spec}?{told}",
     )
+
+
+def pairs(metric: str, query: str) -> list[tuple[str, str]]:
+    """Names and values of a query, as text.
+
+    Args:
+        metric: what messages call it.
+        query: such as "threshold=0.1&k=5"; "" for none.
+
+    Raises:
+        MetricError: it is not of that form, or gives a parameter twice.
+    """
+    try:
+        given = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise MetricError(
+            f"metric {metric!r}: parameters are given as name=value, with & between them, got {query!r}"
+        ) from None
+    for place, (name, _) in enumerate(given):
+        if name in dict(given[:place]):
+            raise MetricError(f"metric {metric!r}: parameter {name!r} is given twice")
+    return given
+
+
+def literal(text: str) -> bool | int | float | str | None:
+    """What a parameter is set to whose kind is not known: nothing, a truth value, a number, else the text.
+
+    >>> [literal(text) for text in ("none", "true", "3", "0.5", "macro")]
+    [None, True, 3, 0.5, 'macro']
+    """
+    words = {"none": None, "true": True, "false": False}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def defaults(metric: Metric) -> dict[str, Any]:

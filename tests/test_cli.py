@@ -213,7 +213,18 @@ def test_metrics_are_listed_with_all_that_matters(tmp_path: Path) -> None:
     assert rows["bleu"] == ["sequence", "sample", "higher", "sacrebleu"]
     assert "  pck: threshold=0.05, normaliser=size\n" in done.stdout
     assert max(len(line.rstrip()) for line in done.stdout.split("Parameters")[0].splitlines()) <= 80  # of a terminal
+    assert "--metric sklearn:f1_macro" in done.stdout
+    assert "Of installed packages" not in done.stdout  # for there is none
     assert "Not offered: metrics that depend on how tokens are spelled (chrF, METEOR)" in done.stdout
+
+
+def test_metrics_of_installed_packages_are_listed_without_importing_them(tmp_path: Path) -> None:
+    about = tmp_path / "shipping_metrics-2.1.dist-info"
+    program.write(about / "METADATA", "Metadata-Version: 2.1\nName: shipping-metrics\nVersion: 2.1\n")
+    program.write(about / "entry_points.txt", "[autosurrogate.metrics]\nglue = no_such_module:glue\n")
+    done = program.run("metrics", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Of installed packages:\n  glue: shipping-metrics\n" in done.stdout
 
 
 def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
