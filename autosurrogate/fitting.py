@@ -15,7 +15,7 @@ from typing import Any, Literal
 import optuna
 import torch
 
-from autosurrogate import caller_settings, export, outputs, sampling, search_space, surrogates, tasks
+from autosurrogate import caller_settings, export, outputs, sampling, search_space, surrogates, tasks, unseen
 from autosurrogate.devices import device_of
 from autosurrogate.durations import seconds
 from autosurrogate.errors import AutosurrogateError, OptionError, QualityError
@@ -261,6 +261,8 @@ def _search_and_export(
     reserve_s = min(FINISH_S, options.budget_s / 5)
     with Labeller(metric, timeout_s=TIMEOUT_S) as labeller:
         labelled = LabelledPoints(run, clock, prepared.task, metric, labeller, options.seed, progress)
+        labelled.calibrate()
+        _refuse_unseen(metric, options, prepared, labeller)
         points = labelled.all(prepared.recorded)
         judge = Judge(prepared.task, metric, labeller, prepared.device, points, options.seed)
         search = Search(
@@ -295,6 +297,18 @@ def _search_and_export(
     prepared.task.configure(loss, made[0])  # not as the last recorded outputs asked for
     sizes = export.write(loss, metadata, [surrogates.arguments(prepared.task, examples) for examples in made], path)
     return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(short), clock.spent_s)
+
+
+def _refuse_unseen(metric: Metric, options: _Options, prepared: _Prepared, labeller: Labeller) -> None:
+    """Raise `QualityError` if the metric depends on what no network sees, unless that is asked for."""
+    if options.force:
+        return
+    found = unseen.dependences(
+        prepared.task, metric, prepared.space, lambda points: labeller.label(points).values, options.seed
+    )
+    reason = unseen.refusal(found)
+    if reason is not None:
+        raise QualityError(f"no loss was fitted: metric {metric.name!r} {reason}. --force fits one all the same")
 
 
 def _labelled(labelled: LabelledPoints) -> Mapping[str, Any]:

@@ -66,6 +66,14 @@ class LabelledPoints:
         self._said_so = False
         self._seen: dict[str, tuple[list[np.ndarray], list[Problem]]] = {}
 
+    def calibrate(self) -> None:
+        """See by some calls that the metric works, and how the severity of generated points is to be drawn.
+
+        Raises:
+            LabellingError: the metric fails on too many points, is constant, or is too slow for the budget.
+        """
+        self._severities()
+
     def all(self, recorded: Sequence[Mapping[str, Examples]]) -> Points:
         """Every split of generated and recorded points.
 

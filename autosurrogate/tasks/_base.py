@@ -51,6 +51,18 @@ class Task(ABC):
         """Which examples a metric is given, bool (n,); None means all of them."""
         return None
 
+    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """Predictions of the same quality, changed in what a metric may mind and the task's networks may not see.
+
+        Args:
+            examples: on the CPU.
+            generator: source of all randomness.
+
+        Returns:
+            The changed examples, by what was changed, in words that suit "it depends on ...".
+        """
+        return {}
+
     def unit(self, examples: Examples) -> Tensor | float:
         """How far a prediction moves to matter; gradients are measured, and predictions moved, in this unit.
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._changes import renumbered
 from autosurrogate.tasks._detection_generator import ABSENT, generate
 from autosurrogate.tasks._detection_loss import assigned_loss
 from autosurrogate.tasks._draw import Draw
@@ -60,6 +61,14 @@ class Detection(Task):
         ]
         true = [{"boxes": t[k >= 0, :4], "labels": k[k >= 0]} for t, k in zip(target, classes, strict=True)]
         return found, true
+
+    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """Other numbers for the classes."""
+        classes = Examples(examples.preds[..., 4:].flatten(0, 1), examples.target[..., 4])
+        other = renumbered(classes, 1, generator)
+        preds = torch.cat([examples.preds[..., :4], other.preds.view_as(examples.preds[..., 4:])], -1)
+        target = torch.cat([examples.target[..., :4], other.target[..., None].to(examples.target.dtype)], -1)
+        return {"which class is which": Examples(preds, target, examples.extras)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Focal loss of the classes, generalised IoU and distance of the boxes, each true box paired with a query."""

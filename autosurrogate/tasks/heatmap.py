@@ -13,6 +13,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._changes import reordered
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._heatmap_generator import generate
 
@@ -83,6 +84,13 @@ class Heatmap(Task):
         maps = examples.preds.detach().float().flatten(2)
         heights = (maps.amax(2) - maps.mean(2)).mean(1)
         return (UNIT_SHARE * heights).clamp_min(LEAST_UNIT).view(-1, 1, 1, 1)
+
+    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """Another order of the keypoints, and higher peaks."""
+        return {
+            "which keypoint is which": reordered(examples, 1, generator, "weight"),
+            "how high the peaks are": examples.with_preds(2 * examples.preds),
+        }
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Mean squared error, the mean over the annotated keypoints of an example; 0 where there is none."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._changes import reordered
 from autosurrogate.tasks._draw import Draw
 
 PADDING = -1
@@ -53,6 +54,14 @@ class Ranking(Task):
         """The standard deviation of each list's scores, (n, 1): the order of a list does not depend on their scale."""
         preds, (_, real) = examples.preds.detach().float(), _relevance(examples)
         return _deviation(preds.masked_fill(~real, 0.0), real.float()).clamp_min(1e-3)
+
+    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """Another order of the items, and another scale and zero of the scores."""
+        there = examples.target >= 0
+        return {
+            "the order in which items are given": reordered(examples, 1, generator),
+            "the scale of the scores": examples.with_preds(torch.where(there, 3 * examples.preds + 1, examples.preds)),
+        }
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """ListNet's (Cao et al., ICML 2007): cross-entropy of softmaxed scores with relevance, scaled to sum to 1.

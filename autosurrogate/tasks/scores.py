@@ -13,6 +13,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype
+from autosurrogate.tasks._changes import reordered
 from autosurrogate.tasks._draw import Draw
 
 MIN_LABELS, MAX_LABELS = 2, 20
@@ -66,6 +67,13 @@ class Scores(Task):
         elif view == "multilabel" and preds.ndim == 1:
             preds, target = preds[:, None], target[:, None]
         return preds.cpu().numpy(), target.cpu().numpy()
+
+    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """Surer logits of the same signs, and another order of the labels."""
+        surer = {"how sure the probabilities are": examples.with_preds(3 * examples.preds)}
+        if examples.preds.ndim == 1:
+            return surer
+        return {**surer, "which label is which": reordered(examples, 1, generator)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Binary cross-entropy, the mean over the labels of an example."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._changes import renumbered
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._segmentation_generator import generate
 
@@ -59,6 +60,10 @@ class Segmentation(Task):
     def unit(self, examples: Examples) -> Tensor:
         """A twentieth of a logit at each pixel with a target: its L2 norm over the image, shape (n, 1, 1, 1)."""
         return _counted(examples).sum((1, 2), dtype=torch.float32).clamp_min(1).sqrt()[:, None, None, None] / 20
+
+    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """Other numbers for the classes but for 0, which may be the background."""
+        return {"which class is which": renumbered(examples, 1, generator, keep=1)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Cross-entropy, the mean over the pixels that have a target; 0 where there is none."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._changes import renumbered
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._sequence_generator import generate
 from autosurrogate.tasks._sequence_positions import IGNORE_INDEX as IGNORE_INDEX
@@ -62,6 +63,10 @@ class SequenceTask(Task):
     def configure(self, loss: Any, examples: Examples) -> None:
         """Tell the loss the ids of the end and of the blank."""
         loss.eos_id, loss.blank_id = _ids(examples)
+
+    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """Other numbers for the tokens, and so another spelling."""
+        return {"how tokens are spelled": renumbered(examples, 2, generator)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """CTC's loss by the number of tokens where there is a blank (Graves et al., ICML 2006), else cross-entropy.

@@ -12,6 +12,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
+from autosurrogate.tasks._changes import reordered
 from autosurrogate.tasks._draw import Draw
 
 MAX_COLUMNS = 4
@@ -46,6 +47,15 @@ class Values(Task):
         target = examples.target.double()
         spread = target.var(0, correction=0).sqrt()
         return torch.where(spread > 1e-6 * target.mean(0).abs(), spread, 1.0).float()
+
+    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """Another unit and another zero of the values, and another order of the columns."""
+        preds, target = examples.preds, examples.target
+        return {
+            "the unit of the values": Examples(3 * preds, 3 * target, examples.extras),
+            "where the values' zero is": Examples(preds + 5, target + 5, examples.extras),
+            "which column is which": reordered(examples, 1, generator),
+        }
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Squared error, the mean over the columns."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pickle
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ def task_checks(name: str, *, seed: int = 0) -> list[Check]:
         Check("passes its own check of recorded outputs", case.passes_its_own_check),
         Check("decodes to the types that it declares", case.decodes),
         Check("decodes padded examples alike", case.decodes_padded_examples_alike),
+        Check("changes examples into others of their kind", case.changes),
         Check("has a regular loss that falls with the quality", case.has_a_regular_loss),
         Check("has a positive unit", case.has_a_unit),
     ]
@@ -137,13 +139,22 @@ class _TaskCase(_Case):
     def passes_its_own_check(self) -> None:
         for view in self._task.views:
             for examples in self._batches(view):
-                self._task.check(
-                    {
-                        "preds": examples.preds.numpy(),
-                        "target": examples.target.numpy(),
-                        **{name: array.numpy() for name, array in examples.extras.items()},
-                    }
-                )
+                self._check(examples)
+
+    def changes(self) -> None:
+        for view in self._task.views:
+            for examples in self._batches(view):
+                before = pickle.dumps(examples)
+                for what, changed in self._task.changes(examples, torch.Generator().manual_seed(self._seed)).items():
+                    shapes = changed.preds.shape == examples.preds.shape, changed.target.shape == examples.target.shape
+                    ensure(all(shapes), f"{what}: the shapes become {changed.preds.shape}, {changed.target.shape}")
+                    ensure(changed.extras.keys() == examples.extras.keys(), f"{what}: other extras")
+                    self._check(changed)
+                ensure(pickle.dumps(examples) == before, "the examples themselves are changed")
+
+    def _check(self, examples: Examples) -> None:
+        extras = {name: array.numpy() for name, array in examples.extras.items()}
+        self._task.check({"preds": examples.preds.numpy(), "target": examples.target.numpy(), **extras})
 
     def decodes(self) -> None:
         for view, levels in self._task.views.items():

@@ -1,0 +1,146 @@
+"""What a metric depends on that no network of its task sees.
+
+A network sees which token is the same as which, not how it is spelled; which competitor of the target is strong, not
+which class that is. Whether a metric minds is found by changing just that (`Task.changes`) and looking whether its
+values move; whether a network sees it, by looking whether any of its features moves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autosurrogate import sampling, surrogates
+from autosurrogate.examples import Examples
+from autosurrogate.registry import Metric
+from autosurrogate.search_space import Space
+from autosurrogate.statistics import spearman
+from autosurrogate.tasks import Task
+
+N_BATCHES = 8  # generated, for sizes are drawn for each
+POINTS_A_BATCH = 4
+ORDER = "the order of the examples"
+LEAST_MOVE = 1e-6  # by which a value has moved, in parts of the range of all
+LEAST_MOVED = 0.05  # share of points whose values move, below which it may be rounding
+HIGH_CEILING = 0.98  # above which it says little, for generated predictions are of every quality
+SEEN_MOVE = 1e-3  # by which a feature has moved, in parts of its spread
+
+Label = Callable[[Sequence[tuple[Any, Any]]], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """How a metric, and the networks of its task, take a change that leaves the quality as it is.
+
+    Args:
+        what: was changed.
+        moved: share of the points whose value moved.
+        agreement: Spearman's correlation, in [-1, 1], of the values before and after; 1 where none moved.
+        seen: whether a feature of a network moved; True where the metric does not mind, for then it was not tried.
+    """
+
+    what: str
+    moved: float
+    agreement: float
+    seen: bool
+
+    @property
+    def matters(self) -> bool:
+        """Whether the metric minds."""
+        return self.moved >= LEAST_MOVED
+
+    @property
+    def ceiling(self) -> float:
+        """About the largest rank correlation that a loss reaches which does not see it.
+
+        If a value is one part that is seen and one that is drawn anew by the change, the correlation of two values is
+        the share of the seen part in their variance, and that of a value with its seen part the root of it.
+        """
+        return math.sqrt(max(0.0, self.agreement))
+
+
+def dependences(task: Task, metric: Metric, space: Space, label: Label, seed: int = 0) -> list[Dependence]:
+    """What a metric minds, of all that the task's networks might not see.
+
+    Args:
+        task: the metric's.
+        metric: any.
+        space: the networks that are asked what they see.
+        label: the metric of points, NaN where it has no value.
+        seed: of the generated points and of the changes.
+
+    Returns:
+        One for each change.
+    """
+    made = list(_made(task, metric, seed))
+    before = np.concatenate([_labels(task, metric, examples, label) for examples, _ in made])
+    found = []
+    for what in made[0][1]:
+        changed = [changes[what] for _, changes in made]
+        after = np.concatenate([_labels(task, metric, examples, label) for examples in changed])
+        both = np.isfinite(before) & np.isfinite(after)
+        a, b = before[both], after[both]
+        moved = float(np.mean(np.abs(a - b) > LEAST_MOVE * np.ptp(a))) if len(a) else 0.0
+        seen = moved < LEAST_MOVED or any(
+            _sees(task, metric, space, network, examples, other)
+            for network in space.networks
+            for (examples, _), other in list(zip(made, changed, strict=True))[:3]
+        )
+        found.append(Dependence(what, moved, float(spearman(a, b)) if moved else 1.0, seen))
+    return found
+
+
+def refusal(found: Sequence[Dependence]) -> str | None:
+    """Why a loss for the metric would not do, in words that go on after its name; None if it sees all that matters.
+
+    Args:
+        found: from `dependences`.
+    """
+    unseen = [one for one in found if one.matters and not one.seen]
+    if not unseen:
+        return None
+    told = " and ".join(f"{one.what} ({100 * one.moved:.0f} % of the values move)" for one in unseen)
+    ceiling = min(one.ceiling for one in unseen)
+    at_most = f"; it could rank at about {100 * ceiling:.0f} at most" if ceiling < HIGH_CEILING else ""
+    return f"depends on {told}, which a loss does not see, and generated predictions are not like real ones in{at_most}"
+
+
+def _made(task: Task, metric: Metric, seed: int) -> Iterator[tuple[Examples, dict[str, Examples]]]:
+    """Batches of examples of every quality, and each of them changed."""
+    generator = sampling.generator_of(seed, "unseen")
+    set_size = sampling.set_size_of(metric)
+    for _ in range(N_BATCHES):
+        severity = torch.rand(POINTS_A_BATCH, generator=generator)
+        examples = task.generate(severity, generator, set_size, metric.view)
+        changes = dict(task.changes(examples, generator))
+        if metric.level == "set":
+            order = torch.cat(
+                [i * set_size + torch.randperm(set_size, generator=generator) for i in range(POINTS_A_BATCH)]
+            )
+            changes[ORDER] = examples[order]
+        yield examples, changes
+
+
+def _labels(task: Task, metric: Metric, examples: Examples, label: Label) -> np.ndarray:
+    return label(sampling.points_of(task, metric, examples, sampling.set_size_of(metric)))
+
+
+def _sees(task: Task, metric: Metric, space: Space, network: str, before: Examples, after: Examples) -> bool:
+    """Whether a feature of a network moves."""
+    loss: Any = surrogates.build(metric.task, metric.level, network, **space.widest(metric.task, network))
+    a, b = (_features(loss, task, examples, sampling.set_size_of(metric)) for examples in (before, after))
+    return bool(((a - b).abs() > SEEN_MOVE * (1e-6 + a.std(0))).any())
+
+
+def _features(loss: Any, task: Task, examples: Examples, set_size: int) -> Tensor:
+    with torch.no_grad():
+        task.configure(loss, examples)
+        found: Tensor = loss.features(*surrogates.arguments(task, examples), set_size)
+        rows = loss.network.rows(set_size)  # of a point; no score minds their order
+    return found.view(-1, rows, found.shape[1]).mean(1)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import program
+import pytest
+import torch
+
+from autosurrogate import search_space, tasks, unseen
+from autosurrogate.examples import Examples
+from autosurrogate.metric import builtins, find
+from autosurrogate.registry import Metric
+from autosurrogate.unseen import Dependence
+
+METRICS = """
+import numpy as np
+
+from autosurrogate import metric
+
+
+@metric("distance", task="classification", set_size=32, higher_is_better=False)
+def distance(preds: np.ndarray, target: np.ndarray) -> float:
+    return float(np.abs(preds - target).mean() / (1 + max(preds.max(), target.max())))
+
+
+@metric("shared_letters", task="sequence", level="sample")
+def shared_letters(preds: str, target: str) -> float:
+    return len(set(preds) & set(target)) / max(1, len(set(preds) | set(target)))
+
+
+@metric("first_half", task="classification", set_size=32)
+def first_half(preds: np.ndarray, target: np.ndarray) -> float:
+    n = len(target) // 2
+    return float((preds[:n] == target[:n]).mean())
+
+
+@metric("first_label", task="scores", view="multilabel", set_size=32)
+def first_label(preds: np.ndarray, target: np.ndarray) -> float:
+    return float(((preds >= 0.5) == target)[:, 0].mean())
+"""
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return program.write(tmp_path_factory.mktemp("unseen") / "mine.py", METRICS)
+
+
+def dependences(spec: str | Metric) -> dict[str, Dependence]:
+    metric = find(spec)
+
+    def label(points: Sequence[tuple[Any, Any]]) -> np.ndarray:
+        return np.array([float(metric.function(*point)) for point in points])
+
+    found = unseen.dependences(tasks.get(metric.task), metric, search_space.load(metric.task), label)
+    return {one.what: one for one in found}
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "agreement"),
+    [
+        ("distance", "which class is which", (0.5, 0.99)),
+        ("shared_letters", "how tokens are spelled", (0.3, 0.99)),
+        ("first_half", "the order of the examples", (0.5, 0.999)),
+        ("first_label", "which label is which", (0.0, 0.99)),
+    ],
+)
+def test_what_a_metric_minds_and_no_network_sees_is_found(
+    file: Path, name: str, what: str, agreement: tuple[float, float]
+) -> None:
+    found = dependences(f"{file}:{name}")
+    low, high = agreement
+    assert found[what].matters
+    assert not found[what].seen
+    assert low < found[what].agreement < high
+    assert found[what].ceiling == pytest.approx(found[what].agreement ** 0.5)
+    assert [one for one in found if found[one].matters and not found[one].seen] == [what]
+    reason = unseen.refusal(list(found.values()))
+    assert reason is not None
+    assert reason.startswith(f"depends on {what} (")
+
+
+# Those left out take ten seconds each.
+@pytest.mark.parametrize("spec", [m.name for m in builtins() if m.name not in ("oks_ap", "coco_ap", "coco_ap50")])
+def test_no_built_in_metric_depends_on_what_is_not_seen(spec: str) -> None:
+    assert unseen.refusal(list(dependences(spec).values())) is None
+
+
+def test_what_a_network_sees_may_matter() -> None:
+    # Calibration changes with how sure the probabilities are; networks with several thresholds see that.
+    found = dependences("sklearn:brier_score_loss?task=binary")["how sure the probabilities are"]
+    assert found.matters
+    assert found.seen
+    assert dependences("median_absolute_error")["the unit of the values"].seen
+
+
+def test_a_metric_without_values_is_left_to_other_checks() -> None:
+    metric = find("accuracy")
+    found = unseen.dependences(
+        tasks.get(metric.task), metric, search_space.load(metric.task), lambda points: np.full(len(points), np.nan)
+    )
+    assert unseen.refusal(found) is None
+
+
+def test_a_low_ceiling_is_told() -> None:
+    told = [unseen.refusal([Dependence("this", 0.5, agreement, False)]) or "" for agreement in (0.5, 0.99)]
+    assert told[0].endswith("it could rank at about 71 at most")
+    assert "could rank" not in told[1]
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_changes_leave_the_regular_loss_s_order_of_quality(name: str) -> None:
+    # What is changed says nothing of the quality: the best examples stay better than the worst ones.
+    task = tasks.get(name)
+    for seed in range(3):
+        severity = torch.tensor([0.0] * 8 + [1.0] * 8)
+        examples = task.generate(severity, torch.Generator().manual_seed(seed), 4)
+        for changed in task.changes(examples, torch.Generator().manual_seed(seed)).values():
+            each = (
+                task.regular_loss(Examples(changed.preds.float(), changed.target, changed.extras)).view(16, 4).mean(1)
+            )
+            assert each[:8].median() < each[8:].median()
+
+
+def test_fit_refuses_with_the_reason_and_force_fits_all_the_same(file: Path) -> None:
+    program.write(file.parent / "small.toml", program.SPACE)
+    options = ("--metric", "mine.py:distance", "--space", "small.toml", "--trials", 1, "--budget", "20s")
+    done = program.run("fit", *options, cwd=file.parent)
+    assert done.returncode == 3
+    assert "no loss was fitted: metric 'distance' depends on which class is which" in done.stderr
+    assert "--force" in done.stderr
+    assert not (file.parent / "distance.pt").exists()
+    forced = program.run("fit", *options, "--force", cwd=file.parent)
+    assert forced.returncode == 0, forced.stderr
+    assert (file.parent / "distance.pt").exists()
