@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING, Any
 from autosurrogate.metric import metric
 
 if TYPE_CHECKING:
+    from autosurrogate.checking import Report, check
     from autosurrogate.fitting import FitResult, fit, resume
     from autosurrogate.recorded_evaluation import evaluate
 
-__all__ = ["FitResult", "evaluate", "fit", "metric", "resume"]
+__all__ = ["FitResult", "Report", "check", "evaluate", "fit", "metric", "resume"]
 
 # In a clone, metrics/ and search_spaces/ stand beside this package; installed, inside it.
 if not (Path(__file__).parent / "metrics").is_dir():
     __path__.append(str(Path(__file__).parents[1]))
 
-_HOMES = {"FitResult": "fitting", "fit": "fitting", "resume": "fitting", "evaluate": "recorded_evaluation"}
+_HOMES = {
+    "FitResult": "fitting",
+    "Report": "checking",
+    "check": "checking",
+    "evaluate": "recorded_evaluation",
+    "fit": "fitting",
+    "resume": "fitting",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ from autosurrogate.errors import AutosurrogateError, OptionError
 if TYPE_CHECKING:
     from autosurrogate.fitting import FitResult
 
+REFUSED = 3
 INTERRUPTED = 130
 LEFT_OUT = (
     "Not offered: metrics that depend on how tokens are spelled (chrF, METEOR): a loss sees which tokens there are, "
@@ -48,6 +49,12 @@ def _parser() -> argparse.ArgumentParser:
 
     metrics = commands.add_parser("metrics", help="list what can be fitted")
     metrics.set_defaults(run=_metrics)
+
+    check = commands.add_parser("check", help="run a metric on generated points and tell what it does")
+    check.add_argument("metric", metavar="SPEC", help="as of fit --metric")
+    check.add_argument("--seed", type=int, default=0, metavar="N", help="of the generated points (0)")
+    check.add_argument("--json", action="store_true", help="print JSON")
+    check.set_defaults(run=_check)
 
     fit = commands.add_parser("fit", help="fit a loss to a metric and export it")
     fit.add_argument(
@@ -111,6 +118,22 @@ def _metrics(options: argparse.Namespace) -> int:
     console().print("\nOf libraries: --metric sklearn:f1_macro, --metric 'torchmetrics:JaccardIndex?task=multiclass'.")
     console().print(f"Your own: --metric file.py:function, decorated with autosurrogate.metric. {LEFT_OUT}")
     return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from autosurrogate.checking import check
+    from autosurrogate.console import check_facts, console, print_facts
+
+    report = check(options.metric, seed=options.seed)
+    if options.json:
+        print(json.dumps(report.as_dict(), indent=2))
+        return REFUSED if report.reasons else 0
+    out = console()
+    print_facts(out, check_facts(report))
+    out.print()
+    verdict = ["no loss should be fitted:", *report.reasons] if report.reasons else ["a loss can be fitted"]
+    out.print("\n".join(verdict), markup=False, soft_wrap=True)
+    return REFUSED if report.reasons else 0
 
 
 def _fit(options: argparse.Namespace) -> int:

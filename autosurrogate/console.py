@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
@@ -13,6 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from autosurrogate.progress import Progress
+
+if TYPE_CHECKING:
+    from autosurrogate.checking import Report
 
 PLAIN_LINE_EVERY_S = 2.0  # where the output is not a terminal
 WIDTH = 1000  # where the output is not a terminal: every line stays one
@@ -139,14 +142,44 @@ def facts(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
+def check_facts(report: Report) -> list[tuple[str, str]]:
+    """What was found of a metric: what, and what is to be said of it."""
+    metric = report.metric
+    level = "one example" if metric.level == "sample" else f"a set of {metric.set_size} examples"
+    better = "higher" if metric.higher_is_better else "lower"
+    lines = [
+        ("metric", f"{metric.name}, {better} is better; computed by {metric.source}"),
+        ("task", f"{metric.task}, view {metric.view!r}, {level} a call"),
+    ]
+    for shown in report.shown:
+        lines += [("called with", f"preds {shown.preds}"), ("", f"target {shown.target}"), ("", f"-> {shown.returned}")]
+    dropped = ", ".join(f"{count} {kind}" for kind, count in report.dropped.items())
+    lines.append(("calls", f"{report.n_points:,}, {dropped or 'none failed'}; {report.calls_per_s:,.0f} a second"))
+    if not math.isnan(report.low):
+        ends = f"a mean of {report.easy:.4g} on the easiest tenth of the points, {report.hard:.4g} on the hardest"
+        lines += [
+            ("values", f"{report.low:.4g} to {report.high:.4g}; {ends}"),
+            ("coverage", f"{100 * report.coverage:.0f} % of that range by points as they are generated for a fit"),
+            ("ties", f"{100 * report.ties:.0f} % of the points share their value with another"),
+        ]
+    for one in report.dependences:
+        told = "does not matter"
+        if one.matters:
+            seen = "which networks see" if one.seen else "which no network sees"
+            told = f"moves {100 * one.moved:.0f} % of the values, {seen}"
+        lines.append((one.what, told))
+    return lines
+
+
 def print_facts(to: Console, lines: Sequence[tuple[str, str]]) -> None:
     """Print them, a line each; in a terminal, the second column wraps in itself."""
+    width = max(16, *(len(name) for name, _ in lines))
     if not to.is_terminal:
         for name, text in lines:
-            to.print(f"{name:<16}  {text}", markup=False)
+            to.print(f"{name:<{width}}  {text}", markup=False)
         return
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True, min_width=16)
+    grid.add_column(no_wrap=True, min_width=width)
     grid.add_column(overflow="fold")
     for name, text in lines:
         grid.add_row(name, Text(text))
