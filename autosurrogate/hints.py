@@ -88,7 +88,7 @@ def contradicts(hint: Any, given: Any) -> bool:
     >>> contradicts(list[str], str), contradicts(list[str], list[int]), contradicts(float | None, int)
     (True, True, False)
     """
-    hint = _plain(hint)
+    hint = plain(hint)
     asked, arguments = get_origin(hint) or hint, get_args(hint)
     if asked is Union or asked is UnionType:
         return all(contradicts(member, given) for member in arguments)
@@ -100,7 +100,7 @@ def contradicts(hint: Any, given: Any) -> bool:
     if not _passes_for(kind, asked):
         return True
     if kind is str and len(arguments) == 1:
-        return _plain(arguments[0]) is str or contradicts(arguments[0], str)
+        return plain(arguments[0]) is str or contradicts(arguments[0], str)
     return any(contradicts(a, g) for a, g in zip(arguments, get_args(given), strict=False))
 
 
@@ -110,7 +110,7 @@ def never_a_number(hint: Any) -> bool:
     >>> never_a_number(str), never_a_number(float), never_a_number(float | None)
     (True, False, False)
     """
-    hint = _plain(hint)
+    hint = plain(hint)
     asked = get_origin(hint) or hint
     if asked is Union or asked is UnionType:
         return all(never_a_number(member) for member in get_args(hint))
@@ -164,14 +164,14 @@ def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
         return Any
 
 
-def _plain(hint: Any) -> Any:
+def plain(hint: Any) -> Any:
     """The hint without its wrappers: NewType, Annotated, a type alias."""
     if isinstance(hint, NewType):
-        return _plain(hint.__supertype__)
+        return plain(hint.__supertype__)
     if get_origin(hint) is Annotated:
-        return _plain(get_args(hint)[0])
+        return plain(get_args(hint)[0])
     if hasattr(hint, "__value__"):  # `type Words = list[str]`, from Python 3.12 on
-        return _plain(hint.__value__)
+        return plain(hint.__value__)
     return hint
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from autosurrogate import libraries, packages, parameters, registry, user_file
 from autosurrogate.errors import AutosurrogateError, MetricError
@@ -23,27 +23,42 @@ Score = TypeVar("Score", bound=Callable[..., Any])
 _SPELLED = ("chrf", "chrf+", "chrf++", "chrf2", "meteor")
 
 
+@overload
+def metric(name: Score) -> Score: ...
+@overload
 def metric(
-    name: str,
+    name: str | None = None,
     *,
-    task: str,
-    level: Level = "set",
+    task: str | None = None,
+    level: Level | None = None,
     view: str | None = None,
     higher_is_better: bool = True,
     set_size: int = 128,
-) -> Callable[[Score], Score]:
+) -> Callable[[Score], Score]: ...
+def metric(
+    name: str | Score | None = None,
+    *,
+    task: str | None = None,
+    level: Level | None = None,
+    view: str | None = None,
+    higher_is_better: bool = True,
+    set_size: int = 128,
+) -> Score | Callable[[Score], Score]:
     """Declare a function to be a metric; the function comes back unchanged.
 
     Args:
-        name: what to call it.
-        task: the kind of prediction it judges, such as "classification" or "sequence".
-        level: "sample" if it is called with one example, "set" if with `set_size` of them.
+        name: what to call it; as the function is called by default. `@metric` alone will do for a function whose type
+            hints say all else.
+        task: the kind of prediction it judges, such as "classification" or "sequence". Left out, it follows with level
+            and view from the type hints and the names of the function's two parameters, where they settle it.
+        level: "sample" if it is called with one example, "set" (the default beside a task) if with `set_size` of them.
         view: what it is given, one of the task's views; the task's first by default.
         higher_is_better: whether a larger value is the better one.
         set_size: number of examples in a set, at least 2; of no meaning for level "sample".
 
     Raises:
-        MetricError: an argument is not valid, or the function's type hints contradict level and view.
+        MetricError: an argument is not valid, the function's type hints contradict level and view, or do not settle a
+            task that is left out.
         RegistryError: the name belongs to another function. The names in a file that is given as
             `file.py:function` are its own and collide with none outside it.
 
@@ -52,10 +67,15 @@ def metric(
     ...     return min(len(preds), len(target)) / max(len(preds), len(target), 1)
     >>> find(length_ratio).view
     'tokens'
+    >>> @metric
+    ... def shared_words(hypothesis: str, reference: str) -> float:
+    ...     return len(set(hypothesis.split()) & set(reference.split()))
+    >>> find(shared_words).task, find(shared_words).level, find(shared_words).view
+    ('sequence', 'sample', 'text')
     """
     caller = str(sys._getframe(1).f_globals.get("__name__", "__main__"))
 
-    def register(function: Score) -> Score:
+    def register(function: Score, name: str | None) -> Score:
         registry.register(
             function,
             caller=caller,
@@ -68,7 +88,9 @@ def metric(
         )
         return function
 
-    return register
+    if callable(name):
+        return register(name, None)
+    return lambda function: register(function, name)
 
 
 def find(spec: str | Callable[..., Any] | Metric) -> Metric:

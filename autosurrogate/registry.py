@@ -104,9 +104,9 @@ def register(
     function: Callable[..., Any],
     *,
     caller: str,
-    name: str,
-    task: str,
-    level: Level,
+    name: str | None,
+    task: str | None,
+    level: Level | None,
     view: str | None,
     higher_is_better: bool,
     set_size: int,
@@ -115,6 +115,10 @@ def register(
 
     Built-ins are checked when they are found, for that needs torch and listing them shall not; all others at once.
     """
+    name = str(getattr(function, "__name__", "")) if name is None else name
+    if task is None:
+        task, level, view = _inferred(function, name, level, view)
+    level = level or "set"
     home = _home(function, caller)
     path = user_file.path_of(home)
     built_in = _is_built_in(home)
@@ -143,6 +147,20 @@ def register(
         )
     if known is None or not built_in or home.startswith(f"{_BUILTINS}."):
         _METRICS[key] = new  # the latest, for a module or a notebook's cell may be run again
+
+
+def _inferred(
+    function: Callable[..., Any], name: str, level: Level | None, view: str | None
+) -> tuple[str, Level | None, str | None]:
+    """Task, level and view of a metric that is declared without its task; a worker goes without."""
+    if _UNCHECKED.get() or not callable(function):
+        return "", level, view
+    from autosurrogate import inference  # which needs tasks, and these torch
+
+    try:
+        return inference.declaration(function, level=level, view=view)
+    except MetricError as error:
+        raise MetricError(f"metric {name!r} ({told(function)}): {error}") from None
 
 
 def builtins() -> list[Metric]:
