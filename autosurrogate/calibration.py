@@ -32,9 +32,7 @@ def calibrate(loss: Any, tables: Sequence[PointTable], higher_is_better: bool) -
     values = torch.cat([table.values for table in tables]).double().cpu().numpy()
     curve = rising(found, -values if higher_is_better else values)
     if curve is not None:
-        for name, array in zip(("knots", "values", "slopes"), curve, strict=True):
-            buffer = getattr(loss.calibration, name)
-            buffer.copy_(torch.from_numpy(array))
+        loss.calibration.follow(*map(torch.from_numpy, curve))
 
 
 def rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:

@@ -15,29 +15,38 @@ class Calibration(nn.Module):
     """
 
     knots: Tensor
-    values: Tensor
-    slopes: Tensor
+    pieces: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("knots", torch.arange(N_KNOTS, dtype=torch.float32))
-        self.register_buffer("values", torch.arange(N_KNOTS, dtype=torch.float32))
-        self.register_buffer("slopes", torch.ones(N_KNOTS))
+        # A row for what is left of the first knot and one for what is right of each: where a polynomial of the distance
+        # from there starts, and its coefficients.
+        self.register_buffer("pieces", torch.zeros(N_KNOTS + 1, 5))
+        self.follow(self.knots, self.knots, torch.ones(N_KNOTS))
 
     def forward(self, found: Tensor) -> Tensor:
         """Of each number, the same shape."""
-        within = found.clamp(self.knots[0], self.knots[-1])
-        segment = torch.bucketize(within.detach(), self.knots[1:-1])
-        left, right = self.knots[segment], self.knots[segment + 1]
-        length = right - left
-        t = (within - left) / length
-        low, high = self.values[segment], self.values[segment + 1]
-        first, last = self.slopes[segment] * length, self.slopes[segment + 1] * length
-        a, b = 2 * (low - high) + first + last, 3 * (high - low) - 2 * first - last
-        below, above = (found - self.knots[0]).clamp(max=0.0), (found - self.knots[-1]).clamp(min=0.0)
-        return ((a * t + b) * t + first) * t + low + below * self.slopes[0] + above * self.slopes[-1]
+        piece = self.pieces[torch.bucketize(found.detach(), self.knots)]
+        start, value, slope, square, cube = piece.unbind(-1)
+        away = found - start
+        return ((cube * away + square) * away + slope) * away + value
+
+    def follow(self, knots: Tensor, values: Tensor, slopes: Tensor) -> None:
+        """Take these values and slopes at knots, each of shape (N_KNOTS,)."""
+        length, rise = knots.diff(), values.diff()
+        first, last = slopes[:-1], slopes[1:]
+        square, cube = (
+            (3 * rise / length - 2 * first - last) / length,
+            (first + last - 2 * rise / length) / length.square(),
+        )
+        none = torch.zeros_like(knots[:1])
+        columns = (knots, values, slopes, torch.cat([square, none]), torch.cat([cube, none]))
+        rows = torch.stack(columns, 1)
+        before = torch.stack([knots[0], values[0], slopes[0], none[0], none[0]])
+        self.knots.copy_(knots)
+        self.pieces.copy_(torch.cat([before[None], rows]))
 
     def stretch(self, factor: float) -> None:
         """Make the curve steeper by a factor throughout."""
-        self.values.mul_(factor)
-        self.slopes.mul_(factor)
+        self.pieces[:, 1:].mul_(factor)

@@ -90,48 +90,49 @@ class Counts(nn.Module):
 
     def features(self, logits: Tensor, target: Tensor, set_size: int) -> Tensor:
         """Shape (n_points, n_features)."""
-        actual, one = target.mean(1), 1 / torch.ones_like(target).sum(1)
-        found: list[Tensor] = []
-        for cut in self.cuts:
-            away = logits - cut
-            spread = away.abs().mean(1, keepdim=True) + 0.01
-            away = calmed(away / spread, spread)
-            for temperature in self.temperatures:
-                positive = torch.sigmoid(away / temperature)
-                found.append(_rates((positive * target).mean(1), positive.mean(1), actual, one))
-        found.append(actual.mean(1, keepdim=True))
-        return torch.cat(found, 1)
+        cuts = torch.tensor(self.cuts, dtype=logits.dtype, device=logits.device).view(-1, 1, 1, 1)
+        away = logits - cuts
+        spread = away.abs().mean(2, keepdim=True) + 0.01
+        # With a new second axis for the temperatures: (n_thresholds, n_temperatures, n_points, n_items, n_labels).
+        positive = torch.sigmoid(calmed(away / spread, spread).unsqueeze(1) / _column(self.temperatures, logits))
+        one = 1 / torch.ones_like(target).sum(1)
+        rates = _rates((positive * target).mean(3), positive.mean(3), target.mean(1), one)
+        return torch.cat([rates.flatten(0, 1).transpose(0, 1).flatten(1), target.mean(1).mean(1, keepdim=True)], 1)
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 
+def _column(temperatures: list[float], like: Tensor) -> Tensor:
+    """The temperatures along the first of four axes, shape (n, 1, 1, 1)."""
+    return torch.tensor(temperatures, dtype=like.dtype, device=like.device).view(-1, 1, 1, 1)
+
+
 def _rates(hits: Tensor, called: Tensor, actual: Tensor, one: Tensor) -> Tensor:
-    """What `Counts.RATES` names, shape (n_points, 6).
+    """What `Counts.RATES` names, shape (..., n_points, 6).
 
     Args:
-        hits: share of the items that are positive and called so, shape (n_points, n_labels).
-        called: share that is called positive.
-        actual: share that is positive.
+        hits: share of the items that are positive and called so, shape (..., n_points, n_labels).
+        called: share that is called positive, of the same shape.
+        actual: share that is positive, shape (n_points, n_labels).
         one: the share that a single item is, of the same shape.
     """
     tiny = 1e-6
-    present, mixed = (actual > 0).to(hits.dtype), ((actual > 0) & (actual < 1)).to(hits.dtype)
-    false = called - hits
+    present, missing = (actual > 0).to(hits.dtype), (actual < 1).to(hits.dtype)
     f1 = 2 * hits / (called + actual + tiny)
-    mcc = (hits - called * actual) / (called * (1 - called) * actual * (1 - actual) + tiny * one).sqrt()
-    all_hits, all_called, all_actual = hits.sum(1), called.sum(1), actual.sum(1)
-    return torch.stack(
+    mcc = (hits - called * actual) / (called * (1 - called) * (actual * (1 - actual)) + tiny * one).sqrt()
+    rates = torch.stack(
+        [hits / (actual + tiny), 1 - (called - hits) / (1 - actual + tiny), hits / (called + 0.1 * one)], -1
+    )
+    return torch.cat(
         [
-            _mean(hits / (actual + tiny), present),
-            _mean(1 - false / (1 - actual + tiny), (actual < 1).to(hits.dtype)),
-            _mean(hits / (called + 0.1 * one), present),
-            _mean(f1, torch.maximum(present, (called / one).clamp(max=1.0))),
-            _mean(mcc, mixed),
-            2 * all_hits / (all_called + all_actual + tiny),
+            _mean(rates.transpose(-1, -2), torch.stack([present, missing, present], -2)),
+            _mean(f1, torch.maximum(present, (called / one).clamp(max=1.0))).unsqueeze(-1),
+            _mean(mcc, present * missing).unsqueeze(-1),
+            (2 * hits.sum(-1) / (called.sum(-1) + actual.sum(-1) + tiny)).unsqueeze(-1),
         ],
-        1,
+        -1,
     )
 
 
@@ -215,7 +216,7 @@ class Top(nn.Module):
         """Shape (n_points, n_features)."""
         target = target.transpose(1, 2)
         rank, _, weight = _ranks(logits.transpose(1, 2), target, self.temperatures)
-        temperatures = torch.tensor(self.temperatures, dtype=rank.dtype, device=rank.device).view(-1, 1, 1, 1)
+        temperatures = _column(self.temperatures, rank)
         every = torch.ones_like(target).sum(2).unsqueeze(2)
         found: list[Tensor] = []
         for top in self.tops:
@@ -258,11 +259,9 @@ def _ranks(logits: Tensor, target: Tensor, temperatures: list[float]) -> tuple[T
     scores = calmed(scores / spread, spread)
     place, weight = _some_positives(scores, target)
     own = scores.gather(2, place)
-    found: list[Tensor] = []
-    for temperature in temperatures:
-        found.append(1 + _above(own / temperature, scores / temperature, target))
-    ranks = torch.stack(found)
-    return ranks[:, :, :, :, 0], ranks[:, :, :, :, 1], weight
+    column = _column(temperatures, scores)
+    ranks, among_positives = (1 + _above(own / column, scores / column, target)).unbind(4)
+    return ranks, among_positives, weight
 
 
 def _some_positives(scores: Tensor, target: Tensor, half: int = 64) -> tuple[Tensor, Tensor]:
@@ -287,17 +286,17 @@ def _above(own: Tensor, scores: Tensor, target: Tensor) -> Tensor:
     a product of matrices.
 
     Args:
-        own: scores of the positives, shape (n_points, n_labels, n).
-        scores: shape (n_points, n_labels, n_items).
-        target: of the same shape.
+        own: scores of the positives, shape (n_temperatures, n_points, n_labels, n).
+        scores: shape (n_temperatures, n_points, n_labels, n_items).
+        target: shape (n_points, n_labels, n_items).
 
     Returns:
-        Shape (n_points, n_labels, n, 2).
+        Shape (n_temperatures, n_points, n_labels, n, 2).
     """
     counted = torch.stack([torch.ones_like(target), target], 3)
-    with_itself = torch.sigmoid(scores.unsqueeze(2) - own.unsqueeze(3)).detach()
+    with_itself = torch.sigmoid(scores.unsqueeze(3) - own.unsqueeze(4)).detach()
     slopes = with_itself * (1 - with_itself)
-    moved = matmul(slopes, counted * scores.unsqueeze(3)) - matmul(slopes, counted) * own.unsqueeze(3)
+    moved = matmul(slopes, counted * scores.unsqueeze(4)) - matmul(slopes, counted) * own.unsqueeze(4)
     return matmul(with_itself, counted) - 0.5 + (moved - moved.detach())
 
 
