@@ -58,8 +58,10 @@ def _parser() -> argparse.ArgumentParser:
 
     fit = commands.add_parser("fit", help="fit a loss to a metric and export it")
     fit.add_argument(
-        "--metric", metavar="SPEC", help="a metric's name, file.py:function, sklearn:NAME, torchmetrics:CLASS"
-    )
+        "--metric", action="append", metavar="SPEC", help="a name, file.py:function, sklearn:NAME, torchmetrics:CLASS; "
+        "several of them for their weighted mean"
+    )  # fmt: skip
+    fit.add_argument("--weights", nargs="+", type=float, metavar="W", help="of several metrics, one each (all alike)")
     fit.add_argument("--out", metavar="FILE.pt", help="file to write (default: <name of the metric>.pt)")
     fit.add_argument("--budget", metavar="TIME", help="wall-clock time for everything, such as 90s, 5m, 1h30m (5m)")
     fit.add_argument("--trials", type=int, metavar="N", help="stop after N trials if the budget is not spent before")

@@ -116,6 +116,7 @@ def facts(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
     each = ", ".join(f"{100 * one['loss']:.1f} for {one['size']}" for one in sizes)
     weight = f" with weight {descent['weight']:g}" if "weight" in descent else ""  # not in files of before
     return [
+        *([("mixture", metadata["mixture"])] if "mixture" in metadata else []),
         *([("set sizes", f"Spearman {each} examples a set, held-out generated points")] if sizes else []),
         (
             "descent check",

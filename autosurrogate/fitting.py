@@ -15,7 +15,7 @@ from typing import Any, Literal
 import optuna
 import torch
 
-from autosurrogate import caller_settings, export, outputs, sampling, search_space, surrogates, tasks, unseen
+from autosurrogate import caller_settings, export, mixture, outputs, sampling, search_space, surrogates, tasks, unseen
 from autosurrogate.devices import device_of
 from autosurrogate.durations import seconds
 from autosurrogate.errors import AutosurrogateError, OptionError, QualityError
@@ -83,8 +83,9 @@ class _Options:
 
 
 def fit(
-    metric: str | Callable[..., Any] | Metric,
+    metric: str | Callable[..., Any] | Metric | Sequence[str | Callable[..., Any] | Metric],
     *,
+    weights: Sequence[float] = (),
     out: str | Path | None = None,
     budget: str | float = "5m",
     trials: int | None = None,
@@ -102,7 +103,10 @@ def fit(
     """Fit a loss to a metric and export it.
 
     Args:
-        metric: name of a built-in metric, "file.py:function", or a function decorated with `metric`.
+        metric: what `autosurrogate.metric.find` takes, such as the name of a built-in metric, "file.py:function", or a
+            function decorated with `metric`; or several of one task, to fit one loss to their weighted mean, each in
+            standard deviations over generated points and with its direction.
+        weights: of several metrics, one each; all alike if empty.
         out: TorchScript file to write; `<name of the metric>.pt` if None.
         budget: wall-clock time for everything: seconds, or such as "90s", "5m", "1h30m".
         trials: stop after so many trials, if the budget is not spent before.
@@ -126,11 +130,11 @@ def fit(
         QualityError: the best loss is not good enough; nothing was written.
         KeyboardInterrupt: interrupted before a first trial was complete.
     """
-    found = find(metric)
+    found = _found(metric, weights, seed)
     files = (outputs,) if isinstance(outputs, str | Path) else tuple(outputs)
     options = _Options(
         metric=found.spec,
-        metric_digest=_digest_of_metric(found.spec),
+        metric_digest=_digest_of_metric(found),
         out=str(Path(out if out is not None else f"{_file_name(found.name)}.pt").absolute()),
         budget_s=seconds(budget),
         trials=trials,
@@ -183,7 +187,7 @@ def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | Non
         raise OptionError(
             f"--resume {run_dir}: the recorded outputs have changed since it was started; start a new run"
         )
-    if _digest_of_metric(found.spec) != options.metric_digest:
+    if _digest_of_metric(found) != options.metric_digest:
         raise OptionError(
             f"--resume {run_dir}: the file of metric {found.name!r} has changed since its points were labelled; "
             "start a new run"
@@ -219,10 +223,26 @@ def _digest(path: str | Path) -> str:
         return ""
 
 
-def _digest_of_metric(spec: str | None) -> str | None:
-    """What changes with the file of a metric; None for a metric that is not of a user's file."""
-    path, colon, _ = (spec or "").partition("?")[0].rpartition(":")
+def _digest_of_metric(metric: Metric) -> str | None:
+    """What changes with the files of a metric and its parts; None for a metric that is not of a user's file."""
+    if metric.parts:
+        return " ".join(_digest_of_metric(part) or "" for part in metric.parts).strip() or None
+    path, colon, _ = (metric.spec or "").partition("?")[0].rpartition(":")
     return _digest(path) if colon and path.endswith(".py") else None
+
+
+def _found(
+    metric: str | Callable[..., Any] | Metric | Sequence[str | Callable[..., Any] | Metric],
+    weights: Sequence[float],
+    seed: int,
+) -> Metric:
+    """The metric, or the mixture of several."""
+    several = () if isinstance(metric, str | Metric) or callable(metric) else tuple(metric)
+    if len(several) > 1:
+        return mixture.normalised(several, weights, timeout_s=TIMEOUT_S, seed=seed)
+    if weights:
+        raise OptionError("--weights: are for several metrics, each with its --metric")
+    return find(several[0] if several else metric)  # type: ignore[arg-type]
 
 
 def _check(options: _Options) -> None:
@@ -323,6 +343,7 @@ def _metadata(
     return {
         "metric": metric.name,
         "spec": metric.spec,
+        **({"mixture": mixture.told(metric)} if metric.parts else {}),
         "task": metric.task,
         "level": metric.level,
         "view": metric.view,

@@ -118,6 +118,10 @@ def look_up(spec: str | Callable[..., Any] | Metric) -> Metric:
         return spec
     if not isinstance(spec, str):
         return _of_function(spec)
+    if spec.startswith(registry.MIXTURE):
+        from autosurrogate import mixture  # which looks up its parts here
+
+        return mixture.look_up(spec)
     spec, query = parameters.split(spec)
     library, colon, name = spec.partition(":")
     if colon and library in LIBRARIES:

@@ -25,6 +25,8 @@ Level = Literal["sample", "set"]
 
 _LEVELS = ("sample", "set")
 _BUILTINS = "autosurrogate.metrics"
+#: What the spec of a mixture begins with.
+MIXTURE = "mixture:"
 _MAIN = ("__main__", "__mp_main__")
 #: (scope, name) -> metric. The scope is "" for built-ins and modules that are imported as usual, and the module's
 #: name for a user's file, whose names are its own.
@@ -47,6 +49,9 @@ class Metric:
         source: what computes it: a package, or the file or module of its definition.
         spec: how `find` gets it in another process; None for one that only exists in this one (defined in
             `__main__`, in a notebook, inside a function): it is pickled by value.
+        parts: the metrics of a mixture, see `autosurrogate.mixture`; the function is then given, for preds and for
+            target, what each of them is given.
+        factors: of each part.
     """
 
     name: str
@@ -58,6 +63,8 @@ class Metric:
     set_size: int
     source: str
     spec: str | None
+    parts: tuple[Metric, ...] = ()
+    factors: tuple[float, ...] = ()
 
     def check(self) -> Metric:
         """This metric with its view filled in, once task, level, view and type hints are found to fit each other.
@@ -67,6 +74,10 @@ class Metric:
         """
         from autosurrogate import hints, tasks  # tasks need torch
 
+        if self.parts:
+            parts, order = tuple(part.check() for part in self.parts), list(tasks.get(self.task).views)
+            view = max((part.view for part in parts), key=order.index)  # for the later ones, more is generated
+            return dataclasses.replace(self, parts=parts, view=view)
         try:
             views = tasks.get(self.task).views
             view = self.view or next(iter(views))

@@ -42,8 +42,25 @@ def set_sizes(metric: Metric) -> tuple[int, ...]:
 
 
 def points_of(task: Task, metric: Metric, examples: Examples, set_size: int) -> list[tuple[Any, Any]]:
-    """The arguments of each call of the metric on the examples, each `set_size` of them a point."""
-    return task.points(examples, metric.view, set_size if metric.level == "set" else None)
+    """The arguments of each call of the metric on the examples, each `set_size` of them a point.
+
+    A mixture is given, for preds and for target, what each of its parts is given; in sets, a part that judges single
+    examples is given the list of them.
+    """
+    if not metric.parts:
+        return task.points(examples, metric.view, set_size if metric.level == "set" else None)
+    each = [_of_part(task, part, examples, set_size if metric.level == "set" else None) for part in metric.parts]
+    return [(preds, target) for preds, target in (zip(*point, strict=True) for point in zip(*each, strict=True))]
+
+
+def _of_part(task: Task, part: Metric, examples: Examples, set_size: int | None) -> list[tuple[Any, Any]]:
+    """The arguments of a part of a mixture for each point."""
+    if part.level == "set" or set_size is None:
+        return task.points(examples, part.view, set_size)
+    single, kept = task.points(examples, part.view, None), task.kept(examples)
+    taken = [one if kept is None or kept[i] else None for i, one in enumerate(single)]
+    sets = [[one for one in taken[i : i + set_size] if one is not None] for i in range(0, len(single), set_size)]
+    return [([preds for preds, _ in one], [target for _, target in one]) for one in sets]
 
 
 @dataclass(frozen=True)
