@@ -7,18 +7,22 @@ from autosurrogate.metric import metric
 
 if TYPE_CHECKING:
     from autosurrogate.checking import Report, check
+    from autosurrogate.examples import Examples
     from autosurrogate.fitting import FitResult, fit, resume
     from autosurrogate.recorded_evaluation import evaluate
+    from autosurrogate.tasks import Task
 
-__all__ = ["FitResult", "Report", "check", "evaluate", "fit", "metric", "resume"]
+__all__ = ["Examples", "FitResult", "Report", "Task", "check", "evaluate", "fit", "metric", "resume"]
 
 # In a clone, metrics/ and search_spaces/ stand beside this package; installed, inside it.
 if not (Path(__file__).parent / "metrics").is_dir():
     __path__.append(str(Path(__file__).parents[1]))
 
 _HOMES = {
+    "Examples": "examples",
     "FitResult": "fitting",
     "Report": "checking",
+    "Task": "tasks",
     "check": "checking",
     "evaluate": "recorded_evaluation",
     "fit": "fitting",

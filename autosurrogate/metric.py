@@ -9,12 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from autosurrogate import libraries, packages, parameters, registry, user_file
 from autosurrogate.errors import AutosurrogateError, MetricError
 from autosurrogate.libraries import LIBRARIES
 from autosurrogate.registry import Level, Metric, builtins
+
+if TYPE_CHECKING:
+    from autosurrogate.tasks import Task
 
 __all__ = ["Metric", "builtins", "find", "metric"]
 
@@ -29,7 +32,7 @@ def metric(name: Score) -> Score: ...
 def metric(
     name: str | None = None,
     *,
-    task: str | None = None,
+    task: str | Task | type[Task] | None = None,
     level: Level | None = None,
     view: str | None = None,
     higher_is_better: bool = True,
@@ -38,7 +41,7 @@ def metric(
 def metric(
     name: str | Score | None = None,
     *,
-    task: str | None = None,
+    task: str | Task | type[Task] | None = None,
     level: Level | None = None,
     view: str | None = None,
     higher_is_better: bool = True,
@@ -49,8 +52,9 @@ def metric(
     Args:
         name: what to call it; as the function is called by default. `@metric` alone will do for a function whose type
             hints say all else.
-        task: the kind of prediction it judges, such as "classification" or "sequence". Left out, it follows with level
-            and view from the type hints and the names of the function's two parameters, where they settle it.
+        task: the kind of prediction it judges, such as "classification" or "sequence", or a subclass of
+            `autosurrogate.Task`. Left out, it follows with level and view from the type hints and the names of the
+            function's two parameters, where they settle it.
         level: "sample" if it is called with one example, "set" (the default beside a task) if with `set_size` of them.
         view: what it is given, one of the task's views; the task's first by default.
         higher_is_better: whether a larger value is the better one.

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from autosurrogate.array_files import naming, opened
-from autosurrogate.errors import OptionError, OutputsError
+from autosurrogate.errors import AutosurrogateError, OptionError, OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks import Task
+from autosurrogate.user_file import one_line
 
 _ELEMENTS_AT_ONCE = 1 << 24  # bounds the memory of looking through preds
 
@@ -106,7 +107,7 @@ def read(path: str | Path, task: Task) -> Recorded:
         arrays = _load(path, task)
         _check_rows(arrays)
         _check_dtypes(arrays)
-        task.check({name: array for name, array in arrays.items() if name != "source"})
+        _check_shapes(task, {name: array for name, array in arrays.items() if name != "source"})
         tensors = {name: as_tensor(name, array) for name, array in arrays.items()}
         _check_values(tensors["preds"], tensors.get("preds_mask"))
     preds, target = tensors.pop("preds"), tensors.pop("target")
@@ -130,6 +131,16 @@ def _check_names(names: list[str], known: list[str], task: Task) -> None:
     unknown = [name for name in sorted(names) if name not in known and not name.startswith("_")]
     if unknown:
         raise OutputsError(f"holds {_listed(unknown)}, but {form}; leave it out, or let its name begin with _")
+
+
+def _check_shapes(task: Task, arrays: dict[str, np.ndarray]) -> None:
+    """The task's own check; of a user's task, which may raise what it will."""
+    try:
+        task.check(arrays)
+    except AutosurrogateError:
+        raise
+    except Exception as error:
+        raise OutputsError(f"does not fit task {task.name!r}: {one_line(error)}") from error
 
 
 def _check_rows(arrays: dict[str, np.ndarray]) -> None:

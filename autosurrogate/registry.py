@@ -16,10 +16,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from autosurrogate import user_file
 from autosurrogate.errors import MetricError, RegistryError
+
+if TYPE_CHECKING:
+    from autosurrogate.tasks import Task
 
 Level = Literal["sample", "set"]
 
@@ -116,7 +119,7 @@ def register(
     *,
     caller: str,
     name: str | None,
-    task: str | None,
+    task: str | Task | type[Task] | None,
     level: Level | None,
     view: str | None,
     higher_is_better: bool,
@@ -127,6 +130,8 @@ def register(
     Built-ins are checked when they are found, for that needs torch and listing them shall not; all others at once.
     """
     name = str(getattr(function, "__name__", "")) if name is None else name
+    if task is not None and not isinstance(task, str):
+        task = _added(task, name)
     if task is None:
         task, level, view = _inferred(function, name, level, view)
     level = level or "set"
@@ -158,6 +163,15 @@ def register(
         )
     if known is None or not built_in or home.startswith(f"{_BUILTINS}."):
         _METRICS[key] = new  # the latest, for a module or a notebook's cell may be run again
+
+
+def _added(task: Task | type[Task], name: str) -> str:
+    """The name of a task of one's own, once it is known."""
+    from autosurrogate import tasks  # which need torch, as such a task does
+
+    if not isinstance(task, tasks.Task) and not (isinstance(task, type) and issubclass(task, tasks.Task)):
+        raise MetricError(f"metric {name!r}: task must be a name or a subclass of autosurrogate.Task, got {task!r}")
+    return tasks.add(task)
 
 
 def _inferred(

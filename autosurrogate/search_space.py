@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import textwrap
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -13,7 +14,7 @@ from typing import Any
 
 import optuna
 
-from autosurrogate import surrogates
+from autosurrogate import surrogates, tasks
 from autosurrogate.errors import SpaceError
 from autosurrogate.ranks import METHODS
 from autosurrogate.registry import one_of
@@ -113,6 +114,8 @@ def text_of(task: str, path: str | Path | None = None) -> str:
     Raises:
         SpaceError: the file cannot be read.
     """
+    if path is None and tasks.get(task).search_space:
+        return textwrap.dedent(tasks.get(task).search_space)
     if path is None:
         return resources.files("autosurrogate.search_spaces").joinpath(f"{task}.toml").read_text(encoding="utf-8")
     try:

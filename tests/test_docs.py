@@ -66,10 +66,12 @@ def test_every_command_line_parses_and_its_files_are_there(
             assert options["resume"] in made or options["resume"].startswith("runs/bleu-")
         if not options.get("metric"):
             continue
-        metric = find(options["metric"])
+        given = options["metric"]
+        metrics = [find(spec) for spec in ([given] if isinstance(given, str) else given)]
         if options.get("space"):
-            search_space.load(metric.task, options["space"])
-        made |= {options.get("out") or f"{metric.name}.pt", options.get("run_dir")}
+            search_space.load(metrics[0].task, options["space"])
+        name = re.sub(r"[^\w.-]+", "-", "+".join(metric.name for metric in metrics))
+        made |= {options.get("out") or f"{name}.pt", options.get("run_dir")}
 
 
 @pages

@@ -14,14 +14,19 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from autosurrogate import tasks
 from autosurrogate.errors import SpaceError
 from autosurrogate.examples import Examples
+from autosurrogate.surrogates import _losses
+from autosurrogate.surrogates._falling import Falling
 from autosurrogate.tasks import Task
+
+__all__ = ["Falling", "arguments", "build", "feature_settings", "networks", "settings"]
 
 
 def networks(task: str) -> Mapping[str, type[nn.Module]]:
     """The networks of a task by name."""
-    found: Mapping[str, type[nn.Module]] = importlib.import_module(f"{__name__}.{task}").NETWORKS
+    found: Mapping[str, type[nn.Module]] = tasks.get(task).networks or _module(task).NETWORKS
     return found
 
 
@@ -41,7 +46,7 @@ def feature_settings(task: str, network: str) -> tuple[str, ...]:
 
     A list of them or a larger number gives more features, and the same ones among them.
     """
-    names: tuple[str, ...] = vars(networks(task)[network])["FEATURE_SETTINGS"]
+    names: tuple[str, ...] = vars(networks(task)[network]).get("FEATURE_SETTINGS", ())
     return names
 
 
@@ -54,10 +59,15 @@ def build(task: str, level: str, network: str, **values: Any) -> nn.Module:
         network: name of the network.
         values: arguments of the network's constructor.
     """
-    module = importlib.import_module(f"{__name__}.{task}")
+    module = _losses if tasks.get(task).networks else _module(task)
     wrapper = module.SampleLoss if level == "sample" else module.SetLoss
     loss: nn.Module = wrapper(networks(task)[network](**values))
     return loss
+
+
+def _module(task: str) -> Any:
+    """The file of a built-in task's networks."""
+    return importlib.import_module(f"{__name__}.{task}")
 
 
 def arguments(task: Task, examples: Examples) -> tuple[Tensor | None, ...]:

@@ -6,15 +6,17 @@ import difflib
 import importlib
 import pkgutil
 
-from autosurrogate.errors import MetricError
+from autosurrogate.errors import MetricError, RegistryError
 from autosurrogate.tasks._base import Task
 
-__all__ = ["Task", "get", "names"]
+__all__ = ["Task", "add", "get", "names"]
+
+_OWN: dict[str, Task] = {}
 
 
 def names() -> list[str]:
-    """The names of all tasks, sorted."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    """The names of all tasks, sorted, those of users among them."""
+    return sorted([*_built_in(), *_OWN])
 
 
 def get(name: str) -> Task:
@@ -23,9 +25,34 @@ def get(name: str) -> Task:
     Raises:
         MetricError: there is none of that name.
     """
-    if name not in names():
+    if name in _OWN:
+        return _OWN[name]
+    if name not in _built_in():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise MetricError(f"unknown task {name!r}: expected one of {', '.join(names())}{hint}")
     task: Task = importlib.import_module(f"{__name__}.{name}").TASK
     return task
+
+
+def add(task: Task | type[Task]) -> str:
+    """Make a task of a user known under its name, and return that; the latest of the same class counts.
+
+    Raises:
+        MetricError: it has no name, no views, no networks or no search space.
+        RegistryError: another task has its name.
+    """
+    made = task() if isinstance(task, type) else task
+    who = f"task {type(made).__qualname__} of {type(made).__module__}"
+    for attribute in ("name", "views", "networks", "search_space"):
+        if not getattr(made, attribute, None):
+            raise MetricError(f"{who} has no {attribute!r}; a task of one's own says it as an attribute of its class")
+    known = _OWN.get(made.name)
+    if made.name in _built_in() or (known is not None and type(known).__qualname__ != type(made).__qualname__):
+        raise RegistryError(f"{who}: there is another task called {made.name!r}; give it a name of its own")
+    _OWN[made.name] = made
+    return made.name
+
+
+def _built_in() -> list[str]:
+    return [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]

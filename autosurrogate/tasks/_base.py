@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
@@ -28,6 +28,10 @@ class Task(ABC):
     context: ClassVar[tuple[str, ...]] = ()
     #: Arrays whose examples may differ in size: what they are padded with, and along which axes of an example.
     fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {}
+    #: Of a task that is not built in: its networks by name, see `autosurrogate.surrogates`, and the text of its search
+    #: space. Built-in ones have files for them.
+    networks: ClassVar[Mapping[str, type[nn.Module]]] = {}
+    search_space: ClassVar[str] = ""
 
     @abstractmethod
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:

@@ -1,0 +1,111 @@
+"""A task of a user's file, as docs/own-task.md has it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import program
+import pytest
+import torch
+
+from autosurrogate import Task, metric, registry, tasks
+from autosurrogate.errors import MetricError, RegistryError
+
+PAGE = Path(__file__).parents[2] / "docs" / "own-task.md"
+
+
+@pytest.fixture(autouse=True)
+def own_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.builtins()
+    monkeypatch.setattr(registry, "_METRICS", dict(registry._METRICS))
+    monkeypatch.setattr(tasks, "_OWN", {})
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the page's file, recorded outputs, and a loss that was fitted."""
+    made = tmp_path_factory.mktemp("own")
+    code = re.search(r"```python\n(# intervals.py.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    assert code is not None
+    (made / "intervals.py").write_text(code[1], encoding="utf-8")
+    start = 60 * np.random.default_rng(0).random((400, 1))
+    target = np.concatenate([start, start + 3], 1)
+    preds = target + np.random.default_rng(1).normal(size=(400, 2)) * np.repeat([0.3, 1.5], 200)[:, None]
+    np.savez(made / "outputs.npz", preds=preds.astype(np.float32), target=target, source=np.repeat([0, 1], 200))
+    done = program.run("fit", "--metric", "intervals.py", "--budget", "15s", "--trials", 1, cwd=made)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def test_it_is_checked_from_the_command_line(folder: Path) -> None:
+    done = program.run("check", "intervals.py:found", cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "intervals, view 'ends', a set of 64 examples a call" in done.stdout
+
+
+def test_its_loss_ranks_recorded_outputs_in_another_process(folder: Path) -> None:
+    done = program.run("evaluate", "found.pt", "--outputs", "outputs.npz", "--set-size", 32, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "regular loss" in done.stdout
+    loss = program.load(folder / "found.pt")
+    target = torch.tensor([[0.0, 4.0]] * 8)
+    values = [float(loss(target + away, target)) for away in (0.0, 1.0, 2.0, 4.0)]
+    assert values == sorted(values)
+
+
+def test_outputs_that_do_not_fit_are_refused(folder: Path) -> None:
+    np.savez(folder / "wrong.npz", preds=np.zeros((400, 3), np.float32), target=np.zeros((400, 2)))
+    done = program.run("evaluate", "found.pt", "--outputs", "wrong.npz", cwd=folder)
+    assert done.returncode == 2
+    assert "wrong.npz: does not fit task 'intervals': ValueError: preds must have shape (n, 2)" in done.stderr
+
+
+class Whole(Task):
+    """Nothing is missing but what a test takes away."""
+
+    name = "whole"
+    views = {"all": {"set": (np.ndarray, np.ndarray)}}  # noqa: RUF012
+    networks = {"none": torch.nn.Identity}  # noqa: RUF012
+    search_space = "[networks.none]"
+
+    def generate(self, *arguments: Any, **named: Any) -> Any: ...
+    def decode(self, *arguments: Any) -> Any: ...
+    def regular_loss(self, *arguments: Any) -> Any: ...
+    def check(self, *arguments: Any) -> None: ...
+
+
+def declared(task: Any) -> None:
+    @metric("mine", task=task)
+    def mine(preds: np.ndarray, target: np.ndarray) -> float:
+        return 0.0
+
+
+def test_a_class_or_an_instance_will_do() -> None:
+    for task in (Whole, Whole()):
+        declared(task)
+        assert tasks.get("whole").name == "whole"
+        assert "whole" in tasks.names()
+
+
+@pytest.mark.parametrize("attribute", ["name", "views", "networks", "search_space"])
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, attribute: str) -> None:
+    monkeypatch.setattr(Whole, attribute, type(getattr(Whole, attribute))())
+    with pytest.raises(MetricError, match=f"task Whole of .* has no '{attribute}'"):
+        declared(Whole)
+
+
+def test_a_name_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Whole, "name", "sequence")
+    with pytest.raises(RegistryError, match="there is another task called 'sequence'"):
+        declared(Whole)
+
+
+def test_what_is_no_task() -> None:
+    with pytest.raises(MetricError, match=r"task must be a name or a subclass of autosurrogate.Task, got 3"):
+        declared(3)
+    declared(Whole)
+    with pytest.raises(MetricError, match=r"unknown task 'hole': expected one of .*did you mean 'whole'"):
+        declared("hole")
