@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import correlation, correlation_page, predictors, rows
+from benchmarks import correlation, correlation_page, libraries, predictors, rows
 from benchmarks.studies import _page as studies_page
 from benchmarks.studies import toy
 from benchmarks.studies._suite import STUDIES
@@ -35,6 +35,7 @@ def main() -> None:
     if plots:
         text += "\nThe validation split during training, mean over the seeds (as ReLoss, figure 4):\n\n"
         text += "\n".join(f"![{path.stem}](plots/{path.name})" for path in plots) + "\n"
+    text += libraries.section(list(rows.read(libraries.RESULTS)))
     text += predictors.section(list(rows.read(predictors.RESULTS)))
     text += studies_page.section(trained, STUDIES, list(rows.read(toy.RESULTS)), folder / "plots", "plots")
     (folder / "results.md").write_text(text + TAIL, encoding="utf-8")
