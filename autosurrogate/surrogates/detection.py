@@ -24,6 +24,7 @@ from autosurrogate.surrogates._layers import Perceptron, bounded, matmul
 from autosurrogate.tasks._boxes import overlaps
 
 N_LEVELS = 32  # of recall, at which precision is taken
+N_CLOSE = 128  # queries of an image that may be hits, at most: those that overlap true boxes most
 LEAST = 1e-3  # of a detection, instead of none
 SCORED = -1e3  # a query whose logits are all lower is not there
 FARTHEST = 1e6  # pixels
@@ -133,30 +134,33 @@ class Matching(nn.Module):
         in_set = (counts > 0).to(iou.dtype)
         share = in_set / in_set.sum(1, keepdim=True).clamp_min(1) / counts.clamp_min(1)  # what a hit adds to recall
         thresholds = torch.tensor(self.thresholds, dtype=iou.dtype, device=iou.device).unsqueeze(1)
-        not_self = 1 - torch.eye(best.size(1), dtype=iou.dtype, device=iou.device)
+        close = _close(iou * both)  # (n, K)
+        not_self = 1 - torch.eye(close.size(1), dtype=iou.dtype, device=iou.device)
+        near_iou, near_both = (_rows(array, close) for array in (iou, both))
+        near_best = best.gather(1, close)
 
         found: list[Tensor] = []
         for temperature in self.temperatures:
             class_share = (logits / temperature).softmax(2) * present.unsqueeze(2)
-            same = _of_classes(class_share, classes) * both
+            same = _of_classes(_rows(class_share, close), classes) * near_both
             near = 0.1 * temperature
-            own = ((iou * same - 9 * (1 - both)) / near).softmax(2) * same
-            claims = torch.sigmoid((iou.unsqueeze(2) - thresholds) / near) * own.unsqueeze(2)  # (n, Q, T, M)
-            above = torch.sigmoid((best.unsqueeze(1) - best.unsqueeze(2)) / temperature) * not_self
+            own = ((near_iou * same - 9 * (1 - near_both)) / near).softmax(2) * same
+            claims = torch.sigmoid((near_iou.unsqueeze(2) - thresholds) / near) * own.unsqueeze(2)  # (n, K, T, M)
+            above = torch.sigmoid((near_best.unsqueeze(1) - near_best.unsqueeze(2)) / temperature) * not_self
             hits = matmul((claims * _free(claims, above)).flatten(1, 2), of_class)
-            hits = hits.view(-1, set_size * best.size(1), len(self.thresholds) * n_classes)
             precision, recall = _precision_and_recall(
-                hits,
+                hits.view(-1, set_size * close.size(1), len(self.thresholds) * n_classes),
+                near_best.view(-1, set_size * close.size(1)),
                 class_share.view(-1, set_size * best.size(1), n_classes),
                 best.view(-1, set_size * best.size(1)),
                 share,
                 temperature,
             )
             found += [precision, recall.mean(1, keepdim=True)]
-            seen = iou * same
+            seen = near_iou * same
             found.append(_mean(seen.amax(1), real, set_size).unsqueeze(1))
             for gate in self.gates:
-                counted = torch.sigmoid((best - math.log(gate / (1 - gate))) / temperature).unsqueeze(2)
+                counted = torch.sigmoid((near_best - math.log(gate / (1 - gate))) / temperature).unsqueeze(2)
                 found.append(_mean((seen * counted).amax(1), real, set_size).unsqueeze(1))
         found.append(_mean(((1 + giou) * both).amax(1) - 1, real, set_size).unsqueeze(1))
         found.append(1 / in_set.sum(1, keepdim=True).clamp_min(1))
@@ -185,6 +189,19 @@ def _targets(target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return target[:, :, :4], target[:, :, 4].long() * real, real.to(torch.float32)
 
 
+def _close(iou: Tensor, most: int = N_CLOSE) -> Tensor:
+    """The queries of each image that overlap a true box most, at most so many: (n, Q, M) to places (n, K)."""
+    n_queries = iou.size(1)
+    # An exported program leaves the number of queries open, which `min` would not.
+    k = min(n_queries, most) if torch.jit.is_scripting() else torch.sym_min(n_queries, most)  # type: ignore[attr-defined,no-untyped-call]
+    return iou.detach().amax(2).topk(k, dim=1)[1]
+
+
+def _rows(values: Tensor, place: Tensor) -> Tensor:
+    """Some queries of each image: (n, Q, X) and places (n, K) to (n, K, X)."""
+    return values.gather(1, place.unsqueeze(2).expand(-1, -1, values.size(2)))
+
+
 def _free(claims: Tensor, above: Tensor, least: float = LEAST) -> Tensor:
     """How far no better scored detection of the image has claimed the true box, shape of `claims` (n, Q, T, M).
 
@@ -198,6 +215,7 @@ def _free(claims: Tensor, above: Tensor, least: float = LEAST) -> Tensor:
 
 def _precision_and_recall(
     hits: Tensor,
+    of_hits: Tensor,
     class_share: Tensor,
     best: Tensor,
     share: Tensor,
@@ -208,8 +226,10 @@ def _precision_and_recall(
     """Average precision and recall of sets of N detections, means over the classes.
 
     Args:
-        hits: shape (n_points, N, T * C), how far each detection is a hit at each threshold in each class.
-        class_share: shape (n_points, N, C), how far it is of the class; 0 if it is not there.
+        hits: shape (n_points, K, T * C), how far some detections are hits at each threshold in each class; all others
+            are none.
+        of_hits: shape (n_points, K), their scores.
+        class_share: shape (n_points, N, C), how far each detection is of the class; 0 if it is not there.
         best: shape (n_points, N), its score.
         share: shape (n_points, C), what a hit adds to the mean recall.
         temperature: of scores.
@@ -222,15 +242,19 @@ def _precision_and_recall(
     n_classes = share.size(1)
     n_thresholds = hits.size(2) // n_classes
     gain = (hits * share.repeat(1, n_thresholds).unsqueeze(1)).detach().sum(2)
-    levels = _levels(best.detach(), gain, n_levels, 3 * temperature)
-    above = torch.sigmoid((best.unsqueeze(1) - levels.unsqueeze(2)) / temperature)
-    above = torch.cat([above, torch.ones_like(above[:, :1])], 1)
-    hit = matmul(above, hits).view(-1, n_levels + 1, n_thresholds, n_classes)
-    called = matmul(above, class_share).unsqueeze(2)
+    levels = _levels(of_hits.detach(), gain, n_levels, 3 * temperature)
+    hit = matmul(_above(of_hits, levels, temperature), hits).view(-1, n_levels + 1, n_thresholds, n_classes)
+    called = matmul(_above(best, levels, temperature), class_share).unsqueeze(2)
     precision = (hit / (called + least)).flip(1).cummax(1)[0].flip(1)  # the best at that recall or more
     step = torch.cat([hit[:, :1], hit[:, 1:] - hit[:, :-1]], 1)
     share = share.unsqueeze(1)
     return ((precision * step).sum(1) * share).sum(2), (hit[:, -1] * share).sum(2)
+
+
+def _above(scores: Tensor, levels: Tensor, temperature: float) -> Tensor:
+    """How far each score is above each level, and above none: (n_points, N) to (n_points, n_levels + 1, N)."""
+    above = torch.sigmoid((scores.unsqueeze(1) - levels.unsqueeze(2)) / temperature)
+    return torch.cat([above, torch.ones_like(above[:, :1])], 1)
 
 
 def _levels(best: Tensor, gain: Tensor, n_levels: int, most: float) -> Tensor:

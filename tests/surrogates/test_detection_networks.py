@@ -9,7 +9,7 @@ from torch import Tensor
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
-from autosurrogate.surrogates.detection import N_LEVELS
+from autosurrogate.surrogates.detection import N_CLOSE, N_LEVELS
 
 TASK = tasks.get("detection")
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -208,6 +208,31 @@ def test_precision_is_the_mean_over_classes_that_have_true_boxes() -> None:
     preds[0, 0, 4], preds[0, 1, 6] = 1, 3  # the second is of a class without true boxes
     target = torch.cat([true, torch.tensor([[0.0], [1.0]])], 1)[None]
     assert float(feature("precision 0.5", Examples(preds, target), 1)) == pytest.approx(0.5, abs=0.01)
+
+
+def crowd(n: int, true: Tensor) -> Examples:
+    """Detections of two true boxes, and `n` that are nowhere near and scored lowest; one of the first is doubled."""
+    boxes = torch.cat([true[:1], true[:1] + 1, true[1:], true[:1].repeat(n, 1) + 500])
+    return one_class(boxes, [2.0, 1.0, 0.0, *[-30.0] * n], true)
+
+
+def test_of_many_detections_those_that_overlap_true_boxes_are_told_apart_as_of_few() -> None:
+    true = row(2)
+    few, many = (crowd(n, true) for n in (5, 3 * N_CLOSE))
+    for name in ("precision 0.5", "precision 0.75"):
+        # Not the same to the last digit: what is scored lowest of all counts for a sliver of recall.
+        torch.testing.assert_close(feature(name, many, 1), feature(name, few, 1), atol=0.01, rtol=0)
+    gradients = [gradient(made)[0, :3].flatten() for made in (few, many)]
+    assert torch.cosine_similarity(*gradients, dim=0) > 0.98
+
+
+def test_the_exported_program_serves_few_detections_and_many() -> None:
+    loss = built("matching").requires_grad_(False)
+    made = [crowd(n, row(2)) for n in (1, N_CLOSE - 4, N_CLOSE, 300)]
+    dynamic = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO}
+    program = torch.export.export(loss, (made[3].preds, made[3].target), dynamic_shapes=(dynamic, dynamic)).module()
+    for one in made:
+        same(program(one.preds, one.target), loss(one.preds, one.target))
 
 
 def gradient(made: Examples, network: str = "matching") -> Tensor:
