@@ -166,7 +166,7 @@ def check_facts(report: Report) -> list[tuple[str, str]]:
     for one in report.dependences:
         told = "does not matter"
         if one.matters:
-            seen = "which networks see" if one.seen else "which no network sees"
+            seen = f"which {', '.join(one.seen_by)} sees" if one.seen_by else "which no network sees"
             told = f"moves {100 * one.moved:.0f} % of the values, {seen}"
         lines.append((one.what, told))
     return lines

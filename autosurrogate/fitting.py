@@ -282,11 +282,11 @@ def _search_and_export(
     with Labeller(metric, timeout_s=TIMEOUT_S) as labeller:
         labelled = LabelledPoints(run, clock, prepared.task, metric, labeller, options.seed, progress)
         labelled.calibrate()
-        _refuse_unseen(metric, options, prepared, labeller)
+        space = _seeing(metric, options, prepared, labeller)
         points = labelled.all(prepared.recorded)
         judge = Judge(prepared.task, metric, labeller, prepared.device, points, options.seed)
         search = Search(
-            run, clock, prepared.task, metric, prepared.space, points,
+            run, clock, prepared.task, metric, space, points,
             objective=options.objective, random_share=options.random_share,
             seed=options.seed, device=prepared.device, mended=judge.mended,
         )  # fmt: skip
@@ -319,16 +319,19 @@ def _search_and_export(
     return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(short), clock.spent_s)
 
 
-def _refuse_unseen(metric: Metric, options: _Options, prepared: _Prepared, labeller: Labeller) -> None:
-    """Raise `QualityError` if the metric depends on what no network sees, unless that is asked for."""
-    if options.force:
-        return
+def _seeing(metric: Metric, options: _Options, prepared: _Prepared, labeller: Labeller) -> Space:
+    """The search space of the networks that see what the metric depends on.
+
+    Raises:
+        QualityError: there is none, and it is not asked for all the same.
+    """
     found = unseen.dependences(
         prepared.task, metric, prepared.space, lambda points: labeller.label(points).values, options.seed
     )
     reason = unseen.refusal(found)
-    if reason is not None:
+    if reason is not None and not options.force:
         raise QualityError(f"no loss was fitted: metric {metric.name!r} {reason}. --force fits one all the same")
+    return unseen.narrowed(prepared.space, metric, found)
 
 
 def _labelled(labelled: LabelledPoints) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,10 @@ POINTS_A_BATCH = 4
 ORDER = "the order of the examples"
 LEAST_MOVE = 1e-6  # by which a value has moved, in parts of the range of all
 LEAST_MOVED = 0.05  # share of points whose values move, below which it may be rounding
+SAME_ORDER = 0.9995  # agreement above which it is the same order but for rounding
+N_SEEN = 3  # batches whose features are looked at
 HIGH_CEILING = 0.98  # above which it says little, for generated predictions are of every quality
-SEEN_MOVE = 1e-3  # by which a feature has moved, in parts of its spread
+SEEN_MOVE = 0.05  # by which a feature moves, on the mean, in parts of its spread
 
 Label = Callable[[Sequence[tuple[Any, Any]]], np.ndarray]
 
@@ -42,18 +44,23 @@ class Dependence:
         what: was changed.
         moved: share of the points whose value moved.
         agreement: Spearman's correlation, in [-1, 1], of the values before and after; 1 where none moved.
-        seen: whether a feature of a network moved; True where the metric does not mind, for then it was not tried.
+        seen_by: the networks of which a feature moved; empty where the metric does not mind, for then none was tried.
     """
 
     what: str
     moved: float
     agreement: float
-    seen: bool
+    seen_by: tuple[str, ...]
 
     @property
     def matters(self) -> bool:
-        """Whether the metric minds."""
-        return self.moved >= LEAST_MOVED
+        """Whether the metric's order of points depends on it."""
+        return self.moved >= LEAST_MOVED and self.agreement < SAME_ORDER
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it matters and no network sees it."""
+        return self.matters and not self.seen_by
 
     @property
     def ceiling(self) -> float:
@@ -87,13 +94,34 @@ def dependences(task: Task, metric: Metric, space: Space, label: Label, seed: in
         both = np.isfinite(before) & np.isfinite(after)
         a, b = before[both], after[both]
         moved = float(np.mean(np.abs(a - b) > LEAST_MOVE * np.ptp(a))) if len(a) else 0.0
-        seen = moved < LEAST_MOVED or any(
-            _sees(task, metric, space, network, examples, other)
-            for network in space.networks
-            for (examples, _), other in list(zip(made, changed, strict=True))[:3]
-        )
-        found.append(Dependence(what, moved, float(spearman(a, b)) if moved else 1.0, seen))
+        one = Dependence(what, moved, float(spearman(a, b)) if moved else 1.0, ())
+        if one.matters:
+            pairs = [(examples, other) for (examples, _), other in zip(made, changed, strict=True)][:N_SEEN]
+            sees = [n for n in space.networks if any(_sees(task, metric, space, n, *pair) for pair in pairs)]
+            one = replace(one, seen_by=tuple(sees))
+        found.append(one)
     return found
+
+
+def narrowed(space: Space, metric: Metric, found: Sequence[Dependence]) -> Space:
+    """The search space without networks that miss what the metric minds, or that are made for what it does not mind.
+
+    Where no network is left, as it is.
+
+    Args:
+        space: any.
+        metric: the metric.
+        found: from `dependences`.
+    """
+    matter = {one.what: one.seen_by for one in found if one.matters}
+    networks = surrogates.networks(metric.task)
+    kept = {
+        name: settings
+        for name, settings in space.networks.items()
+        if getattr(networks[name], "NEEDED_FOR", None) in (None, *matter)
+        and all(name in seen_by for seen_by in matter.values())
+    }
+    return replace(space, networks=kept or space.networks)
 
 
 def refusal(found: Sequence[Dependence]) -> str | None:
@@ -102,7 +130,7 @@ def refusal(found: Sequence[Dependence]) -> str | None:
     Args:
         found: from `dependences`.
     """
-    unseen = [one for one in found if one.matters and not one.seen]
+    unseen = [one for one in found if one.unseen]
     if not unseen:
         return None
     told = " and ".join(f"{one.what} ({100 * one.moved:.0f} % of the values move)" for one in unseen)
@@ -135,7 +163,7 @@ def _sees(task: Task, metric: Metric, space: Space, network: str, before: Exampl
     """Whether a feature of a network moves."""
     loss: Any = surrogates.build(metric.task, metric.level, network, **space.widest(metric.task, network))
     a, b = (_features(loss, task, examples, sampling.set_size_of(metric)) for examples in (before, after))
-    return bool(((a - b).abs() > SEEN_MOVE * (1e-6 + a.std(0))).any())
+    return bool(((a - b).abs().mean(0) > SEEN_MOVE * (1e-6 + a.std(0))).any())
 
 
 def _features(loss: Any, task: Task, examples: Examples, set_size: int) -> Tensor:

@@ -63,9 +63,9 @@ def three_values(preds, target):
     return float(target[preds.argmax()])
 
 
-@metric("index", task="classification", set_size=32, higher_is_better=False)
-def index(preds, target):
-    return float(np.abs(preds - target).mean())
+@metric("first", task="classification", set_size=32)
+def first(preds, target):
+    return float((preds[:8] == target[:8]).mean())
 """
 
 
@@ -102,7 +102,7 @@ def test_a_sound_metric(file: Path) -> None:
         ("wrong_way", "lower is declared to be better, but its mean is"),
         ("constant", "is constant: 0.5 on all 272 points"),
         ("half", "points (4"),
-        ("index", "depends on which class is which"),
+        ("first", "depends on the order of the examples"),
     ],
 )
 def test_what_is_wrong_is_told(file: Path, name: str, reason: str) -> None:
@@ -180,11 +180,11 @@ def test_the_command_line_shows_it_all(file: Path) -> None:
 
 
 def test_the_command_line_refuses_with_3_and_wrong_input_with_2(file: Path) -> None:
-    refused = program.run("check", "mine.py:index", cwd=file.parent)
+    refused = program.run("check", "mine.py:first", cwd=file.parent)
     assert refused.returncode == 3
-    assert "which class is which       moves " in refused.stdout
-    assert "no loss should be fitted:\nmetric 'index' depends on which class is which" in refused.stdout
-    wrong = program.run("check", "mine.py:indeks", cwd=file.parent)
+    assert "the order of the examples  moves " in refused.stdout
+    assert "no loss should be fitted:\nmetric 'first' depends on the order of the examples" in refused.stdout
+    wrong = program.run("check", "mine.py:frist", cwd=file.parent)
     assert wrong.returncode == 2
     assert wrong.stdout == ""
     assert "did you mean" in wrong.stderr

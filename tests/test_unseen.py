@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ from autosurrogate import metric
 @metric("distance", task="classification", set_size=32, higher_is_better=False)
 def distance(preds: np.ndarray, target: np.ndarray) -> float:
     return float(np.abs(preds - target).mean() / (1 + max(preds.max(), target.max())))
+
+
+@metric("class_costs", task="segmentation", set_size=4)
+def class_costs(preds: np.ndarray, target: np.ndarray) -> float:
+    return float((((preds == target) & (target >= 0)) * (target == 1)).sum() / max(1, (target == 1).sum()))
 
 
 @metric("shared_letters", task="sequence", level="sample")
@@ -61,7 +67,7 @@ def dependences(spec: str | Metric) -> dict[str, Dependence]:
 @pytest.mark.parametrize(
     ("name", "what", "agreement"),
     [
-        ("distance", "which class is which", (0.5, 0.99)),
+        ("class_costs", "which class is which", (0.5, 0.99)),
         ("shared_letters", "how tokens are spelled", (0.3, 0.99)),
         ("first_half", "the order of the examples", (0.5, 0.999)),
         ("first_label", "which label is which", (0.0, 0.99)),
@@ -72,11 +78,10 @@ def test_what_a_metric_minds_and_no_network_sees_is_found(
 ) -> None:
     found = dependences(f"{file}:{name}")
     low, high = agreement
-    assert found[what].matters
-    assert not found[what].seen
+    assert found[what].unseen
     assert low < found[what].agreement < high
     assert found[what].ceiling == pytest.approx(found[what].agreement ** 0.5)
-    assert [one for one in found if found[one].matters and not found[one].seen] == [what]
+    assert [one for one in found if found[one].unseen] == [what]
     reason = unseen.refusal(list(found.values()))
     assert reason is not None
     assert reason.startswith(f"depends on {what} (")
@@ -92,8 +97,36 @@ def test_what_a_network_sees_may_matter() -> None:
     # Calibration changes with how sure the probabilities are; networks with several thresholds see that.
     found = dependences("sklearn:brier_score_loss?task=binary")["how sure the probabilities are"]
     assert found.matters
-    assert found.seen
-    assert dependences("median_absolute_error")["the unit of the values"].seen
+    assert "sweep" in found.seen_by
+    assert "order" not in found.seen_by
+
+
+def test_what_changes_all_values_alike_does_not_matter() -> None:
+    found = dependences("median_absolute_error")["the unit of the values"]
+    assert found.moved == 1
+    assert not found.matters
+
+
+def test_only_networks_that_see_what_matters_are_searched_and_those_made_for_it_only_then(file: Path) -> None:
+    space = search_space.load("classification")
+    for spec, expected in {
+        f"{file}:distance": {"ordinal"},
+        "sklearn:cohen_kappa_score?weights=quadratic": {"ordinal"},
+        "accuracy": {"margin", "confusion", "target_probability"},
+    }.items():
+        found = list(dependences(spec).values())
+        assert unseen.refusal(found) is None
+        assert set(unseen.narrowed(space, find(spec), found).networks) == expected
+    calibration = "sklearn:brier_score_loss?task=binary"
+    found = list(dependences(calibration).values())
+    kept = set(unseen.narrowed(search_space.load("scores"), find(calibration), found).networks)
+    assert "sweep" in kept
+    assert "order" not in kept
+
+
+def test_a_space_of_which_nothing_is_left_stays_as_it_is() -> None:
+    space, lost = search_space.load("classification"), Dependence("this", 0.5, 0.5, ())
+    assert unseen.narrowed(space, find("accuracy"), [lost]) == space
 
 
 def test_a_metric_without_values_is_left_to_other_checks() -> None:
@@ -105,7 +138,7 @@ def test_a_metric_without_values_is_left_to_other_checks() -> None:
 
 
 def test_a_low_ceiling_is_told() -> None:
-    told = [unseen.refusal([Dependence("this", 0.5, agreement, False)]) or "" for agreement in (0.5, 0.99)]
+    told = [unseen.refusal([Dependence("this", 0.5, agreement, ())]) or "" for agreement in (0.5, 0.99)]
     assert told[0].endswith("it could rank at about 71 at most")
     assert "could rank" not in told[1]
 
@@ -125,13 +158,21 @@ def test_changes_leave_the_regular_loss_s_order_of_quality(name: str) -> None:
 
 
 def test_fit_refuses_with_the_reason_and_force_fits_all_the_same(file: Path) -> None:
+    options = ("--metric", "mine.py:first_half", "--space", "small.toml", "--trials", 1, "--budget", "20s")
     program.write(file.parent / "small.toml", program.SPACE)
-    options = ("--metric", "mine.py:distance", "--space", "small.toml", "--trials", 1, "--budget", "20s")
     done = program.run("fit", *options, cwd=file.parent)
     assert done.returncode == 3
-    assert "no loss was fitted: metric 'distance' depends on which class is which" in done.stderr
+    assert "no loss was fitted: metric 'first_half' depends on the order of the examples" in done.stderr
     assert "--force" in done.stderr
-    assert not (file.parent / "distance.pt").exists()
+    assert not (file.parent / "first_half.pt").exists()
     forced = program.run("fit", *options, "--force", cwd=file.parent)
     assert forced.returncode == 0, forced.stderr
-    assert (file.parent / "distance.pt").exists()
+    assert (file.parent / "first_half.pt").exists()
+
+
+def test_classes_in_an_order_are_fitted_by_a_network_that_sees_them(file: Path) -> None:
+    done = program.run("fit", "--metric", "mine.py:distance", "--trials", 2, "--budget", "30s", cwd=file.parent)
+    assert done.returncode == 0, done.stderr
+    metadata = json.loads(program.run("inspect", "distance.pt", "--json", cwd=file.parent).stdout)
+    assert metadata["network"]["name"] == "ordinal"
+    assert metadata["held_out"]["loss"]["spearman"] > 0.95

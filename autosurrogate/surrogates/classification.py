@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
-from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target
+from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target, matmul
+from autosurrogate.tasks._changes import WHICH_CLASS
 
 
 def _mean(rows: Tensor, weight: Tensor, n_rows: int) -> Tensor:
@@ -162,6 +163,82 @@ class Confusion(nn.Module):
         return self.layers(features).squeeze(1)
 
 
+class Ordinal(nn.Module):
+    """How far the predicted class is from the target's: for classes in an order, as those of a weighted kappa.
+
+    Distances are of the numbers of the classes, in parts of the range of them that a set has, and expected under the
+    softmax; so are those of predictions and targets drawn apart, which is what a kappa is measured by.
+
+    Args:
+        temperatures: of the softmax; small ones see the argmax.
+        width: hidden units.
+        n_hidden: hidden layers.
+    """
+
+    FEATURE_SETTINGS = ("temperatures",)
+    NEEDED_FOR = WHICH_CLASS
+    QUALITIES = ("accuracy", "nearness", "squared nearness", "linear kappa", "quadratic kappa", "correlation")
+
+    def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
+        super().__init__()
+        self.temperatures = [float(t) for t in temperatures]
+        self.layers = Falling(len(self.QUALITIES) * len(temperatures), 2, width, n_hidden)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point."""
+        return 1
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        return [
+            *(f"{name} at {t:g}" for t in self.temperatures for name in self.QUALITIES),
+            "1 / classes",
+            "1 / (1 + spread)",
+        ]
+
+    def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
+        """Shape (n // set_size, n_features)."""
+        n_classes = logits.size(1)
+        truth = (
+            torch.zeros_like(logits).scatter(1, target.unsqueeze(1), kept.unsqueeze(1)).view(-1, set_size, n_classes)
+        )
+        n = kept.view(-1, set_size).sum(1, keepdim=True).clamp_min(1)
+        actual = truth.sum(1) / n
+        place = torch.arange(n_classes, dtype=logits.dtype, device=logits.device)
+        own = (truth * place).sum(2)  # the target's number, (n_points, set_size)
+        here = kept.view(-1, set_size)
+        middle = (own * here).sum(1, keepdim=True) / n
+        spread = (((own - middle).square() * here).sum(1, keepdim=True) / n + 0.01).sqrt()
+        away = (place - own.unsqueeze(2)).abs() / spread.unsqueeze(2)  # (n_points, set_size, C)
+        apart = (place.unsqueeze(1) - place).abs().unsqueeze(0) / spread.unsqueeze(2)  # (n_points, C, C)
+        features: list[Tensor] = []
+        for temperature in self.temperatures:
+            probability = (logits / temperature).softmax(1) * kept.unsqueeze(1)
+            probability = probability.view(-1, set_size, n_classes)
+            called = probability.sum(1) / n
+            distance, square = ((probability * d).sum(2).sum(1) / n.squeeze(1) for d in (away, away.square()))
+            by_chance, square_by_chance = (
+                matmul(matmul(called.unsqueeze(1), d), actual.unsqueeze(2)).view(-1) for d in (apart, apart.square())
+            )
+            centre = (called * place).sum(1, keepdim=True)
+            reach = ((called * (place - centre).square()).sum(1) + 0.01).sqrt()
+            products = (probability * (place - centre).unsqueeze(1)).sum(2) * (own - middle)
+            features += [
+                (probability * truth).sum(2).sum(1) / n.squeeze(1),
+                1 / (1 + distance),
+                1 / (1 + square),
+                1 - distance / (by_chance + 0.02),
+                1 - square / (square_by_chance + 0.02),
+                products.sum(1) / n.squeeze(1) / (reach * spread.squeeze(1)),
+            ]
+        features += [1 / (actual > 0).to(logits.dtype).sum(1).clamp_min(1), 1 / (1 + spread.squeeze(1))]
+        return torch.stack(features, 1)
+
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        """One number a point, shape (n_points,)."""
+        return self.layers(features).squeeze(1)
+
+
 def _margins(logits: Tensor, target: Tensor, n_competitors: int, far: float = FAR) -> Tensor:
     """The target's logit less those of the strongest others, shape (n, n_competitors); `far` where there are fewer."""
     own = logits.gather(1, target.unsqueeze(1))
@@ -169,7 +246,7 @@ def _margins(logits: Tensor, target: Tensor, n_competitors: int, far: float = FA
     return (own - others.topk(n_competitors, 1)[0]).clamp(max=far)
 
 
-NETWORKS = {"margin": Margin, "confusion": Confusion, "target_probability": TargetProbability}
+NETWORKS = {"margin": Margin, "confusion": Confusion, "ordinal": Ordinal, "target_probability": TargetProbability}
 
 
 class SetLoss(_losses.SetLoss):

@@ -6,6 +6,9 @@ import torch
 
 from autosurrogate.examples import Examples
 
+#: What a change is called that networks may be made for, see `unseen.narrowed`.
+WHICH_CLASS = "which class is which"
+
 
 def renumbered(examples: Examples, axis: int, generator: torch.Generator, *, keep: int = 0) -> Examples:
     """The same classes or tokens under other numbers, drawn once for all examples.

@@ -13,7 +13,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import renumbered
+from autosurrogate.tasks._changes import WHICH_CLASS, renumbered
 from autosurrogate.tasks._draw import Draw
 
 IGNORE_INDEX = -100
@@ -50,7 +50,7 @@ class Classification(Task):
 
     def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Other numbers for the classes."""
-        return {"which class is which": renumbered(examples, 1, generator)}
+        return {WHICH_CLASS: renumbered(examples, 1, generator)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Cross-entropy; 0 where there is no target."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import renumbered
+from autosurrogate.tasks._changes import WHICH_CLASS, renumbered
 from autosurrogate.tasks._detection_generator import ABSENT, generate
 from autosurrogate.tasks._detection_loss import assigned_loss
 from autosurrogate.tasks._draw import Draw
@@ -68,7 +68,7 @@ class Detection(Task):
         other = renumbered(classes, 1, generator)
         preds = torch.cat([examples.preds[..., :4], other.preds.view_as(examples.preds[..., 4:])], -1)
         target = torch.cat([examples.target[..., :4], other.target[..., None].to(examples.target.dtype)], -1)
-        return {"which class is which": Examples(preds, target, examples.extras)}
+        return {WHICH_CLASS: Examples(preds, target, examples.extras)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Focal loss of the classes, generalised IoU and distance of the boxes, each true box paired with a query."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import renumbered
+from autosurrogate.tasks._changes import WHICH_CLASS, renumbered
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._segmentation_generator import generate
 
@@ -63,7 +63,7 @@ class Segmentation(Task):
 
     def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Other numbers for the classes but for 0, which may be the background."""
-        return {"which class is which": renumbered(examples, 1, generator, keep=1)}
+        return {WHICH_CLASS: renumbered(examples, 1, generator, keep=1)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Cross-entropy, the mean over the pixels that have a target; 0 where there is none."""

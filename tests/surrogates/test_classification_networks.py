@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import cohen_kappa_score
 from torch import Tensor
 
 from autosurrogate import surrogates
@@ -13,6 +14,7 @@ from autosurrogate import surrogates
 SETTINGS: dict[str, dict[str, Any]] = {
     "margin": {"temperatures": [1.0, 0.1], "n_competitors": 5},
     "confusion": {"temperatures": [1.0, 0.1]},
+    "ordinal": {"temperatures": [1.0, 0.1]},
     "target_probability": {"width": 16, "n_hidden": 2},
 }
 SHARP = 1e-3
@@ -106,7 +108,7 @@ def test_the_order_of_examples_does_not_matter(network: str, level: str) -> None
     )
 
 
-@each_network
+@pytest.mark.parametrize("network", sorted(set(SETTINGS) - {"ordinal"}))
 @each_level
 def test_what_the_classes_are_called_does_not_matter(network: str, level: str) -> None:
     loss, (preds, target) = built(network, level), examples()
@@ -250,3 +252,25 @@ def test_the_paper_s_network_sees_the_probability_of_the_target_alone() -> None:
     loss, (preds, target) = built("target_probability", "sample"), examples()
     features = loss.features(preds, target, 1)
     np.testing.assert_allclose(features[:, 0].numpy(), preds.softmax(1)[torch.arange(12), target].numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("n_classes", [2, 5, 11])
+def test_sharp_distances_of_classes_give_the_kappas(n_classes: int) -> None:
+    target = torch.randint(n_classes, (64,), generator=torch.Generator().manual_seed(0))
+    preds = 2 * randn(64, n_classes) + 2 * torch.nn.functional.one_hot(target, n_classes)
+    loss = built("ordinal", "set", temperatures=[SHARP])
+    found = dict(zip(loss.network.columns(), loss.features(preds, target, 64)[0].tolist(), strict=True))
+    called = preds.argmax(1)
+    for weights in ("linear", "quadratic"):
+        expected = cohen_kappa_score(target, called, weights=weights)
+        assert found[f"{weights} kappa at {SHARP:g}"] == pytest.approx(expected, abs=0.03)
+    expected = np.corrcoef(target, called)[0, 1]
+    assert found[f"correlation at {SHARP:g}"] == pytest.approx(expected, abs=0.03)
+    assert found[f"accuracy at {SHARP:g}"] == pytest.approx(float((called == target).float().mean()), abs=1e-3)
+
+
+def test_a_class_near_the_target_costs_less_than_one_far_from_it() -> None:
+    loss = built("ordinal", "set", temperatures=[1.0])
+    target = torch.arange(5).repeat(4)
+    near, far = (torch.nn.functional.one_hot((target + away).clamp(0, 4), 5) * 4.0 for away in (1, 3))
+    assert loss(near, target) < loss(far, target)
