@@ -83,8 +83,9 @@ class Plan:
     """The trainings of an experiment: weights and learning rates tuned on the validation split, then all seeds.
 
     The learning rate is tuned for the regular loss alone and for losses that take its place; losses that are added to
-    it use the experiment's own, and have their weight tuned. Each row chooses by its own metric, but for a fitted loss,
-    which chooses by the first row that is fitted to the same metric.
+    it use the one that was best for the regular loss by the experiment's first row, and have their weight tuned. Each
+    row chooses by its own metric, but for a fitted loss, which chooses by the first row that is fitted to the same
+    metric.
 
     Args:
         name: of the experiment.
@@ -117,25 +118,34 @@ class Plan:
     def finals(self, arm: Arm, row: str) -> list[Run] | None:
         """The trainings of all seeds with the settings that were best on the validation split; None until known."""
         tuning = self._tuning(arm)
-        if any(self.results.get(run) is None for run in tuning):
+        if not tuning or any(self.results.get(run) is None for run in tuning):
             return None
         judged = row
         if arm.metric:  # one model for all that a fitted loss is judged by
             judged = next(name for name, other in self.comparison.rows.items() if other.fitted == arm.metric)
-        best = max(dict.fromkeys((r.factor, r.weight) for r in tuning), key=lambda s: self._mean(tuning, s, judged))
-        return [Run(self.name, arm, *best, seed, True) for seed in self.seeds]
+        return [Run(self.name, arm, *self._best(tuning, judged), seed, True) for seed in self.seeds]
 
     def _of(self, arm: Arm, row: str) -> list[Run]:
         finals = self.finals(arm, row)
         return finals if finals is not None else self._tuning(arm)
 
     def _tuning(self, arm: Arm) -> list[Run]:
-        """The trainings that settings are chosen by."""
+        """The trainings that settings are chosen by; none while the learning rate is not known."""
         seeds = self.comparison.tuning_seeds
         found = self.comparison.rivals.get(arm.name) or self.comparison.fits.get(arm.name)
         if found is None or found.alone:
             return [Run(self.name, arm, factor, 0.0, seed, False) for factor in FACTORS for seed in seeds]
-        return [Run(self.name, arm, 1.0, weight, seed, False) for weight in self.comparison.weights for seed in seeds]
+        regular = self._tuning(Arm(REGULAR))
+        if any(self.results.get(run) is None for run in regular):
+            return []
+        factor, _ = self._best(regular, next(iter(self.comparison.rows)))
+        return [
+            Run(self.name, arm, factor, weight, seed, False) for weight in self.comparison.weights for seed in seeds
+        ]
+
+    def _best(self, tuning: list[Run], row: str) -> tuple[float, float]:
+        """The factor of the learning rate and the weight that were best on the validation split by a row's metric."""
+        return max(dict.fromkeys((r.factor, r.weight) for r in tuning), key=lambda s: self._mean(tuning, s, row))
 
     def _mean(self, runs: list[Run], setting: tuple[float, float], row: str) -> float:
         """The mean over seeds on the validation split, positive for better."""
