@@ -21,6 +21,7 @@ from autosurrogate.unseen import Dependence
 MOST_S = 10.0  # that calls for values, and again for a range, may take
 SHOWN = (0.9, 0.5, 0.1)  # quantiles of the values whose points are shown
 DECLARED = ("task", "level", "view", "higher_is_better", "set_size", "source")
+N_AGAIN = 32  # points that are called twice
 N_TRIED = 8  # calls that tell how long one takes
 
 
@@ -54,6 +55,8 @@ class Report:
         ties: share of the points whose value another point has, too.
         easy: mean value of the easiest tenth of the points.
         hard: mean value of the hardest tenth.
+        changed: share of some points whose value was another one when they were called again: a metric that draws
+            random numbers, or remembers what it was called with. Its loss is fitted to what does not change.
         calls_per_s: of all workers together.
         dependences: what it minds of what its task's networks might not see.
         reasons: why no loss would be fitted to it, or why it would be a wrong one; empty for a sound metric.
@@ -69,6 +72,7 @@ class Report:
     ties: float
     easy: float
     hard: float
+    changed: float
     calls_per_s: float
     dependences: tuple[Dependence, ...]
     reasons: tuple[str, ...]
@@ -106,6 +110,8 @@ def check(metric: str | Callable[..., Any] | Metric, *, seed: int = 0) -> Report
         points, severity = [points[i] for i in each], severity[each]
         labels = labeller.label(points)
         values = labels.values
+        again = np.linspace(0, len(points) - 1, min(len(points), N_AGAIN)).astype(int)
+        changed = _changed(values[again], labeller.label([points[i] for i in reversed(again)]).values[::-1])
         reasons: list[str] = []
         try:
             check_labels(found, values, labels.problems)
@@ -137,6 +143,7 @@ def check(metric: str | Callable[..., Any] | Metric, *, seed: int = 0) -> Report
         ties=_ties(kept),
         easy=easy,
         hard=hard,
+        changed=changed,
         calls_per_s=len(points) / max(labels.seconds, 1e-9),
         dependences=tuple(dependences),
         reasons=(*reasons, *([f"metric {found.name!r} {refused}"] if refused else [])),
@@ -149,6 +156,12 @@ def _affordable(points: Sequence[Point], labeller: Labeller) -> np.ndarray:
     seconds = min(labeller.label(few).seconds for _ in range(2))  # the first calls may load libraries
     n_calls = int(MOST_S * len(few) / max(seconds, 1e-9))
     return np.linspace(0, len(points) - 1, min(len(points), max(n_calls, 4 * N_TRIED))).astype(int)
+
+
+def _changed(values: np.ndarray, again: np.ndarray) -> float:
+    """The share of values that are others the second time, of those that there are."""
+    both = np.isfinite(values) & np.isfinite(again)
+    return float((~np.isclose(values[both], again[both], rtol=1e-6, atol=1e-9)).mean()) if both.any() else 0.0
 
 
 def _ends(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

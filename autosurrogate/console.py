@@ -162,6 +162,7 @@ def check_facts(report: Report) -> list[tuple[str, str]]:
             ("values", f"{report.low:.4g} to {report.high:.4g}; {ends}"),
             ("coverage", f"{100 * report.coverage:.0f} % of that range by points as they are generated for a fit"),
             ("ties", f"{100 * report.ties:.0f} % of the points share their value with another"),
+            ("called again", f"{100 * report.changed:.0f} % of the values changed" if report.changed else "the same"),
         ]
     for one in report.dependences:
         told = "does not matter"

@@ -63,6 +63,20 @@ def three_values(preds, target):
     return float(target[preds.argmax()])
 
 
+@metric("noisy", task="classification", set_size=32)
+def noisy(preds, target):
+    return (preds == target).mean() + np.random.default_rng().normal(0, 0.01)
+
+
+CALLS = []
+
+
+@metric("remembering", task="classification", set_size=32)
+def remembering(preds, target):
+    CALLS.append((preds == target).mean())
+    return CALLS[-1] - 0.1 * np.mean(CALLS[-50:])
+
+
 @metric("first", task="classification", set_size=32)
 def first(preds, target):
     return float((preds[:8] == target[:8]).mean())
@@ -121,6 +135,12 @@ def test_ties_are_counted(file: Path) -> None:
     assert found(file, "macro_f1").ties < 0.5
 
 
+@pytest.mark.parametrize("name", ["noisy", "remembering"])
+def test_a_metric_that_is_another_when_it_is_called_again_is_told(file: Path, name: str) -> None:
+    assert found(file, name).changed > 0.9
+    assert found(file, "macro_f1").changed == 0
+
+
 def test_a_slow_metric_is_called_less_often(file: Path) -> None:
     report = found(file, "slow")
     assert report.reasons == ()
@@ -172,6 +192,7 @@ def test_the_command_line_shows_it_all(file: Path) -> None:
         "values                     0 to 1; a mean of ",
         "coverage                   ",
         "ties                       ",
+        "called again               the same",
         "which class is which       does not matter",
         "the order of the examples  does not matter",
         "a loss can be fitted",
