@@ -42,7 +42,7 @@ class Dependence:
 
     Args:
         what: was changed.
-        moved: share of the points whose value moved.
+        moved: share of the points whose value moved; less those that move without any change, as random ones do.
         agreement: Spearman's correlation, in [-1, 1], of the values before and after; 1 where none moved.
         seen_by: the networks of which a feature moved; empty where the metric does not mind, for then none was tried.
     """
@@ -86,21 +86,28 @@ def dependences(task: Task, metric: Metric, space: Space, label: Label, seed: in
         One for each change.
     """
     made = list(_made(task, metric, seed))
-    before = np.concatenate([_labels(task, metric, examples, label) for examples, _ in made])
+    before, again = (np.concatenate([_labels(task, metric, examples, label) for examples, _ in made]) for _ in range(2))
+    random = _moved(before, again)
     found = []
     for what in made[0][1]:
         changed = [changes[what] for _, changes in made]
         after = np.concatenate([_labels(task, metric, examples, label) for examples in changed])
-        both = np.isfinite(before) & np.isfinite(after)
-        a, b = before[both], after[both]
-        moved = float(np.mean(np.abs(a - b) > LEAST_MOVE * np.ptp(a))) if len(a) else 0.0
-        one = Dependence(what, moved, float(spearman(a, b)) if moved else 1.0, ())
+        moved, both = max(0.0, _moved(before, after) - random), np.isfinite(before) & np.isfinite(after)
+        one = Dependence(what, moved, float(spearman(before[both], after[both])) if moved else 1.0, ())
         if one.matters:
             pairs = [(examples, other) for (examples, _), other in zip(made, changed, strict=True)][:N_SEEN]
             sees = [n for n in space.networks if any(_sees(task, metric, space, n, *pair) for pair in pairs)]
             one = replace(one, seen_by=tuple(sees))
         found.append(one)
     return found
+
+
+def _moved(before: np.ndarray, after: np.ndarray) -> float:
+    """The share of values that moved, of those that there are."""
+    both = np.isfinite(before) & np.isfinite(after)
+    if not both.any():
+        return 0.0
+    return float(np.mean(np.abs(before - after)[both] > LEAST_MOVE * np.ptp(before[both])))
 
 
 def narrowed(space: Space, metric: Metric, found: Sequence[Dependence]) -> Space:

@@ -37,6 +37,11 @@ def shared_letters(preds: str, target: str) -> float:
     return len(set(preds) & set(target)) / max(1, len(set(preds) | set(target)))
 
 
+@metric("noisy", task="classification", set_size=32)
+def noisy(preds: np.ndarray, target: np.ndarray) -> float:
+    return float((preds == target).mean() + np.random.default_rng().normal(0, 0.01))
+
+
 @metric("first_half", task="classification", set_size=32)
 def first_half(preds: np.ndarray, target: np.ndarray) -> float:
     n = len(target) // 2
@@ -127,6 +132,12 @@ def test_only_networks_that_see_what_matters_are_searched_and_those_made_for_it_
 def test_a_space_of_which_nothing_is_left_stays_as_it_is() -> None:
     space, lost = search_space.load("classification"), Dependence("this", 0.5, 0.5, ())
     assert unseen.narrowed(space, find("accuracy"), [lost]) == space
+
+
+def test_a_metric_that_is_random_is_not_taken_for_one_that_minds(file: Path) -> None:
+    found = dependences(f"{file}:noisy")
+    assert unseen.refusal(list(found.values())) is None
+    assert all(one.moved < 0.05 for one in found.values())
 
 
 def test_a_metric_without_values_is_left_to_other_checks() -> None:

@@ -1,0 +1,1 @@
+"""Metrics as users write them, and what the program prints of them."""
