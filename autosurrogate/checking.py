@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -79,13 +79,11 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For programs: plain values, None for a number that there is not."""
-        found = {name: value for name, value in asdict(self).items() if name != "metric"}
+        found = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "metric"}
+        found |= {name: [asdict(one) for one in found[name]] for name in ("shown", "dependences")}
         declared = {name: getattr(self.metric, name) for name in DECLARED}
-        return {
-            "metric": self.metric.name,
-            **declared,
-            **{name: None if isinstance(value, float) and np.isnan(value) else value for name, value in found.items()},
-        }
+        plain: dict[str, Any] = _without_nan({"metric": self.metric.name, **declared, **found})
+        return plain
 
 
 def check(metric: str | Callable[..., Any] | Metric, *, seed: int = 0) -> Report:
@@ -124,12 +122,8 @@ def check(metric: str | Callable[..., Any] | Metric, *, seed: int = 0) -> Report
                 task, found, search_space.load(found.task), lambda some: labeller.label(some).values, seed
             )
     easy, hard = (float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for part in _ends(values))
-    if not reasons and (easy < hard if found.higher_is_better else easy > hard):
-        better = "higher" if found.higher_is_better else "lower"
-        reasons.append(
-            f"{better} is declared to be better, but its mean is {easy:.4g} on the easiest generated points and "
-            f"{hard:.4g} on the hardest; is higher_is_better right, and does it take preds first, then target?"
-        )
+    wrong = None if reasons else sampling.wrong_direction(found, severity, values)
+    reasons += [] if wrong is None else [f"metric {found.name!r}: {wrong}"]
     refused = unseen.refusal(dependences)
     kept = values[np.isfinite(values)]
     return Report(
@@ -148,6 +142,15 @@ def check(metric: str | Callable[..., Any] | Metric, *, seed: int = 0) -> Report
         dependences=tuple(dependences),
         reasons=(*reasons, *([f"metric {found.name!r} {refused}"] if refused else [])),
     )
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with None for NaN, which JSON does not have."""
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def _affordable(points: Sequence[Point], labeller: Labeller) -> np.ndarray:
@@ -202,12 +205,14 @@ def _short(argument: Any) -> str:
 
 
 def _plain(argument: Any) -> Any:
-    """Arrays as they are written in one line: their shape and their first numbers."""
-    if isinstance(argument, np.ndarray | np.number):
+    """Arrays as they are written in one line: their first entries and their shape."""
+    if isinstance(argument, np.ndarray | np.number | np.bool_):
         return _Array(np.asarray(argument))
     if isinstance(argument, dict):
         return {name: _plain(value) for name, value in argument.items()}
-    return [_plain(one) for one in argument] if isinstance(argument, list) else argument
+    if isinstance(argument, list | tuple):
+        return type(argument)(map(_plain, argument))
+    return argument
 
 
 class _Array:
@@ -215,8 +220,8 @@ class _Array:
         self._array = array
 
     def __repr__(self) -> str:
+        entries = [f"{one:.3g}" if isinstance(one, float) else str(one) for one in self._array.ravel()[:4].tolist()]
         if not self._array.ndim:
-            return f"{self._array:.3g}"
-        first = ", ".join(f"{number:.3g}" for number in self._array.ravel()[:4])
+            return entries[0]
         more = ", ..." if self._array.size > 4 else ""
-        return f"array({first}{more}; shape {'x'.join(map(str, self._array.shape))})"
+        return f"array({', '.join(entries)}{more}; shape {'x'.join(map(str, self._array.shape))})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
 import platform
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +27,7 @@ from autosurrogate.labelling import Labeller
 from autosurrogate.metric import find
 from autosurrogate.progress import Progress
 from autosurrogate.registry import Metric
-from autosurrogate.run_dir import Clock, RunDir
+from autosurrogate.run_dir import Clock, RunDir, write_json
 from autosurrogate.search import Search
 from autosurrogate.search_space import Space
 from autosurrogate.tasks import Task
@@ -130,7 +131,14 @@ def fit(
         QualityError: the best loss is not good enough; nothing was written.
         KeyboardInterrupt: interrupted before a first trial was complete.
     """
-    found = _found(metric, weights, seed)
+    several = () if isinstance(metric, str | Metric) or callable(metric) else tuple(metric)
+    if weights and len(several) < 2:
+        raise OptionError("--weights: are for several metrics, each with its --metric")
+    if len(several) > 1:
+        found_parts, weights = mixture.parts(several, weights)
+        found = mixture.mixed(found_parts, weights).check()  # to check the options by; normalised below
+    else:
+        found = find(several[0] if several else metric)  # type: ignore[arg-type]
     files = (outputs,) if isinstance(outputs, str | Path) else tuple(outputs)
     options = _Options(
         metric=found.spec,
@@ -151,6 +159,9 @@ def fit(
     _check(options)
     export.check_writable(Path(options.out), overwrite=overwrite)
     prepared = _prepare(found, options, options.space)
+    if len(several) > 1:
+        found = mixture.normalised(found_parts, weights, timeout_s=TIMEOUT_S, seed=seed)
+        options = replace(options, metric=found.spec)
     run = RunDir(run_dir if run_dir is not None else _new_run_dir(found.name))
     run.create(asdict(options), search_space.text_of(found.task, options.space))
     return _run(run, found, options, prepared, progress or Progress())
@@ -231,20 +242,6 @@ def _digest_of_metric(metric: Metric) -> str | None:
     return _digest(path) if colon and path.endswith(".py") else None
 
 
-def _found(
-    metric: str | Callable[..., Any] | Metric | Sequence[str | Callable[..., Any] | Metric],
-    weights: Sequence[float],
-    seed: int,
-) -> Metric:
-    """The metric, or the mixture of several."""
-    several = () if isinstance(metric, str | Metric) or callable(metric) else tuple(metric)
-    if len(several) > 1:
-        return mixture.normalised(several, weights, timeout_s=TIMEOUT_S, seed=seed)
-    if weights:
-        raise OptionError("--weights: are for several metrics, each with its --metric")
-    return find(several[0] if several else metric)  # type: ignore[arg-type]
-
-
 def _check(options: _Options) -> None:
     if not 0 <= options.seed < 2**62:
         raise OptionError(f"--seed {options.seed}: must be 0 or more, and below 2**62")
@@ -282,7 +279,7 @@ def _search_and_export(
     with Labeller(metric, timeout_s=TIMEOUT_S) as labeller:
         labelled = LabelledPoints(run, clock, prepared.task, metric, labeller, options.seed, progress)
         labelled.calibrate()
-        space = _seeing(metric, options, prepared, labeller)
+        space = _seeing(run, metric, options, prepared, labeller)
         points = labelled.all(prepared.recorded)
         judge = Judge(prepared.task, metric, labeller, prepared.device, points, options.seed)
         search = Search(
@@ -319,19 +316,23 @@ def _search_and_export(
     return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(short), clock.spent_s)
 
 
-def _seeing(metric: Metric, options: _Options, prepared: _Prepared, labeller: Labeller) -> Space:
-    """The search space of the networks that see what the metric depends on.
+def _seeing(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared, labeller: Labeller) -> Space:
+    """The search space of the networks that see what the metric depends on; found out once a run.
 
     Raises:
         QualityError: there is none, and it is not asked for all the same.
     """
-    found = unseen.dependences(
-        prepared.task, metric, prepared.space, lambda points: labeller.label(points).values, options.seed
-    )
-    reason = unseen.refusal(found)
-    if reason is not None and not options.force:
-        raise QualityError(f"no loss was fitted: metric {metric.name!r} {reason}. --force fits one all the same")
-    return unseen.narrowed(prepared.space, metric, found)
+    file = run.labelled / "networks.json"
+    if not file.exists():
+        found = unseen.dependences(
+            prepared.task, metric, prepared.space, lambda points: labeller.label(points).values, options.seed
+        )
+        reason = unseen.refusal(found)
+        if reason is not None and not options.force:
+            raise QualityError(f"no loss was fitted: metric {metric.name!r} {reason}. --force fits one all the same")
+        write_json(file, list(unseen.narrowed(prepared.space, metric, found).networks))
+    names = json.loads(file.read_text(encoding="utf-8"))
+    return replace(prepared.space, networks={name: prepared.space.networks[name] for name in names})
 
 
 def _labelled(labelled: LabelledPoints) -> Mapping[str, Any]:

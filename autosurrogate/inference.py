@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+from typing import Any, get_args, get_origin
 
 from autosurrogate import hints
 from autosurrogate.errors import MetricError
-
-if TYPE_CHECKING:
-    from autosurrogate.registry import Level
+from autosurrogate.registry import Level, one_of
 
 _TEXT = (
     "hypothesis hypotheses hyp hyps reference references ref refs candidate candidates sentence sentences translation "
@@ -67,9 +64,16 @@ def declaration(function: Callable[..., Any], *, level: Level | None, view: str 
         asked = hints.of_arguments(function)
     except TypeError as error:
         raise MetricError(f"it is called with (preds, target), but: {error}") from None
+    every = list(_choices())
+    for word, value, known in (
+        ("level", level, dict.fromkeys(choice.level for choice in every)),
+        ("view", view, dict.fromkeys(choice.view for choice in every)),
+    ):
+        if value is not None and value not in known:
+            raise MetricError(f"there is no {word} {value!r}: {one_of(str(value), known)}")
     possible = [
         choice
-        for choice in _choices()
+        for choice in every
         if level in (None, choice.level)
         and view in (None, choice.view)
         and not any(hints.contradicts(hint, kind) for (_, hint), kind in zip(asked, choice.given, strict=True))
@@ -102,8 +106,8 @@ def _is_just(hint: Any, given: Any) -> bool:
         return True
     asked, kind = get_origin(hint) or hint, get_origin(given) or given
     if kind is list and asked in (list, Sequence, Collection, Iterable):
-        inner = get_args(hint)
-        return len(inner) == 1 and all(itertools.starmap(_is_just, zip(inner, get_args(given), strict=True)))
+        inner, own = get_args(hint), get_args(given)
+        return len(inner) == len(own) == 1 and _is_just(inner[0], own[0])
     return asked is kind and kind is not list  # ndarray[...] and dict[...], whatever is in them
 
 

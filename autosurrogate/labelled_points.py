@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosurrogate import sampling
+from autosurrogate import sampling, unseen
 from autosurrogate.errors import LabellingError, OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.labelled_set import Chunk, LabelledSet, Totals
@@ -133,6 +133,9 @@ class LabelledPoints:
         self._try_out(points)
         labels = self._labeller.label(points)
         check_labels(self._metric, labels.values, labels.problems)
+        wrong = sampling.wrong_direction(self._metric, severity, labels.values)
+        if wrong is not None:
+            raise LabellingError(f"metric {self._metric.name!r}: {wrong}")
         found = sampling.calibrate(severity, labels.values)
         write_json(file, {"levels": found.levels, "weights": found.weights})
         return found
@@ -144,7 +147,7 @@ class LabelledPoints:
             labels = self._labeller.label(part)
             if part is few or len(labels.problems) == len(part):
                 check_labels(self._metric, labels.values, labels.problems)
-        n_calls = len(points) + len(SPLITS) * sampling.n_points_of_chunk(self._metric)
+        n_calls = len(points) + len(SPLITS) * sampling.n_points_of_chunk(self._metric) + unseen.N_CALLS
         least_s = n_calls * labels.seconds / len(few)
         if least_s > TOO_SLOW * self._clock.left_s:  # once more, for another worker may have loaded libraries
             least_s = min(least_s, n_calls * self._labeller.label(few).seconds / len(few))

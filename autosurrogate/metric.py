@@ -229,6 +229,9 @@ def _member(module: ModuleType, name: str, place: str) -> Metric:
 
 
 def _not_declared(who: str, name: str) -> MetricError:
+    library, _, _ = who.partition(" of ")[2].partition(".")
+    if library in LIBRARIES:
+        return MetricError(f"metrics of {library} are given as {library}:NAME, here {library}:{name}")
     return MetricError(
         f'{who} is a function that is not declared as a metric: put @autosurrogate.metric("{name}", task=...) above it'
     )

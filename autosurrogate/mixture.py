@@ -14,38 +14,47 @@ from autosurrogate.metric import find
 from autosurrogate.metric import look_up as look_up_part
 from autosurrogate.registry import MIXTURE, Metric
 
+N_POINTS = 150  # that a standard deviation is of, at most
 
-def normalised(
-    metrics: Sequence[str | Callable[..., Any] | Metric], weights: Sequence[float], *, timeout_s: float, seed: int = 0
-) -> Metric:
-    """The mixture of metrics in which each counts by its weight, whatever its range and its direction.
+
+def parts(
+    metrics: Sequence[str | Callable[..., Any] | Metric], weights: Sequence[float]
+) -> tuple[list[Metric], list[float]]:
+    """The metrics of a mixture and their weights, checked.
 
     Args:
         metrics: two or more of one task, as `find` takes them.
         weights: one each, above 0; all alike if empty.
-        timeout_s: time limit of one call.
-        seed: of the generated points that the standard deviations are of.
 
     Raises:
-        MetricError: the metrics are not of one task, or one is there twice.
+        MetricError: a metric is not found, one is there twice, or they are not of one task.
         OptionError: the weights are not one each, or not above 0.
-        LabellingError: a metric fails on too many points, or is constant.
     """
-    found = [find(one) for one in metrics]
+    found = [find(metric) for metric in metrics]
     weights = list(weights) or [1.0] * len(found)
     if len(weights) != len(found):
         raise OptionError(f"--weights: {len(weights)} of them for {len(found)} metrics; give one each, in their order")
     for weight in weights:
         if not 0 < weight < math.inf:
-            raise OptionError(
-                f"--weights {weight:g}: a weight is a number above 0; leave out a metric that is not to count"
-            )
-    of_tasks = {one.name: one.task for one in found}
-    if len(of_tasks) < len(found):
+            raise OptionError(f"--weights {weight:g}: a weight is a number above 0; leave out what is not to count")
+    if len({one.spec or id(one.function) for one in found}) < len(found):
         raise MetricError(f"a metric is there twice: {', '.join(one.name for one in found)}; give each once")
-    if len(set(of_tasks.values())) > 1:
-        told = ", ".join(f"{name} of {task}" for name, task in of_tasks.items())
-        raise MetricError(f"one loss is for metrics of one task, got {told}")
+    mixed(found, weights)  # raises where they are not of one task
+    return found, weights
+
+
+def normalised(found: Sequence[Metric], weights: Sequence[float], *, timeout_s: float, seed: int = 0) -> Metric:
+    """The mixture of metrics in which each counts by its weight, whatever its range and its direction.
+
+    Args:
+        found: the metrics, from `parts`.
+        weights: one each.
+        timeout_s: time limit of one call.
+        seed: of the generated points that the standard deviations are of.
+
+    Raises:
+        LabellingError: a metric fails on too many points, or is constant.
+    """
     factors = []
     for weight, one in zip(weights, found, strict=True):
         sign = 1 if one.higher_is_better else -1
@@ -58,6 +67,11 @@ def mixed(parts: Sequence[Metric], factors: Sequence[float]) -> Metric:
 
     Metrics of single examples count by their mean over a set where another part is of sets.
     """
+    if any(part.parts for part in parts):
+        raise MetricError("a mixture cannot be a part of another; give all metrics one by one")
+    if len({part.task for part in parts}) > 1:
+        told = ", ".join(f"{part.name} of {part.task}" for part in parts)
+        raise MetricError(f"one loss is for metrics of one task, got {told}")
     in_sets = any(part.level == "set" for part in parts)
     specs = [part.spec for part in parts]
 
@@ -115,6 +129,7 @@ def _deviation(one: Metric, timeout_s: float, seed: int) -> float:
     from autosurrogate.labelling import Labeller, check_labels
 
     points, _ = sampling.pilot(tasks.get(one.task), one, seed)
+    points = points[:: -(-len(points) // N_POINTS)]
     with Labeller(one, timeout_s=timeout_s) as labeller:
         labels = labeller.label(points)
     check_labels(one, labels.values, labels.problems)

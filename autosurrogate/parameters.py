@@ -84,7 +84,7 @@ def literal(text: str) -> bool | int | float | str | None:
     >>> [literal(text) for text in ("none", "true", "3", "0.5", "macro")]
     [None, True, 3, 0.5, 'macro']
     """
-    words = {"none": None, "true": True, "false": False}
+    words = {"none": None, "true": True, "false": False, "yes": True, "no": False}
     if text.lower() in words:
         return words[text.lower()]
     for kind in (int, float):

@@ -30,6 +30,8 @@ _LEVELS = ("sample", "set")
 _BUILTINS = "autosurrogate.metrics"
 #: What the spec of a mixture begins with.
 MIXTURE = "mixture:"
+#: What the type hints of a function may have settled, and what a worker that finds it again does not ask them for.
+_DECLARED = ("task", "level", "view", "set_size")
 _MAIN = ("__main__", "__mp_main__")
 #: (scope, name) -> metric. The scope is "" for built-ins and modules that are imported as usual, and the module's
 #: name for a user's file, whose names are its own.
@@ -100,8 +102,10 @@ class Metric:
         return f"metric {self.name!r} ({told(self.function)})"
 
     def __reduce__(self) -> tuple[Callable[..., Metric], tuple[Any, ...]]:
+        if self.parts:
+            return _mixed_again, (self.parts, self.factors, self.view)
         if self.spec is not None:
-            return _found_again, (self.spec, self.view)
+            return _found_again, (self.spec, {name: getattr(self, name) for name in _DECLARED})
         import cloudpickle
 
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "function"}
@@ -303,11 +307,17 @@ def _owner(function: Callable[..., Any]) -> tuple[str, str]:
     return str(Path(code.co_filename).resolve()), name
 
 
-def _found_again(spec: str, view: str) -> Metric:
+def _found_again(spec: str, declared: dict[str, Any]) -> Metric:
     from autosurrogate.metric import look_up  # which imports this module
 
     with unchecked():
-        return dataclasses.replace(look_up(spec), view=view)
+        return dataclasses.replace(look_up(spec), **declared)
+
+
+def _mixed_again(parts: tuple[Metric, ...], factors: tuple[float, ...], view: str) -> Metric:
+    from autosurrogate.mixture import mixed  # which imports this module
+
+    return dataclasses.replace(mixed(parts, factors), view=view)
 
 
 def _made_again(function: bytes, fields: dict[str, Any]) -> Metric:

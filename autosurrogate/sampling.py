@@ -12,10 +12,12 @@ from scipy.optimize import nnls
 
 from autosurrogate.examples import Examples
 from autosurrogate.registry import Metric
+from autosurrogate.statistics import spearman
 from autosurrogate.tasks import Task
 
 N_LEVELS = 17
 N_BINS = 10
+CLEAR = 0.3  # rank correlation of severity and values from which they tell the direction
 EVENNESS = 0.1  # price of unequal weights of severities
 
 
@@ -99,6 +101,21 @@ def pilot(task: Task, metric: Metric, seed: int) -> tuple[list[tuple[Any, Any]],
             examples = task.generate(severity, generator, set_size_of(metric), metric.view)
             points += points_of(task, metric, examples, set_size_of(metric))
     return points, np.repeat(levels, per_level)
+
+
+def wrong_direction(metric: Metric, severity: np.ndarray, values: np.ndarray) -> str | None:
+    """What speaks against the declared direction of a metric, from labelled pilot points; None if nothing does."""
+    there = np.isfinite(values)
+    easy, hard = (values[there & part] for part in (severity <= 1 / 8, severity >= 7 / 8))
+    if not len(easy) or not len(hard) or abs(spearman(severity[there], values[there])) < CLEAR:
+        return None
+    if (easy.mean() > hard.mean()) == metric.higher_is_better:
+        return None
+    better = "higher" if metric.higher_is_better else "lower"
+    return (
+        f"{better} is declared to be better, but its mean is {easy.mean():.4g} on the easiest generated points and "
+        f"{hard.mean():.4g} on the hardest; is higher_is_better right, and does it take preds first, then target?"
+    )
 
 
 def calibrate(severity: np.ndarray, values: np.ndarray) -> Severities:

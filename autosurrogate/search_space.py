@@ -63,8 +63,8 @@ class Space:
     networks: Mapping[str, Mapping[str, Any]]
 
     def widest(self, task: str, network: str) -> dict[str, Any]:
-        """The settings of a network that give all the features any choice of the space has."""
-        wide: dict[str, Any] = {}
+        """The settings of a network that give all the features any choice of the space has; of others, the first."""
+        wide: dict[str, Any] = {name: _values(entry)[0] for name, entry in self.networks[network].items()}
         for name in surrogates.feature_settings(task, network):
             entry = self.networks[network].get(name)
             options = (

@@ -2,7 +2,7 @@
 
 A network sees which token is the same as which, not how it is spelled; which competitor of the target is strong, not
 which class that is. Whether a metric minds is found by changing just that (`Task.changes`) and looking whether its
-values move; whether a network sees it, by looking whether any of its features moves.
+values move; whether a network sees it, by looking whether its features tell how they move.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from autosurrogate import sampling, surrogates
@@ -25,13 +26,15 @@ from autosurrogate.tasks import Task
 
 N_BATCHES = 8  # generated, for sizes are drawn for each
 POINTS_A_BATCH = 4
+N_CALLS = 4 * N_BATCHES * POINTS_A_BATCH  # of the metric, about
 ORDER = "the order of the examples"
 LEAST_MOVE = 1e-6  # by which a value has moved, in parts of the range of all
 LEAST_MOVED = 0.05  # share of points whose values move, below which it may be rounding
 SAME_ORDER = 0.9995  # agreement above which it is the same order but for rounding
-N_SEEN = 3  # batches whose features are looked at
 HIGH_CEILING = 0.98  # above which it says little, for generated predictions are of every quality
-SEEN_MOVE = 0.05  # by which a feature moves, on the mean, in parts of its spread
+SEEN = 0.3  # share of the variance of the values' moves that a network's features explain
+RIDGE = 0.1  # of the regression that tells it, by the number of points
+LEAST_SPREAD = 1e-4  # of the moves of a feature
 
 Label = Callable[[Sequence[tuple[Any, Any]]], np.ndarray]
 
@@ -43,8 +46,9 @@ class Dependence:
     Args:
         what: was changed.
         moved: share of the points whose value moved; less those that move without any change, as random ones do.
-        agreement: Spearman's correlation, in [-1, 1], of the values before and after; 1 where none moved.
-        seen_by: the networks of which a feature moved; empty where the metric does not mind, for then none was tried.
+        agreement: Spearman's correlation, in [-1, 1], of the values before and after.
+        seen_by: the networks whose features tell how the values move; empty where the metric does not mind, for then
+            none was tried.
     """
 
     what: str
@@ -87,27 +91,40 @@ def dependences(task: Task, metric: Metric, space: Space, label: Label, seed: in
     """
     made = list(_made(task, metric, seed))
     before, again = (np.concatenate([_labels(task, metric, examples, label) for examples, _ in made]) for _ in range(2))
-    random = _moved(before, again)
     found = []
     for what in made[0][1]:
         changed = [changes[what] for _, changes in made]
         after = np.concatenate([_labels(task, metric, examples, label) for examples in changed])
-        moved, both = max(0.0, _moved(before, after) - random), np.isfinite(before) & np.isfinite(after)
-        one = Dependence(what, moved, float(spearman(before[both], after[both])) if moved else 1.0, ())
+        one = Dependence(what, _moved(before, after, again), _agreement(before, after), ())
         if one.matters:
-            pairs = [(examples, other) for (examples, _), other in zip(made, changed, strict=True)][:N_SEEN]
-            sees = [n for n in space.networks if any(_sees(task, metric, space, n, *pair) for pair in pairs)]
+            pairs = [(examples, other) for (examples, _), other in zip(made, changed, strict=True)]
+            sees = [name for name in space.networks if _sees(task, metric, space, name, pairs, after - before)]
             one = replace(one, seen_by=tuple(sees))
         found.append(one)
     return found
 
 
-def _moved(before: np.ndarray, after: np.ndarray) -> float:
-    """The share of values that moved, of those that there are."""
-    both = np.isfinite(before) & np.isfinite(after)
-    if not both.any():
+def _moved(before: np.ndarray, after: np.ndarray, again: np.ndarray) -> float:
+    """The share of values that moved or were lost by a change; less those that did when nothing was changed.
+
+    0 where it is no more than chance has it, for a metric that is random.
+    """
+    there = np.isfinite(before)
+    if not there.any():
         return 0.0
-    return float(np.mean(np.abs(before - after)[both] > LEAST_MOVE * np.ptp(before[both])))
+    least = LEAST_MOVE * np.ptp(before[there])
+    moved, by_itself = (
+        float((~np.isfinite(other[there]) | (np.abs(before - other)[there] > least)).mean()) for other in (after, again)
+    )
+    chance = 3 * math.sqrt(2 * by_itself * (1 - by_itself) / there.sum())
+    return moved - by_itself if moved - by_itself > chance else 0.0
+
+
+def _agreement(before: np.ndarray, after: np.ndarray) -> float:
+    """Spearman's correlation of the values that are there both times; 0 where there is nothing to rank."""
+    both = np.isfinite(before) & np.isfinite(after)
+    found = float(spearman(before[both], after[both])) if both.sum() > 1 else math.nan
+    return 0.0 if math.isnan(found) else found
 
 
 def narrowed(space: Space, metric: Metric, found: Sequence[Dependence]) -> Space:
@@ -166,11 +183,32 @@ def _labels(task: Task, metric: Metric, examples: Examples, label: Label) -> np.
     return label(sampling.points_of(task, metric, examples, sampling.set_size_of(metric)))
 
 
-def _sees(task: Task, metric: Metric, space: Space, network: str, before: Examples, after: Examples) -> bool:
-    """Whether a feature of a network moves."""
+def _sees(
+    task: Task,
+    metric: Metric,
+    space: Space,
+    network: str,
+    pairs: Sequence[tuple[Examples, Examples]],
+    moves: np.ndarray,
+) -> bool:
+    """Whether the features of a network, as they move, tell how the values do.
+
+    By a ridge regression of the moves of the values on those of the features, each point predicted by the others.
+    """
     loss: Any = surrogates.build(metric.task, metric.level, network, **space.widest(metric.task, network))
-    a, b = (_features(loss, task, examples, sampling.set_size_of(metric)) for examples in (before, after))
-    return bool(((a - b).abs().mean(0) > SEEN_MOVE * (1e-6 + a.std(0))).any())
+    size = sampling.set_size_of(metric)
+    moved = [_features(loss, task, other, size) - _features(loss, task, examples, size) for examples, other in pairs]
+    width = max(part.shape[1] for part in moved)  # of networks with a feature for each position, filled up
+    x = torch.cat([F.pad(part, (0, width - part.shape[1])) for part in moved]).double().numpy()
+    there = np.isfinite(moves)
+    x, y = x[there] - x[there].mean(0), moves[there] - moves[there].mean()
+    spread = x.std(0)
+    x = x[:, spread > LEAST_SPREAD] / spread[spread > LEAST_SPREAD]
+    if not x.shape[1] or not y.any():
+        return False
+    hat = x @ np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(x.shape[1]), x.T)
+    left_out = (y - hat @ y) / (1 - np.diag(hat))
+    return bool(1 - (left_out**2).sum() / (y**2).sum() > SEEN)
 
 
 def _features(loss: Any, task: Task, examples: Examples, set_size: int) -> Tensor:

@@ -234,3 +234,10 @@ def test_a_metric_that_never_has_a_value(file: Path) -> None:
     assert np.isnan(report.low)
     assert report.as_dict()["low"] is None
     assert "nan" in report.reasons[0]
+
+
+def test_a_fit_finds_the_wrong_direction_too(file: Path) -> None:
+    done = program.run("fit", "--metric", "mine.py:wrong_way", "--budget", "20s", cwd=file.parent)
+    assert done.returncode == 2
+    assert "metric 'wrong_way': lower is declared to be better, but its mean is" in done.stderr
+    assert not (file.parent / "wrong_way.pt").exists()

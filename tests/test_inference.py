@@ -9,7 +9,7 @@ import numpy.typing as npt
 import program
 import pytest
 
-from autosurrogate import registry
+from autosurrogate import registry, tasks
 from autosurrogate.errors import MetricError
 from autosurrogate.metric import find, metric
 
@@ -102,6 +102,20 @@ def test_where_they_do_not_the_choices_are_told(function: Any, says: str) -> Non
         metric("open")(function)
     assert says in str(error.value)
     assert str(error.value).startswith("metric 'open' (function of ")
+
+
+@pytest.mark.parametrize(
+    ("given", "says"), [({"level": "sampel"}, "no level 'sampel'"), ({"view": "txt"}, "no view 'txt'")]
+)
+def test_a_word_that_there_is_not_is_told(given: Any, says: str) -> None:
+    with pytest.raises(MetricError, match=f"{says}: expected one of .*did you mean"):
+        metric("open", **given)(hinted(list[str], list[str]))
+
+
+def test_a_task_of_bare_lists_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
+    sequence = type(tasks.get("sequence"))
+    monkeypatch.setattr(sequence, "views", {**sequence.views, "bare": {"set": (list, list)}})
+    assert find(metric("listed")(hinted(list[str], list[str]))).view == "text"
 
 
 def test_a_function_of_one_argument_is_told_what_it_is_called_with() -> None:

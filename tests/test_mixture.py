@@ -50,7 +50,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def normalised(*specs: str, weights: tuple[float, ...] = ()) -> Metric:
-    return mixture.normalised(specs, weights, timeout_s=10)
+    return mixture.normalised(*mixture.parts(specs, weights), timeout_s=10)
 
 
 def points(metric: Metric, severity: list[float], set_size: int) -> list[tuple[Any, Any]]:
@@ -72,6 +72,26 @@ def test_each_counts_by_its_weight_in_standard_deviations_and_by_its_direction(f
         of_hits.append(float((hits == hit_targets).mean()))
     slope = np.polyfit(of_hits, values, 1)[0]
     assert slope == pytest.approx(first - 1000 * second)
+
+
+def test_parts_whose_hints_declare_them_are_the_same_in_another_process(file: Path) -> None:
+    program.write(file.parent / "hinted.py", """
+        from autosurrogate import metric
+
+
+        @metric
+        def shared(preds: list[int], target: list[int]) -> float:
+            return len(set(preds) & set(target)) / max(len(preds), len(target), 1)
+    """)  # fmt: skip
+    for other in ("bleu", "exact_match"):
+        found = normalised(f"{file.parent / 'hinted.py'}:shared", other)
+        (point,) = points(found, [0.4], found.set_size)
+        code = "import pickle, sys; m, p = pickle.load(sys.stdin.buffer); print(m.function(*p))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], input=pickle.dumps((found, point)), capture_output=True, check=True,
+            env=program.ENVIRONMENT,
+        )  # fmt: skip
+        assert float(done.stdout) == pytest.approx(found.function(*point))
 
 
 def test_views_and_levels_may_differ(file: Path) -> None:
@@ -115,6 +135,8 @@ def test_its_spec_makes_it_again_in_a_process_without_torch(file: Path) -> None:
     [
         (("bleu", "accuracy"), (), MetricError, "one task, got bleu of sequence, accuracy of classification"),
         (("bleu", "bleu"), (), MetricError, "is there twice: bleu, bleu"),
+        (("bleu", 'mixture:[[1, "bleu"], [1, "gleu"]]'), (), MetricError, "a mixture cannot be a part of another"),
+        (('mixture:[[1, "bleu"], [1, "accuracy"]]', "bleu"), (), MetricError, "one loss is for metrics of one task"),
         (("bleu", "rougeL"), (1,), OptionError, "1 of them for 2 metrics"),
         (("bleu", "rougeL"), (1, 0), OptionError, "--weights 0: a weight is a number above 0"),
         (("bleu", "rougeL"), (1, float("nan")), OptionError, "--weights nan"),

@@ -27,6 +27,11 @@ def distance(preds: np.ndarray, target: np.ndarray) -> float:
     return float(np.abs(preds - target).mean() / (1 + max(preds.max(), target.max())))
 
 
+@metric("recall_of_0", task="classification", set_size=64)
+def recall_of_0(preds: np.ndarray, target: np.ndarray) -> float:
+    return float((preds == target)[target == 0].mean()) if (target == 0).any() else float("nan")
+
+
 @metric("class_costs", task="segmentation", set_size=4)
 def class_costs(preds: np.ndarray, target: np.ndarray) -> float:
     return float((((preds == target) & (target >= 0)) * (target == 1)).sum() / max(1, (target == 1).sum()))
@@ -72,6 +77,7 @@ def dependences(spec: str | Metric) -> dict[str, Dependence]:
 @pytest.mark.parametrize(
     ("name", "what", "agreement"),
     [
+        ("recall_of_0", "which class is which", (0.0, 0.99)),
         ("class_costs", "which class is which", (0.5, 0.99)),
         ("shared_letters", "how tokens are spelled", (0.3, 0.99)),
         ("first_half", "the order of the examples", (0.5, 0.999)),

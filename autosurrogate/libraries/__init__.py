@@ -7,8 +7,8 @@ from typing import Any
 
 from autosurrogate import parameters
 from autosurrogate.errors import MetricError
-from autosurrogate.libraries._declaration import Declaration
-from autosurrogate.registry import Metric
+from autosurrogate.libraries._declaration import ADDED, Declaration
+from autosurrogate.registry import Level, Metric, by_name
 
 __all__ = ["LIBRARIES", "find"]
 
@@ -23,42 +23,48 @@ def find(library: str, name: str, query: str) -> Metric:
         library: of `LIBRARIES`.
         name: what the library calls it.
         query: parameters, such as "average=macro&set_size=64"; "" for none. All are the library's own but for
-            `set_size` (128), `higher_is_better`, where the library does not say, and what the library's module adds.
+            `set_size` (128), `higher_is_better`, where the library does not say or errs, and what the library's
+            module adds.
 
     Raises:
         MetricError: the library is not installed, has no such metric, or the metric cannot be declared.
     """
     spec = f"{library}:{name}" + (f"?{query}" if query else "")
     settings = {key: parameters.literal(text) for key, text in parameters.pairs(spec, query)}
-    set_size, direction = settings.pop("set_size", 128), settings.pop("higher_is_better", None)
+    given = {key: settings.pop(key) for key in ADDED if key in settings}
     declare = importlib.import_module(f"{__name__}.{LIBRARIES[library]}").declare
     try:
         found: Declaration = declare(name, settings)
-        higher_is_better = _direction(found.higher_is_better, direction)
-        if not isinstance(set_size, int) or isinstance(set_size, bool) or set_size < 2:
-            raise MetricError(f"set_size must be a whole number of at least 2, got {set_size!r}")
+        return Metric(
+            name=(f"{library}.{name}" if name in by_name() else name) + (f"?{query}" if query else ""),
+            function=found.function,
+            task=found.task,
+            level=found.level,
+            view=found.view,
+            higher_is_better=_direction(found.higher_is_better, given.get("higher_is_better")),
+            set_size=_set_size(found.level, given.get("set_size")),
+            source=found.source,
+            spec=spec,
+        )
     except MetricError as error:
         raise MetricError(f"metric {spec!r}: {error}") from None
-    return Metric(
-        name=name + (f"?{query}" if query else ""),
-        function=found.function,
-        task=found.task,
-        level=found.level,
-        view=found.view,
-        higher_is_better=higher_is_better,
-        set_size=set_size if found.level == "set" else 1,
-        source=found.source,
-        spec=spec,
-    )
+
+
+def _set_size(level: Level, given: Any) -> int:
+    if level == "sample" and given is not None:
+        raise MetricError("set_size is for metrics of sets, and this one judges one example at a time; leave it out")
+    size = 1 if level == "sample" else 128 if given is None else given
+    if not isinstance(size, int) or isinstance(size, bool) or (level == "set" and size < 2):
+        raise MetricError(f"set_size must be a whole number of at least 2, got {size!r}")
+    return size
 
 
 def _direction(known: bool | None, given: Any) -> bool:
+    """What is given, for libraries err, or else what the library says."""
     if given is not None and not isinstance(given, bool):
         raise MetricError(f"higher_is_better must be true or false, got {given!r}")
     if known is None and given is None:
         raise MetricError(
             "the library does not say whether higher is better; say so with higher_is_better=true or =false"
         )
-    if known is not None and given not in (None, known):
-        raise MetricError(f"higher_is_better is {str(known).lower()} by what the library says; leave it out")
     return bool(known if given is None else given)

@@ -69,7 +69,7 @@ def known_only(settings: Mapping[str, Any], known: Iterable[str], *own: str) -> 
     Raises:
         MetricError: one is neither.
     """
-    names = sorted({*known, *own, *ADDED})
+    names = sorted({*known, *own, *ADDED})  # those added are taken out before
     for name in settings:
         if name not in names:
             raise MetricError(f"no parameter {name!r}: {one_of(name, names)}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import numbers
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,14 @@ SOURCE = "scikit-learn"
 _LOWER_IS_BETTER = ("_loss", "_error", "_deviance")  # the endings that scikit-learn keeps for them
 _CLASSES = ("y_pred", "labels_pred", "y2")  # what an argument is called that takes predicted classes
 _SCORES = ("y_score", "y_proba", "y_prob")
+#: Take probabilities whatever a version calls the argument, and what they are mostly used for.
+_PROBABILITIES = {
+    "log_loss": "multiclass",
+    "d2_log_loss_score": "multiclass",
+    "brier_score_loss": "binary",
+    "d2_brier_score": "binary",
+}
+_OF_TWO_CLASSES = ("positive_likelihood_ratio", "negative_likelihood_ratio")
 _LABELS_ALONE = ("label_ranking_average_precision_score", "label_ranking_loss", "coverage_error")
 _LISTS = ("ndcg_score", "dcg_score")
 
@@ -38,27 +47,26 @@ def declare(name: str, settings: dict[str, Any]) -> Declaration:
         MetricError: there is none of that name, it does not compare predictions with targets, or a setting is wrong.
     """
     function, sign, fixed = _found(name)
-    threshold, asked = settings.get("threshold", THRESHOLD), settings.get("task")
-    if not isinstance(threshold, int | float) or isinstance(threshold, bool) or not 0 < threshold < 1:
-        raise MetricError(f"threshold must be a probability between 0 and 1, got {threshold!r}")
     arguments = inspect.signature(function).parameters
+    taken = list(arguments)[1]
+    called = taken in _CLASSES and function.__name__ not in _PROBABILITIES
+    view = "labels" if called else "probabilities"
+    asked = settings.get("task")
     free = [argument for argument in list(arguments)[2:] if argument not in ("sample_weight", "labels")]
-    given = {**fixed, **known_only(settings, free, "task", "threshold")}
+    own = known_only(settings, free, "task", "threshold")
+    given = {**fixed, **own}
     try:
         inspect.signature(function).bind(None, None, **given)
     except TypeError as error:
         raise MetricError(f"{error}; parameters are set as in ?name=value") from None
-    taken = list(arguments)[1]
-    home = function.__module__.rpartition(".")[2]
-    view = "probabilities" if taken in _SCORES else "labels"
-    if home == "_regression":
+    if function.__module__.rpartition(".")[2] == "_regression":
         kind, task, view = kind_of(asked, "regression", ["regression"]), "values", "values"
     elif function.__name__ in _LISTS:
         kind, task, view = kind_of(asked, "ranking", ["ranking"]), "ranking", "lists"
     else:
         kind = _kind(function, given, asked)
         task = KINDS[kind][0]
-    called = taken in _CLASSES
+    threshold = _threshold(settings.get("threshold"), is_of_use=task == "scores" and called)
 
     def score(preds: Any, target: Any) -> Any:
         more = dict(given)
@@ -78,6 +86,7 @@ def declare(name: str, settings: dict[str, Any]) -> Declaration:
                 return sign * np.mean([function(right, predicted, **more) for right, predicted in columns])
             return sign * function(target, preds, **more)
 
+    _returns_a_number(score, kind, called)
     return Declaration(
         function=as_metric(score, function),
         task=task,
@@ -100,7 +109,7 @@ def _found(name: str) -> tuple[Callable[..., Any], int, dict[str, Any]]:
         scorer = sklearn.metrics.get_scorer(name)
         return scorer._score_func, scorer._sign, dict(scorer._kwargs)
     if name in functions:
-        raise MetricError("it does not compare predictions with targets by one number, so nothing can be ranked by it")
+        raise MetricError("it does not compare predictions with targets as this program has them")
     near = difflib.get_close_matches(name, [*usable, *sklearn.metrics.get_scorer_names()], 3)
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
     raise MetricError(f"neither a function of sklearn.metrics nor a scorer of that name{hint}")
@@ -115,15 +124,47 @@ def _compares(function: Callable[..., Any]) -> bool:
     )
 
 
+def _threshold(given: Any, *, is_of_use: bool) -> float:
+    if given is not None and not is_of_use:
+        raise MetricError("threshold has no use here: it says which probabilities are called positive; leave it out")
+    found = THRESHOLD if given is None else given
+    if not isinstance(found, int | float) or isinstance(found, bool) or not 0 < found < 1:
+        raise MetricError(f"threshold must be a probability between 0 and 1, got {found!r}")
+    return float(found)
+
+
+def _returns_a_number(score: Callable[[Any, Any], Any], kind: str, called: bool) -> None:
+    """Raise `MetricError` if a function returns something else for a few examples; what it raises is told later."""
+    target, even = np.array([0, 1, 2, 1, 0, 2]), np.array([0, 1, 0, 1, 1, 0])
+    sure = np.array([0.1, 0.8, 0.6, 0.7, 0.4, 0.2])
+    examples = {
+        "binary": (sure, even),
+        "multiclass": (target[::-1] if called else np.eye(3)[target] * 0.7 + 0.1, target),
+        "multilabel": (np.stack([sure, 1 - sure], 1), np.stack([even, 1 - even], 1)),
+        "regression": (sure[:, None] + 1, sure[::-1, None] + 1),
+        "ranking": (sure, target),
+    }
+    try:
+        found = score(*examples[kind])
+    except Exception:
+        return
+    if not isinstance(found, numbers.Real):
+        raise MetricError(f"it returns {type(found).__name__}, not one number, so nothing can be ranked by it")
+
+
 def _kind(function: Callable[..., Any], given: dict[str, Any], asked: Any) -> str:
     """How many classes a metric of classification is about."""
     arguments = inspect.signature(function).parameters
+    if function.__name__ in _PROBABILITIES:
+        return kind_of(asked, _PROBABILITIES[function.__name__], KINDS)
     if function.__name__ in _LABELS_ALONE:
         return kind_of(asked, "multilabel", ["multilabel"])
     average = given.get("average", arguments["average"].default if "average" in arguments else None)
     if average == "samples":
         return kind_of(asked, "multilabel", ["multilabel"])
     binary = average == "binary" or list(arguments)[1] in ("y_score", "y_prob")
+    if function.__name__ in _OF_TWO_CLASSES:
+        return kind_of(asked, "binary", ["binary"])
     if given.get("multi_class", "raise") != "raise" or function.__name__ == "top_k_accuracy_score":
         binary = False
     return kind_of(asked, "binary" if binary else "multiclass", KINDS)

@@ -34,6 +34,8 @@ _DOMAINS: dict[str, tuple[str, str, Level]] = {
     "nominal": ("classification", "labels", "set"),
 }
 _SIZES = ("num_classes", "num_labels", "num_outputs")
+_MANY = 100  # classes that a class is tried out with
+_MISTAKEN = {"WordInfoPreserved": True}  # what these classes say of themselves is the other way round, up to 1.9
 
 
 def declare(name: str, settings: dict[str, Any]) -> Declaration:
@@ -50,8 +52,8 @@ def declare(name: str, settings: dict[str, Any]) -> Declaration:
     found = _class(name)
     domain = found.__module__.split(".")[1]
     taken = {n: one for n, one in inspect.signature(found).parameters.items() if one.kind is not one.VAR_KEYWORD}
-    key = settings.get("key")
-    settings = {n: _of_its_kind(value, taken[n]) for n, value in known_only(settings, taken, "key").items()}
+    key, free = settings.get("key"), set(taken) - set(_SIZES)  # sizes are those of the data
+    settings = {n: _of_its_kind(value, taken[n]) for n, value in known_only(settings, free, "key").items()}
     if domain == "classification":
         kind = _kind(name, settings)
         task, view = KINDS[kind]
@@ -62,18 +64,20 @@ def declare(name: str, settings: dict[str, Any]) -> Declaration:
         raise MetricError(f"torchmetrics.{domain} is about a kind of prediction that this program has no task for")
     called = _Called(found, set(taken) & set(_SIZES), settings, kind, key)
     task, view, level = declared
-    asked = typing.get_type_hints(type(called.of_size(2)).update)
+    metric = called.of_size(_MANY if domain == "classification" else 2)
+    asked = typing.get_type_hints(type(metric).update)
     asked.pop("return", None)
     indexed = ["indexes"] if domain == "retrieval" else []
     texts = domain == "text"
-    if list(asked) != ["preds", "target", *indexed] or (texts and hints.contradicts(asked["preds"], list[str])):
+    names = ["target" if name == "targets" else name for name in asked]
+    if names != ["preds", "target", *indexed] or (texts and hints.contradicts(asked["preds"], list[str])):
         raise MetricError(f"it is not given predictions and targets as this program has them, but {_told(asked)}")
     return Declaration(
         function=as_metric(called, found),
         task=task,
         view=view,
         level=level,
-        higher_is_better=called.of_size(2).higher_is_better,
+        higher_is_better=_MISTAKEN.get(name, metric.higher_is_better),
         source=SOURCE,
     )
 
@@ -112,11 +116,14 @@ class _Called:
     def of_size(self, size: int) -> Any:
         """The metric for so many classes, labels or outputs; made once."""
         if size not in self._made:
-            filled = {"input_format": "index"} if self._kind == "segmentation" else {}
+            given: dict[str, Any] = {"input_format": "index"} if self._kind == "segmentation" else {}
+            given |= {**dict.fromkeys(self._sizes, size), **self._settings}
+            if self._kind == "multiclass" and isinstance(given.get("top_k"), int):
+                given["top_k"] = min(given["top_k"], size)  # of fewer classes, all
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # of buffers that would grow, if they were not emptied
-                    self._made[size] = self._found(**{**filled, **dict.fromkeys(self._sizes, size), **self._settings})
+                    self._made[size] = self._found(**given)
             except Exception as error:  # of whatever kind the class has for wrong arguments
                 raise MetricError(f"it cannot be made: {user_file.one_line(error)}") from error
         return self._made[size]
@@ -137,9 +144,10 @@ def _class(name: str) -> Any:
             classes |= {n: found for n, found in members if issubclass(found, torchmetrics.Metric)}
     if name in classes:
         return classes[name]
-    near = difflib.get_close_matches(name, classes, 3)
+    lower = {n.lower(): n for n in classes}
+    near = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, 3)]
     hint = f"; did you mean {' or '.join(near)}?" if near else ""
-    raise MetricError(f"no class of torchmetrics, or one whose own packages are not installed{hint}")
+    raise MetricError(f"torchmetrics has no class of that name, or the packages that the class needs are missing{hint}")
 
 
 def _kind(name: str, settings: dict[str, Any]) -> str:

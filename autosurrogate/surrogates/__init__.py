@@ -46,7 +46,7 @@ def feature_settings(task: str, network: str) -> tuple[str, ...]:
 
     A list of them or a larger number gives more features, and the same ones among them.
     """
-    names: tuple[str, ...] = vars(networks(task)[network]).get("FEATURE_SETTINGS", ())
+    names: tuple[str, ...] = getattr(networks(task)[network], "FEATURE_SETTINGS", ())
     return names
 
 

@@ -166,7 +166,7 @@ class Confusion(nn.Module):
 class Ordinal(nn.Module):
     """How far the predicted class is from the target's: for classes in an order, as those of a weighted kappa.
 
-    Distances are of the numbers of the classes, in parts of the range of them that a set has, and expected under the
+    Distances are of the numbers of the classes, in standard deviations of those of the targets, and expected under the
     softmax; so are those of predictions and targets drawn apart, which is what a kappa is measured by.
 
     Args:

@@ -24,7 +24,7 @@ from autosurrogate.surrogates._layers import Perceptron, bounded, matmul
 from autosurrogate.tasks._boxes import overlaps
 
 N_LEVELS = 32  # of recall, at which precision is taken
-N_CLOSE = 128  # queries of an image that may be hits, at most: those that overlap true boxes most
+N_CLOSE = 128  # queries of an image that may be hits, or as many as true boxes: those that overlap these most
 LEAST = 1e-3  # of a detection, instead of none
 SCORED = -1e3  # a query whose logits are all lower is not there
 FARTHEST = 1e6  # pixels
@@ -190,10 +190,15 @@ def _targets(target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _close(iou: Tensor, most: int = N_CLOSE) -> Tensor:
-    """The queries of each image that overlap a true box most, at most so many: (n, Q, M) to places (n, K)."""
-    n_queries = iou.size(1)
-    # An exported program leaves the number of queries open, which `min` would not.
-    k = min(n_queries, most) if torch.jit.is_scripting() else torch.sym_min(n_queries, most)  # type: ignore[attr-defined,no-untyped-call]
+    """The queries of each image that overlap a true box most, (n, Q, M) to places (n, K).
+
+    They are `most`, or as many as there are true boxes.
+    """
+    n_queries, n_true = iou.size(1), iou.size(2)
+    if torch.jit.is_scripting():  # type: ignore[attr-defined]
+        k = min(n_queries, max(most, n_true))
+    else:  # which leaves both numbers open in an exported program
+        k = torch.sym_min(n_queries, torch.sym_max(most, n_true))  # type: ignore[no-untyped-call]
     return iou.detach().amax(2).topk(k, dim=1)[1]
 
 

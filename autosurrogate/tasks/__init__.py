@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import sys
 
 from autosurrogate.errors import MetricError, RegistryError
 from autosurrogate.tasks._base import Task
@@ -47,11 +48,21 @@ def add(task: Task | type[Task]) -> str:
     for attribute in ("name", "views", "networks", "search_space"):
         if not getattr(made, attribute, None):
             raise MetricError(f"{who} has no {attribute!r}; a task of one's own says it as an attribute of its class")
+    if made.extras:
+        raise MetricError(
+            f"{who}: losses of one's own tasks are called with preds and target alone; leave out 'extras'"
+        )
     known = _OWN.get(made.name)
-    if made.name in _built_in() or (known is not None and type(known).__qualname__ != type(made).__qualname__):
+    if made.name in _built_in() or (known is not None and _owner(known) != _owner(made)):
         raise RegistryError(f"{who}: there is another task called {made.name!r}; give it a name of its own")
     _OWN[made.name] = made
     return made.name
+
+
+def _owner(task: Task) -> tuple[str, str]:
+    """File and name of a task's class; a file or a notebook's cell may be run again."""
+    module = type(task).__module__
+    return str(getattr(sys.modules.get(module), "__file__", None) or module), type(task).__qualname__
 
 
 def _built_in() -> list[str]:

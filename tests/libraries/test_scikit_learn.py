@@ -65,6 +65,11 @@ CASES: dict[str, tuple[tuple[str, str, str], bool, tuple[Any, Any], float]] = {
         ("classification", "probabilities", "set"), True, (PROBABILITIES, TARGET),
         s.top_k_accuracy_score(TARGET, PROBABILITIES, k=3),
     ),
+    "neg_brier_score": (("scores", "binary", "set"), True, (CHANCE, POSITIVE), -s.brier_score_loss(POSITIVE, CHANCE)),
+    "positive_likelihood_ratio": (
+        ("scores", "binary", "set"), True, (CHANCE, POSITIVE),
+        s.class_likelihood_ratios(POSITIVE, CHANCE >= 0.5)[0],
+    ),
     "label_ranking_loss": (
         ("scores", "multilabel", "set"), False, (CHANCES, LABELS), s.label_ranking_loss(LABELS, CHANCES)
     ),
@@ -122,6 +127,13 @@ def test_it_holds_what_every_metric_must(spec: str, bounds: tuple[float, float])
     [
         ("f1scor", "did you mean f1_score"),
         ("silhouette_score", "does not compare predictions with targets"),
+        ("hinge_loss", "does not compare predictions with targets as"),
+        ("confusion_matrix", "returns ndarray, not one number"),
+        ("roc_curve", "returns tuple, not one number"),
+        ("classification_report", "returns str, not one number"),
+        ("r2?threshold=0.3", "threshold has no use here"),
+        ("f1_macro?threshold=0.3", "threshold has no use here"),
+        ("ndcg_score?set_size=64", "set_size is for metrics of sets"),
         ("make_scorer", "does not compare predictions with targets"),
         ("f1_score?avg=macro", "no parameter 'avg': expected one of average"),
         ("f1_score?sample_weight=1", "no parameter 'sample_weight'"),
@@ -130,7 +142,7 @@ def test_it_holds_what_every_metric_must(spec: str, bounds: tuple[float, float])
         ("r2?task=binary", "task=regression, got task=binary"),
         ("f1_score?threshold=2", "threshold must be a probability between 0 and 1, got 2"),
         ("f1_score?set_size=1", "set_size must be a whole number of at least 2, got 1"),
-        ("f1_score?higher_is_better=false", "higher_is_better is true by what the library says"),
+        ("f1_score?higher_is_better=maybe", "higher_is_better must be true or false, got 'maybe'"),
         ("f1_score?average", "name=value"),
         ("f1_score?average=macro&average=micro", "given twice"),
         ("f1_score?", "after ? come"),
@@ -140,6 +152,16 @@ def test_wrong_specs_are_refused_with_what_to_do(spec: str, says: str) -> None:
     with pytest.raises(MetricError, match=says.replace("?", r"\?")) as error:
         find(f"sklearn:{spec}")
     assert f"sklearn:{spec.partition('?')[0]}" in str(error.value)
+
+
+def test_a_name_that_a_built_in_has_tells_the_library() -> None:
+    assert find("sklearn:f1_macro").name == "sklearn.f1_macro"
+    assert find("sklearn:f1_score").name == "f1_score"
+
+
+def test_the_module_s_name_is_answered_with_the_spec() -> None:
+    with pytest.raises(MetricError, match="given as sklearn:NAME, here sklearn:f1_score"):
+        find("sklearn.metrics:f1_score")
 
 
 def test_the_set_size_can_be_set() -> None:

@@ -39,6 +39,12 @@ CASES: dict[str, tuple[tuple[str, str], bool, tuple[Any, Any], float]] = {
     "BinaryFBetaScore?beta=2": (BINARY, True, (CHANCE, POSITIVE), s.fbeta_score(POSITIVE, CHANCE > 0.5, beta=2)),
     "MatthewsCorrCoef?task=multiclass": (CLASSES, True, (PROBABILITIES, TARGET), s.matthews_corrcoef(TARGET, CALLED)),
     "MulticlassHammingDistance?average=micro": (CLASSES, False, (PROBABILITIES, TARGET), (CALLED != TARGET).mean()),
+    "Accuracy?task=multiclass&top_k=3&average=micro": (
+        CLASSES, True, (PROBABILITIES, TARGET), s.top_k_accuracy_score(TARGET, PROBABILITIES, k=3)
+    ),
+    "TweedieDevianceScore?higher_is_better=false": (
+        ("values", "values"), False, (PREDICTED, VALUES), s.mean_squared_error(VALUES, PREDICTED)
+    ),
     "MultilabelF1Score": (MANY, True, (CHANCES, LABELS), s.f1_score(LABELS, CHANCES > 0.5, average="macro")),
     "AUROC?task=multilabel": (MANY, True, (CHANCES, LABELS), s.roc_auc_score(LABELS, CHANCES)),
     "MultilabelCoverageError": (MANY, False, (CHANCES, LABELS), s.coverage_error(LABELS, CHANCES)),
@@ -109,7 +115,9 @@ def test_it_leaves_its_arguments_alone_and_warns_of_nothing() -> None:
         ("BinaryF1Score?threshold=3", "it cannot be made: ValueError"),
         ("BinaryF1Score?treshold=3", "did you mean 'threshold'"),
         ("BinarySpecificity", "say so with higher_is_better=true or =false"),
-        ("BinaryF1Score?higher_is_better=no", "higher_is_better must be true or false, got 'no'"),
+        ("BinaryF1Score?higher_is_better=up", "higher_is_better must be true or false, got 'up'"),
+        ("MulticlassF1Score?num_classes=5", "no parameter 'num_classes'"),
+        ("bleuscore", "did you mean BLEUScore"),
         ("BinaryFairness?num_groups=2", "but preds: torch.Tensor, target: torch.Tensor, groups: torch.Tensor"),
         ("SQuAD", "not given predictions and targets as"),
         ("FleissKappa", "not given predictions and targets as"),
@@ -122,6 +130,16 @@ def test_wrong_specs_are_refused_with_what_to_do(spec: str, says: str) -> None:
         find(f"torchmetrics:{spec}")
     assert says in str(error.value)
     assert f"torchmetrics:{spec}" in str(error.value)
+
+
+def test_what_a_class_says_wrongly_of_itself_is_set_right() -> None:
+    assert find("torchmetrics:WordInfoPreserved").higher_is_better
+    assert not find("torchmetrics:WordInfoLost").higher_is_better
+    assert not find("torchmetrics:BinaryF1Score?higher_is_better=no").higher_is_better  # the user has the last word
+
+
+def test_of_fewer_classes_than_k_all_are_the_first_k() -> None:
+    assert float(find("torchmetrics:Accuracy?task=multiclass&top_k=5").function(PROBABILITIES, TARGET)) == 1
 
 
 def test_a_class_of_several_numbers_asks_which() -> None:

@@ -226,6 +226,14 @@ def test_of_many_detections_those_that_overlap_true_boxes_are_told_apart_as_of_f
     assert torch.cosine_similarity(*gradients, dim=0) > 0.98
 
 
+def test_an_image_of_many_true_boxes_may_have_as_many_hits() -> None:
+    n = 2 * N_CLOSE
+    true = row(n)
+    made = one_class(true, torch.linspace(3, 0, n).tolist(), true)
+    assert float(feature("precision 0.5", made, 1)) > 0.95
+    assert float(feature("recall", made, 1)) == pytest.approx(1, abs=0.01)
+
+
 def test_the_exported_program_serves_few_detections_and_many() -> None:
     loss = built("matching").requires_grad_(False)
     made = [crowd(n, row(2)) for n in (1, N_CLOSE - 4, N_CLOSE, 300)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 from autosurrogate import Task, metric, registry, tasks
 from autosurrogate.errors import MetricError, RegistryError
+from autosurrogate.metric import find
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-task.md"
 
@@ -100,6 +102,27 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, attribute: st
 def test_a_name_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Whole, "name", "sequence")
     with pytest.raises(RegistryError, match="there is another task called 'sequence'"):
+        declared(Whole)
+
+
+def test_the_same_class_of_another_file_is_another_task(tmp_path: Path) -> None:
+    text = (
+        "from typing import Any\nimport numpy as np\nimport torch\nfrom autosurrogate import Task, metric\n"
+        + inspect.getsource(Whole)
+        + '\n@metric("mine", task=Whole)\ndef mine(preds: np.ndarray, target: np.ndarray) -> float:\n    return 0.0\n'
+    )
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert find(f"{tmp_path / 'one.py'}").task == "whole"
+    (tmp_path / "one.py").write_text(text + "# changed\n", encoding="utf-8")
+    assert find(f"{tmp_path / 'one.py'}").task == "whole"
+    with pytest.raises(RegistryError, match="there is another task called 'whole'"):
+        find(f"{tmp_path / 'two.py'}")
+
+
+def test_extras_are_told_to_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Whole, "extras", ("weight",))
+    with pytest.raises(MetricError, match="leave out 'extras'"):
         declared(Whole)
 
 
