@@ -135,7 +135,7 @@ def register(
     """
     name = str(getattr(function, "__name__", "")) if name is None else name
     if task is not None and not isinstance(task, str):
-        task = _added(task, name)
+        task = _added(task, f"metric {name!r} ({told(function)})")
     if task is None:
         task, level, view = _inferred(function, name, level, view)
     level = level or "set"
@@ -169,12 +169,12 @@ def register(
         _METRICS[key] = new  # the latest, for a module or a notebook's cell may be run again
 
 
-def _added(task: Task | type[Task], name: str) -> str:
-    """The name of a task of one's own, once it is known."""
+def _added(task: Task | type[Task], who: str) -> str:
+    """The name of a task of one's own that `who` judges, once it is known."""
     from autosurrogate import tasks  # which need torch, as such a task does
 
     if not isinstance(task, tasks.Task) and not (isinstance(task, type) and issubclass(task, tasks.Task)):
-        raise MetricError(f"metric {name!r}: task must be a name or a subclass of autosurrogate.Task, got {task!r}")
+        raise MetricError(f"{who}: task must be a name or a subclass of autosurrogate.Task, got {task!r}")
     return tasks.add(task)
 
 
@@ -262,9 +262,8 @@ def _check_arguments(new: Metric, set_size: object) -> None:
         raise MetricError(f"{new.who}: set_size must be a whole number of at least 2, got {set_size!r}")
     if not isinstance(new.higher_is_better, bool):
         raise MetricError(f"{new.who}: higher_is_better must be True or False, got {new.higher_is_better!r}")
-    for argument in ("task", "view"):
-        if not isinstance(getattr(new, argument), str):
-            raise MetricError(f"{new.who}: {argument} must be a name, got {getattr(new, argument)!r}")
+    if not isinstance(new.view, str):
+        raise MetricError(f"{new.who}: view must be a name, got {new.view!r}")
 
 
 def _home(function: Callable[..., Any], caller: str) -> str:

@@ -179,7 +179,8 @@ def nothing(preds: Any, target: Any) -> float:
     ("arguments", "message"),
     [
         ({"task": "sequnce"}, "unknown task 'sequnce': expected one of .*; did you mean 'sequence'"),
-        ({"task": None}, "task must be a name, got None"),
+        ({"task": None}, "its type hints and the names of its parameters do not settle what it judges"),
+        ({"task": 3}, "task must be a name or a subclass of autosurrogate.Task, got 3"),
         ({"level": "sampel"}, "no level 'sampel': expected one of sample, set; did you mean 'sample'"),
         ({"view": "tokns"}, "'sequence' has no view 'tokns': expected one of text, tokens; did you mean 'tokens'"),
         ({"view": 3}, "view must be a name, got 3"),
