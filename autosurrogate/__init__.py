@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from autosurrogate.checking import Report, check
     from autosurrogate.examples import Examples
     from autosurrogate.fitting import FitResult, fit, resume
+    from autosurrogate.ready import load
     from autosurrogate.recorded_evaluation import evaluate
     from autosurrogate.tasks import Task
 
-__all__ = ["Examples", "FitResult", "Report", "Task", "check", "evaluate", "fit", "metric", "resume"]
+__all__ = ["Examples", "FitResult", "Report", "Task", "check", "evaluate", "fit", "load", "metric", "resume"]
 
-# In a clone, metrics/ and search_spaces/ stand beside this package; installed, inside it.
+# In a clone, metrics/, search_spaces/ and ready_losses/ stand beside this package; installed, inside it.
 if not (Path(__file__).parent / "metrics").is_dir():
     __path__.append(str(Path(__file__).parents[1]))
 
@@ -26,6 +27,7 @@ _HOMES = {
     "check": "checking",
     "evaluate": "recorded_evaluation",
     "fit": "fitting",
+    "load": "ready",
     "resume": "fitting",
 }
 

@@ -6,9 +6,9 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autosurrogate.errors import AutosurrogateError, OptionError
 
@@ -78,8 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--quiet", action="store_true", help="print nothing but errors")
     fit.set_defaults(run=_fit)
 
+    export = commands.add_parser("export", help="write a ready loss of a built-in metric, without fitting")
+    export.add_argument("metric", metavar="METRIC", help="one with a ready loss, see `autosurrogate metrics`")
+    export.add_argument("--out", metavar="FILE.pt", help="file to write (default: METRIC.pt)")
+    export.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+    export.set_defaults(run=_export)
+
     evaluate = commands.add_parser("evaluate", help="rank correlations of a loss on recorded outputs")
-    evaluate.add_argument("loss", metavar="LOSS", help="a loss written by fit")
+    evaluate.add_argument("loss", metavar="LOSS", help="a file written by fit, or the name of a ready loss")
     evaluate.add_argument("--outputs", nargs="+", required=True, metavar="FILE", help="recorded outputs")
     evaluate.add_argument("--metric", metavar="SPEC", help="default: the one the loss was fitted to")
     evaluate.add_argument("--set-size", type=int, metavar="N", help="examples a set, for a set-level metric")
@@ -88,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_evaluate)
 
     inspect = commands.add_parser("inspect", help="show how a loss was made and how good it is")
-    inspect.add_argument("loss", metavar="LOSS", help="a loss written by fit")
+    inspect.add_argument("loss", metavar="LOSS", help="a file written by fit, or the name of a ready loss")
     inspect.add_argument("--json", action="store_true", help="print the whole metadata as JSON")
     inspect.set_defaults(run=_inspect)
     return parser
@@ -97,21 +103,28 @@ def _parser() -> argparse.ArgumentParser:
 def _metrics(options: argparse.Namespace) -> int:
     from rich.table import Table
 
-    from autosurrogate import packages, parameters
+    from autosurrogate import packages, parameters, ready
     from autosurrogate.console import console
     from autosurrogate.metric import builtins
 
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in ("metric", "task", "level", "better", "source"):
         table.add_column(heading, no_wrap=True)
+    table.add_column("loss", no_wrap=True, justify="right")
+    at_hand = set(ready.names())
     settable: list[str] = []
     for metric in sorted(builtins(), key=lambda m: (m.task, m.name)):
         level = metric.level if metric.level == "sample" else f"set of {metric.set_size}"
         better = "higher" if metric.higher_is_better else "lower"
-        table.add_row(metric.name, metric.task, level, better, metric.source)
+        correlation = f"{100 * ready.spearman(metric.name):.1f}" if metric.name in at_hand else ""
+        table.add_row(metric.name, metric.task, level, better, metric.source, correlation)
         if defaults := parameters.defaults(metric):
             settable.append(f"  {metric.name}: " + ", ".join(f"{name}={value}" for name, value in defaults.items()))
     console().print(table)
+    console().print(
+        "\nloss: how well the loss that comes ready ranks, Spearman, in per cent.\n"
+        "`autosurrogate export f1` writes it; autosurrogate.load('f1') gives it."
+    )
     console().print("\nParameters, set as in --metric 'pck?threshold=0.1':")
     console().print("\n".join(settable), markup=False)
     if shipped := packages.names():
@@ -170,22 +183,27 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _print_result(result: FitResult) -> None:
+    from autosurrogate.console import console
+
+    console().print()
+    lines = [("run", f"{_shown(result.run_dir)}  {result.seconds:.0f} s")]
+    lines += [("written by force", shortfall) for shortfall in result.shortfalls]
+    _print_loss(result.metadata, result.sizes, lines)
+
+
+def _print_loss(metadata: Mapping[str, Any], sizes: Mapping[str, int], lines: Sequence[tuple[str, str]] = ()) -> None:
+    """What is known of a loss, of the files that were written (bytes by name), and how to use the first of them."""
     from autosurrogate import tasks
     from autosurrogate.console import console, facts, figures, print_facts, use
 
     out = console()
+    out.print(figures(metadata))
     out.print()
-    out.print(figures(result.metadata))
+    written = [("written", f"{_shown(path)}  {n_bytes / 1024:.0f} KiB") for path, n_bytes in sizes.items()]
+    print_facts(out, [*facts(metadata), *written, *lines])
     out.print()
-    lines = facts(result.metadata)
-    lines += [("written", f"{_shown(path)}  {n_bytes / 1024:.0f} KiB") for path, n_bytes in result.sizes.items()]
-    lines += [("run", f"{_shown(result.run_dir)}  {result.seconds:.0f} s")]
-    lines += [("written by force", shortfall) for shortfall in result.shortfalls]
-    print_facts(out, lines)
-    out.print()
-    arguments = tasks.get(result.metadata["task"]).arguments
-    weight = result.metadata["suggested_weight"]
-    out.print(use(_shown(result.path), arguments, weight), markup=False, soft_wrap=True)
+    arguments = tasks.get(metadata["task"]).arguments
+    out.print(use(_shown(next(iter(sizes))), arguments, metadata["suggested_weight"]), markup=False, soft_wrap=True)
 
 
 def _shown(path: str | Path) -> str:
@@ -194,13 +212,24 @@ def _shown(path: str | Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def _export(options: argparse.Namespace) -> int:
+    from autosurrogate import loss_file, ready
+
+    path = ready.export(options.metric, options.out, overwrite=options.overwrite)
+    _print_loss(loss_file.load(path)[1], {str(path): path.stat().st_size})
+    return 0
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     from dataclasses import asdict
 
+    from autosurrogate import ready
     from autosurrogate.console import agreement_table, console
     from autosurrogate.recorded_evaluation import evaluate
 
-    found = evaluate(options.loss, options.outputs, metric=options.metric, set_size=options.set_size, seed=options.seed)
+    found = evaluate(
+        ready.given(options.loss), options.outputs, metric=options.metric, set_size=options.set_size, seed=options.seed
+    )
     if options.json:
         print(json.dumps(found.as_dict(), indent=2))
         return 0
@@ -215,10 +244,11 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _inspect(options: argparse.Namespace) -> int:
+    from autosurrogate import ready
     from autosurrogate.console import console, facts, figures, print_facts
     from autosurrogate.loss_file import load
 
-    metadata = load(options.loss)[1]
+    metadata = load(ready.given(options.loss))[1]
     if options.json:
         print(json.dumps(metadata, indent=2))
         return 0

@@ -24,8 +24,13 @@ def program_path(out: Path) -> Path:
     return out.with_suffix(".pt2")
 
 
-def check_writable(out: Path, *, overwrite: bool) -> None:
+def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
     """Find out now whether a loss could be written, rather than after the search.
+
+    Args:
+        out: the TorchScript file.
+        overwrite: whether files that are there may be replaced.
+        program: whether the `torch.export` program is to stand beside it.
 
     Raises:
         OptionError: a file is there and may not be overwritten, or the folder cannot be written to.
@@ -33,7 +38,7 @@ def check_writable(out: Path, *, overwrite: bool) -> None:
     if out.suffix != ".pt":
         raise OptionError(f"--out {out}: must end in .pt, as in --out {out.with_suffix('.pt')}")
     try:
-        for path in (out, program_path(out)):
+        for path in (out, program_path(out)) if program else (out,):
             if path.is_dir():
                 raise OptionError(f"--out {path}: is a folder; name a file in it, such as {path / 'loss.pt'}")
             if path.exists() and not overwrite:
@@ -42,7 +47,7 @@ def check_writable(out: Path, *, overwrite: bool) -> None:
                 )
         if not out.parent.exists():
             raise OptionError(f"--out {out}: cannot be written: there is no folder {out.parent}; make it first")
-        probe = _part(out)
+        probe = part(out)
         probe.touch()
         probe.unlink()
     except OSError as e:
@@ -70,7 +75,7 @@ def write(
     """
     frozen = freeze(loss)
     text = json.dumps(metadata, indent=2)
-    parts = {path: _part(path) for path in (out, program_path(out))}
+    parts = {path: part(path) for path in (out, program_path(out))}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript's deprecation is answered by the program beside it
@@ -85,12 +90,12 @@ def write(
         for path in reversed(parts):  # the TorchScript file last: where it is, the other is too
             os.replace(parts[path], path)
     finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)
+        for unfinished in parts.values():
+            unfinished.unlink(missing_ok=True)
     return {str(path): path.stat().st_size for path in parts}
 
 
-def _part(path: Path) -> Path:
+def part(path: Path) -> Path:
     """Where a file stands until it is whole; always there, so that a resumed run replaces what a killed one left."""
     return path.with_name(f".{path.stem}.part{path.suffix}")
 

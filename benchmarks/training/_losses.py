@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autosurrogate import loss_file, search_space
+from autosurrogate import loss_file, ready, search_space
 from autosurrogate.array_files import write
 from autosurrogate.metric import find
 from benchmarks.models._experiment import Experiment, first, outputs, record, write_outputs
@@ -27,7 +27,7 @@ N_SETS = 10  # that a source of recorded outputs is to have
 def ensure(
     kind: str, metric: str, name: str, comparison: Comparison, folder: Path, budget: str, device: str
 ) -> Path | None:
-    """A fitted loss; it is fitted if it is not there.
+    """A fitted loss: the one that comes ready with the package if it is what is asked for; else fitted if not there.
 
     Args:
         kind: which of `comparison.fits`.
@@ -50,6 +50,8 @@ def ensure(
     task = comparison.model.task
     if fit.space is not None and not (SPACES / f"{fit.space}_{task}.toml").exists():
         return None
+    if fit == FITS["fitted"] and metric in ready.names():
+        return ready.path(metric)
     parts = [metric, *([] if fit == FITS["fitted"] else [kind]), *([name] if fit.recorded else [])]
     path = LOSSES / f"{re.sub('[?=&]', '-', '-'.join(parts))}.pt"
     if path.exists():

@@ -1,0 +1,139 @@
+"""The losses that come with the package."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import program
+import pytest
+import torch
+
+import autosurrogate
+from autosurrogate import evaluation, loss_file, ready, sampling, tasks
+from autosurrogate.errors import LossFileError, OptionError
+from autosurrogate.metric import Metric, builtins, find
+from autosurrogate.outputs import Recorder
+from autosurrogate.statistics import agreement
+
+COSTLY = {"coco_ap", "coco_ap50"}  # metrics that take minutes on that many points
+ALONE = """
+import sys, warnings
+try:
+    import autosurrogate
+    raise SystemExit("autosurrogate is here")
+except ModuleNotFoundError:
+    pass
+warnings.simplefilter("ignore")
+import torch
+for path in sys.argv[1:]:
+    torch.jit.load(path)
+"""
+
+
+def metadata(name: str) -> dict[str, Any]:
+    return loss_file.load(ready.path(name))[1]
+
+
+def valued(metric: Metric, points: list[tuple[Any, Any]]) -> np.ndarray:
+    return np.array([metric.function(*point) for point in points], np.float64)
+
+
+def test_there_are_some_and_all_are_of_built_in_metrics() -> None:
+    assert ready.names()
+    assert set(ready.names()) <= {metric.name for metric in builtins()}
+    assert set(ready.missing()) == {metric.name for metric in builtins()} - set(ready.names())
+
+
+@pytest.mark.parametrize("name", ready.names())
+def test_each_is_what_fit_makes_by_default_of_what_the_metric_is_now(name: str) -> None:
+    found, metric = metadata(name), find(name)
+    assert (found["spec"], found["seed"], found["budget_s"], found["outputs"]) == (name, 0, 300.0, [])
+    declared = ("task", "level", "view", "set_size", "higher_is_better")
+    assert {field: found[field] for field in declared} == {field: getattr(metric, field) for field in declared}
+    assert found["held_out"]["loss"]["spearman"] > found["held_out"]["regular"]["spearman"]
+    assert found["descent"]["gain"] > found["descent"]["regular_gain"]
+    assert ready.spearman(name) == found["held_out"]["loss"]["spearman"]
+
+
+@pytest.mark.parametrize("name", [name for name in ready.names() if name not in COSTLY])
+def test_each_ranks_points_made_afresh_as_well_as_it_says(name: str) -> None:
+    loss, said = loss_file.load(ready.path(name))
+    metric, task = find(name), tasks.get(said["task"])
+    points, severity = sampling.pilot(task, metric, seed=0)
+    severities = sampling.calibrate(severity, valued(metric, points))
+    losses, values = [], []
+    for index in range(len(sampling.set_sizes(metric))):
+        examples, set_size, _ = sampling.chunk(task, metric, severities, 12345, "afresh", index)
+        losses.append(evaluation.loss_of_points(loss, task)(examples, set_size).numpy())
+        values.append(valued(metric, sampling.points_of(task, metric, examples, set_size)))
+    loss_of, value_of = np.concatenate(losses), np.concatenate(values)
+    there = np.isfinite(value_of)
+    found = agreement(loss_of[there], value_of[there], metric.higher_is_better, seed=0)
+    assert found.spearman_interval[1] >= said["held_out"]["loss"]["spearman_interval"][0]
+    assert found.spearman >= said["held_out"]["loss"]["spearman"] - 0.1
+
+
+def test_each_loads_with_torch_alone(python_with_torch_alone: Path, tmp_path: Path) -> None:
+    files = [str(ready.path(name)) for name in ready.names()]
+    done = subprocess.run(
+        [python_with_torch_alone, "-c", ALONE, *files], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_load_gives_the_file_s_loss() -> None:
+    preds, target = torch.randn(64), torch.randint(2, (64,))
+    assert autosurrogate.load("f1")(preds, target) == loss_file.load(ready.path("f1"))[0](preds, target)
+
+
+def test_export_writes_a_file_of_the_user_s_own(tmp_path: Path) -> None:
+    done = program.run("export", "f1", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [file.name for file in tmp_path.iterdir()] == ["f1.pt"]
+    assert (tmp_path / "f1.pt").read_bytes() == ready.path("f1").read_bytes()
+    assert "torch.jit.load('f1.pt')" in done.stdout
+    assert f"{100 * ready.spearman('f1'):.1f}" in done.stdout
+
+    again = program.run("export", "f1", cwd=tmp_path)
+    assert again.returncode == 2
+    assert "--out f1.pt: exists already; choose another name, or pass --overwrite" in again.stderr
+    (tmp_path / "f1.pt").write_bytes(b"old")
+    assert program.run("export", "f1", "--overwrite", cwd=tmp_path).returncode == 0
+    assert (tmp_path / "f1.pt").read_bytes() == ready.path("f1").read_bytes()
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match=r"--out .*f1\.txt: must end in \.pt"):
+        ready.export("f1", tmp_path / "f1.txt")
+    with pytest.raises(OptionError, match="there is no folder"):
+        ready.export("f1", tmp_path / "none" / "f1.pt")
+
+
+def test_metrics_without_a_ready_loss_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(LossFileError, match=r"no ready loss 'mc': expected one of .*; did you mean 'mcc'"):
+        ready.path("mc")
+    with pytest.raises(
+        LossFileError, match=r"no loss of 'pck\?threshold=0.1' comes ready: fit one with `autosurrogate"
+    ):
+        autosurrogate.load("pck?threshold=0.1")
+
+
+def test_a_ready_loss_is_inspected_and_evaluated_by_its_name(tmp_path: Path) -> None:
+    done = program.run("inspect", "f1", cwd=tmp_path)
+    assert done.stdout.startswith("f1: scores, sets of 128, higher is better; made ")
+    target = torch.randint(2, (1280,))
+    with Recorder(tmp_path / "outputs.npz") as record:
+        record(torch.randn(1280) + target, target, source=0)
+    done = program.run("evaluate", "f1", "--outputs", "outputs.npz", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "regular loss" in done.stdout
+
+
+def test_a_file_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ready.given("f1") == ready.path("f1")
+    (tmp_path / "f1").write_text("not a loss")
+    assert ready.given("f1") == Path("f1")
