@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from importlib.metadata import requires
@@ -13,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 import autosurrogate
 from autosurrogate import cli, search_space
+from autosurrogate.errors import MetricError
 from autosurrogate.metric import builtins, find
 
 ROOT = Path(__file__).parents[1]
@@ -25,11 +27,18 @@ def blocks(page: Path, language: str) -> list[str]:
     return [text for found, text in FENCE.findall(page.read_text(encoding="utf-8")) if found == language]
 
 
-def command_lines(page: Path) -> list[list[str]]:
-    """Every `autosurrogate …` of the page's shell blocks, in order, without the name of the program."""
-    lines = [line for text in blocks(page, "sh") for line in text.splitlines()]
-    parts = [part.strip() for line in lines for part in line.split("&&")]
-    return [shlex.split(part)[1:] for part in parts if part.startswith("autosurrogate ")]
+def command_lines(page: Path) -> list[tuple[list[str], bool]]:
+    """Every `autosurrogate …` of the page's shell blocks, in order, without the name of the program.
+
+    With each, whether what is printed below says that it was wrong input.
+    """
+    found = []
+    fences = [*FENCE.findall(page.read_text(encoding="utf-8")), ("", "")]
+    for (language, text), (_, below) in itertools.pairwise(fences):
+        parts = [part.strip() for line in text.splitlines() for part in line.split("&&") if language == "sh"]
+        refused = below.endswith("(exit code 2)\n")
+        found += [(shlex.split(part)[1:], refused) for part in parts if part.startswith("autosurrogate ")]
+    return found
 
 
 def files(page: Path) -> dict[str, str]:
@@ -58,7 +67,7 @@ def test_every_command_line_parses_and_its_files_are_there(
         Path(name).write_text(text, encoding="utf-8")
     text = page.read_text(encoding="utf-8")
     made = set(re.findall(r'Recorder\("([^"]+)"', text)) | set(re.findall(r'jit\.load\("([^"]+)"', text))
-    for arguments in command_lines(page):
+    for arguments, refused in command_lines(page):
         options = vars(cli._parser().parse_args(arguments))
         needed = [*(options.get("outputs") or []), *filter(None, [options.get("loss")])]
         assert set(needed) <= made, f"{arguments}: {needed} are not made on the page"
@@ -67,6 +76,10 @@ def test_every_command_line_parses_and_its_files_are_there(
         if not options.get("metric"):
             continue
         given = options["metric"]
+        if refused:
+            with pytest.raises(MetricError):
+                find(given if isinstance(given, str) else given[0])
+            continue
         metrics = [find(spec) for spec in ([given] if isinstance(given, str) else given)]
         if options.get("space"):
             search_space.load(metrics[0].task, options["space"])
