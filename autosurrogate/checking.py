@@ -6,6 +6,7 @@ import reprlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from autosurrogate import sampling, search_space, tasks, unseen
 from autosurrogate.errors import LabellingError
 from autosurrogate.fitting import TIMEOUT_S
 from autosurrogate.labelling import Labeller, Labels, Point, check_labels
-from autosurrogate.metric import find
+from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.registry import Metric
 from autosurrogate.unseen import Dependence
 
@@ -82,25 +83,28 @@ class Report:
         found = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "metric"}
         found |= {name: [asdict(one) for one in found[name]] for name in ("shown", "dependences")}
         declared = {name: getattr(self.metric, name) for name in DECLARED}
+        declared["task"] = self.metric.task.partition(":")[0]  # without the vocabulary
         plain: dict[str, Any] = _without_nan({"metric": self.metric.name, **declared, **found})
         return plain
 
 
-def check(metric: str | Callable[..., Any] | Metric, *, seed: int = 0) -> Report:
+def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | None = None, seed: int = 0) -> Report:
     """Run a metric on generated points and tell what it does.
 
     Args:
         metric: what `autosurrogate.fit` takes.
+        tokenizer: file of the vocabulary of a metric of sequences, as `autosurrogate.fit` takes it.
         seed: of the generated points.
 
     Raises:
         MetricError: there is no such metric, or it is not validly declared.
+        OptionError: the tokenizer cannot be used.
         LabellingError: it cannot be run at all: its file does not load in a worker, or every call hangs.
 
     >>> check("accuracy").reasons
     ()
     """
-    found = find(metric)
+    found = with_tokenizer(find(metric), tokenizer)
     task = tasks.get(found.task)
     points, severity = sampling.pilot(task, found, seed)
     with Labeller(found, timeout_s=TIMEOUT_S) as labeller:
@@ -124,7 +128,7 @@ def check(metric: str | Callable[..., Any] | Metric, *, seed: int = 0) -> Report
     easy, hard = (float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for part in _ends(values))
     wrong = None if reasons else sampling.wrong_direction(found, severity, values)
     reasons += [] if wrong is None else [f"metric {found.name!r}: {wrong}"]
-    refused = unseen.refusal(dependences)
+    refused = unseen.refusal(dependences, task)
     kept = values[np.isfinite(values)]
     return Report(
         metric=found,

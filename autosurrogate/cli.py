@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 INTERRUPTED = 130
-LEFT_OUT = (
-    "Not offered: metrics that depend on how tokens are spelled (chrF, METEOR): a loss sees which tokens there are, "
-    "not their letters."
-)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -52,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 
     check = commands.add_parser("check", help="run a metric on generated points and tell what it does")
     check.add_argument("metric", metavar="SPEC", help="as of fit --metric")
+    check.add_argument("--tokenizer", metavar="FILE", help="as of fit --tokenizer")
     check.add_argument("--seed", type=int, default=0, metavar="N", help="of the generated points (0)")
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(run=_check)
@@ -73,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--resume", metavar="RUN_DIR", help="continue a run, with its own options")
     fit.add_argument("--objective", choices=("correlation", "approximation"), help="(correlation)")
     fit.add_argument("--space", metavar="FILE.toml", help="search space (default: the task's own)")
+    fit.add_argument(
+        "--tokenizer", metavar="FILE", help="of metrics of how tokens are spelled: tokenizer.json, or a token a line"
+    )
     fit.add_argument("--force", action="store_true", default=None, help="write the loss even if refused for quality")
     fit.add_argument("--overwrite", action="store_true", default=None, help="replace the file if it exists")
     fit.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("loss", metavar="LOSS", help="a file written by fit, or the name of a ready loss")
     evaluate.add_argument("--outputs", nargs="+", required=True, metavar="FILE", help="recorded outputs")
     evaluate.add_argument("--metric", metavar="SPEC", help="default: the one the loss was fitted to")
+    evaluate.add_argument("--tokenizer", metavar="FILE", help="default: the one the loss was fitted with")
     evaluate.add_argument("--set-size", type=int, metavar="N", help="examples a set, for a set-level metric")
     evaluate.add_argument("--seed", type=int, default=0, metavar="N", help="of shuffles and bootstrap (0)")
     evaluate.add_argument("--json", action="store_true", help="print JSON; correlations as fractions")
@@ -131,7 +132,8 @@ def _metrics(options: argparse.Namespace) -> int:
         console().print("\nOf installed packages:")
         console().print("\n".join(f"  {name}: {package}" for name, package in sorted(shipped.items())), markup=False)
     console().print("\nOf libraries: --metric sklearn:f1_macro, --metric 'torchmetrics:JaccardIndex?task=multiclass'.")
-    console().print(f"Your own: --metric file.py:function, decorated with autosurrogate.metric. {LEFT_OUT}")
+    console().print("Your own: --metric file.py:function, decorated with autosurrogate.metric.")
+    console().print("Metrics of how tokens are spelled (chrf, a METEOR of yours): with --tokenizer FILE.")
     return 0
 
 
@@ -139,7 +141,7 @@ def _check(options: argparse.Namespace) -> int:
     from autosurrogate.checking import check
     from autosurrogate.console import check_facts, console, print_facts
 
-    report = check(options.metric, seed=options.seed)
+    report = check(options.metric, tokenizer=options.tokenizer, seed=options.seed)
     if options.json:
         print(json.dumps(report.as_dict(), indent=2))
         return REFUSED if report.reasons else 0
@@ -228,7 +230,12 @@ def _evaluate(options: argparse.Namespace) -> int:
     from autosurrogate.recorded_evaluation import evaluate
 
     found = evaluate(
-        ready.given(options.loss), options.outputs, metric=options.metric, set_size=options.set_size, seed=options.seed
+        ready.given(options.loss),
+        options.outputs,
+        metric=options.metric,
+        tokenizer=options.tokenizer,
+        set_size=options.set_size,
+        seed=options.seed,
     )
     if options.json:
         print(json.dumps(found.as_dict(), indent=2))

@@ -150,7 +150,7 @@ def check_facts(report: Report) -> list[tuple[str, str]]:
     better = "higher" if metric.higher_is_better else "lower"
     lines = [
         ("metric", f"{metric.name}, {better} is better; computed by {metric.source}"),
-        ("task", f"{metric.task}, view {metric.view!r}, {level} a call"),
+        ("task", f"{metric.task.partition(':')[0]}, view {metric.view!r}, {level} a call"),
     ]
     for shown in report.shown:
         lines += [("called with", f"preds {shown.preds}"), ("", f"target {shown.target}"), ("", f"-> {shown.returned}")]

@@ -24,7 +24,7 @@ from autosurrogate.examples import Examples
 from autosurrogate.judge import Judge, shortfalls
 from autosurrogate.labelled_points import LabelledPoints, split_recorded
 from autosurrogate.labelling import Labeller
-from autosurrogate.metric import find
+from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.progress import Progress
 from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir, write_json
@@ -79,6 +79,8 @@ class _Options:
     seed: int
     objective: Literal["correlation", "approximation"]
     space: str | None
+    tokenizer: str | None
+    tokenizer_digest: str | None
     force: bool
     overwrite: bool
 
@@ -97,6 +99,7 @@ def fit(
     run_dir: str | Path | None = None,
     objective: Literal["correlation", "approximation"] = "correlation",
     space: str | Path | None = None,
+    tokenizer: str | Path | None = None,
     force: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -118,6 +121,8 @@ def fit(
         run_dir: folder of the run; `runs/<name>-<date>` if None.
         objective: "correlation" (ReLoss, eq. 6) or "approximation" (eq. 5).
         space: TOML file of a search space; the task's own if None.
+        tokenizer: of a metric of sequences, the file of the vocabulary whose tokens they are, see
+            `autosurrogate.vocabulary.read`: for metrics of how tokens are spelled. The loss is for that vocabulary.
         force: write the loss even if it is refused for quality.
         overwrite: replace `out` if it exists.
         progress: told what happens.
@@ -136,9 +141,10 @@ def fit(
         raise OptionError("--weights: are for several metrics, each with its --metric")
     if len(several) > 1:
         found_parts, weights = mixture.parts(several, weights)
+        found_parts = [with_tokenizer(part, tokenizer) for part in found_parts]
         found = mixture.mixed(found_parts, weights).check()  # to check the options by; normalised below
     else:
-        found = find(several[0] if several else metric)  # type: ignore[arg-type]
+        found = with_tokenizer(find(several[0] if several else metric), tokenizer)  # type: ignore[arg-type]
     files = (outputs,) if isinstance(outputs, str | Path) else tuple(outputs)
     options = _Options(
         metric=found.spec,
@@ -147,12 +153,14 @@ def fit(
         budget_s=seconds(budget),
         trials=trials,
         outputs=tuple(str(Path(f).absolute()) for f in files),
-        outputs_digests=tuple(_digest(f) for f in files),
+        outputs_digests=tuple(digest(f) for f in files),
         random_share=random_share,
         device=str(device),
         seed=seed,
         objective=objective,
         space=None if space is None else str(Path(space).absolute()),
+        tokenizer=None if tokenizer is None else str(Path(tokenizer).absolute()),
+        tokenizer_digest=None if tokenizer is None else digest(tokenizer),
         force=force,
         overwrite=overwrite,
     )
@@ -193,8 +201,10 @@ def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | Non
             f"--resume {run_dir}: its metric was a function of a script or notebook, which cannot be found again; "
             "put it in a file and fit it as file.py:function"
         )
-    found = find(options.metric)
-    if tuple(_digest(f) for f in options.outputs) != options.outputs_digests:
+    found = with_tokenizer(find(options.metric), options.tokenizer)
+    if options.tokenizer is not None and digest(options.tokenizer) != options.tokenizer_digest:
+        raise OptionError(f"--resume {run_dir}: the tokenizer has changed since it was started; start a new run")
+    if tuple(digest(f) for f in options.outputs) != options.outputs_digests:
         raise OptionError(
             f"--resume {run_dir}: the recorded outputs have changed since it was started; start a new run"
         )
@@ -225,7 +235,7 @@ def _prepare(metric: Metric, options: _Options, space: str | Path | None) -> _Pr
     return _Prepared(task, device, choices, split_recorded(recorded, metric, options.seed))
 
 
-def _digest(path: str | Path) -> str:
+def digest(path: str | Path) -> str:
     """What changes with a file; nothing if it cannot be read, which is told where it is read."""
     try:
         with Path(path).open("rb") as file:
@@ -239,7 +249,7 @@ def _digest_of_metric(metric: Metric) -> str | None:
     if metric.parts:
         return " ".join(_digest_of_metric(part) or "" for part in metric.parts).strip() or None
     path, colon, _ = (metric.spec or "").partition("?")[0].rpartition(":")
-    return _digest(path) if colon and path.endswith(".py") else None
+    return digest(path) if colon and path.endswith(".py") else None
 
 
 def _check(options: _Options) -> None:
@@ -327,7 +337,7 @@ def _seeing(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared,
         found = unseen.dependences(
             prepared.task, metric, prepared.space, lambda points: labeller.label(points).values, options.seed
         )
-        reason = unseen.refusal(found)
+        reason = unseen.refusal(found, prepared.task)
         if reason is not None and not options.force:
             raise QualityError(f"no loss was fitted: metric {metric.name!r} {reason}. --force fits one all the same")
         write_json(file, list(unseen.narrowed(prepared.space, metric, found).networks))
@@ -348,7 +358,8 @@ def _metadata(
         "metric": metric.name,
         "spec": metric.spec,
         **({"mixture": mixture.told(metric)} if metric.parts else {}),
-        "task": metric.task,
+        "task": metric.task.partition(":")[0],
+        **({} if options.tokenizer is None else {"tokenizer": _tokenizer(options)}),
         "level": metric.level,
         "view": metric.view,
         "set_size": metric.set_size,
@@ -368,10 +379,14 @@ def _metadata(
     }
 
 
+def _tokenizer(options: _Options) -> dict[str, str | None]:
+    return {"file": options.tokenizer, "sha256": options.tokenizer_digest}
+
+
 def _made(task: Task, metric: Metric, seed: int, k: int) -> Examples:
     """The k-th batch of generated examples to check files with."""
     generator = sampling.generator_of(seed, "export", k)
-    return task.generate(torch.rand(5 + k, generator=generator), generator, 1, metric.view)
+    return task.whole(task.generate(torch.rand(5 + k, generator=generator), generator, 1, metric.view))
 
 
 def _new_run_dir(name: str) -> Path:

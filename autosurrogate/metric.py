@@ -12,18 +12,16 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from autosurrogate import libraries, packages, parameters, registry, user_file
-from autosurrogate.errors import AutosurrogateError, MetricError
+from autosurrogate.errors import AutosurrogateError, MetricError, OptionError
 from autosurrogate.libraries import LIBRARIES
 from autosurrogate.registry import Level, Metric, builtins
 
 if TYPE_CHECKING:
     from autosurrogate.tasks import Task
 
-__all__ = ["Metric", "builtins", "find", "metric"]
+__all__ = ["Metric", "builtins", "find", "metric", "with_tokenizer"]
 
 Score = TypeVar("Score", bound=Callable[..., Any])
-
-_SPELLED = ("chrf", "chrf+", "chrf++", "chrf2", "meteor")
 
 
 @overload
@@ -116,6 +114,27 @@ def find(spec: str | Callable[..., Any] | Metric) -> Metric:
     return look_up(spec).check()
 
 
+def with_tokenizer(metric: Metric, tokenizer: str | Path | None) -> Metric:
+    """A metric of sequences as one of the tokens of a vocabulary, whose spelling is known.
+
+    Args:
+        metric: any; unchanged without a tokenizer.
+        tokenizer: file of the vocabulary, see `autosurrogate.vocabulary.read`.
+
+    Raises:
+        OptionError: the metric is of something else, or the file cannot be used.
+    """
+    if tokenizer is None:
+        return metric
+    from autosurrogate import tasks  # which need torch
+
+    if metric.task != "sequence":
+        raise OptionError(f"--tokenizer {tokenizer}: is for metrics of sequences; {metric.name!r} is of {metric.task}")
+    task = tasks.get(f"{tasks.SPELLED}{Path(tokenizer).absolute()}").name
+    parts = tuple(with_tokenizer(part, tokenizer) for part in metric.parts)
+    return dataclasses.replace(metric, task=task, parts=parts)
+
+
 def look_up(spec: str | Callable[..., Any] | Metric) -> Metric:
     """What `find` finds, unchecked."""
     if isinstance(spec, Metric):
@@ -149,11 +168,6 @@ def _of_name(name: str) -> Metric:
     shipped = packages.names()
     if name in shipped:
         return packages.load(name)
-    if name.lower().replace("_", "").replace("-", "") in _SPELLED:
-        raise MetricError(
-            f"{name!r} depends on how tokens are spelled; a loss sees only which token is which and cannot rank as it "
-            "does, so it is not offered yet. `autosurrogate metrics` lists those that are"
-        )
     near = difflib.get_close_matches(name, [*known, *shipped], 3, 0.5) + [
         f for f in [f"{name}.py"] if Path(f).is_file()
     ]

@@ -14,8 +14,9 @@ from autosurrogate import loss_file, outputs, tasks
 from autosurrogate.errors import MetricError, OptionError
 from autosurrogate.evaluation import PointLosses, blocks, regular_of_points
 from autosurrogate.examples import Examples
+from autosurrogate.fitting import digest
 from autosurrogate.labelling import Labeller, check_labels
-from autosurrogate.metric import find
+from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.registry import Metric
 from autosurrogate.sampling import points_of
 from autosurrogate.statistics import Agreement, agreement, mean_agreement
@@ -62,6 +63,7 @@ def evaluate(
     files: Sequence[str | Path],
     *,
     metric: str | Callable[..., Any] | Metric | None = None,
+    tokenizer: str | Path | None = None,
     set_size: int | None = None,
     seed: int = 0,
 ) -> Evaluation:
@@ -71,6 +73,7 @@ def evaluate(
         loss: TorchScript file written by `fit`.
         files: recorded outputs; sets never mix files nor sources.
         metric: the metric; the one the loss was fitted to if None.
+        tokenizer: file of the vocabulary of a loss that was fitted with one; where it was if None.
         set_size: examples a set, for a set-level metric; the one the loss was fitted with if None.
         seed: of the shuffles and of the bootstrap.
 
@@ -84,7 +87,7 @@ def evaluate(
     if not 0 <= seed < 2**62:
         raise OptionError(f"--seed {seed}: must be 0 or more, and below 2**62")
     scripted, metadata = loss_file.load(loss)
-    found = _metric_of(metric, metadata, str(loss))
+    found = with_tokenizer(_metric_of(metric, metadata, str(loss)), _tokenizer_of(tokenizer, metadata, str(loss)))
     size = _set_size_of(set_size, metadata, found)
     task = tasks.get(found.task)
     recorded = [outputs.read(file, task) for file in files]
@@ -148,6 +151,20 @@ def _metric_of(metric: str | Callable[..., Any] | Metric | None, metadata: dict[
                 f"a loss can be evaluated only by a metric of its own {what}"
             )
     return found
+
+
+def _tokenizer_of(tokenizer: str | Path | None, metadata: dict[str, Any], loss: str) -> str | Path | None:
+    known = metadata.get("tokenizer")
+    if known is None:
+        if tokenizer is not None:
+            raise OptionError(f"--tokenizer {tokenizer}: {loss} was fitted without one; leave it out")
+        return None
+    file = known["file"] if tokenizer is None else tokenizer
+    if not Path(file).is_file():
+        raise OptionError(f"--tokenizer {file}: there is no such file; {loss} was fitted with it: pass where it is now")
+    if digest(file) != known["sha256"]:
+        raise OptionError(f"--tokenizer {file}: is not the one that {loss} was fitted with")
+    return file
 
 
 def _set_size_of(set_size: int | None, metadata: dict[str, Any], metric: Metric) -> int | None:

@@ -148,11 +148,12 @@ def narrowed(space: Space, metric: Metric, found: Sequence[Dependence]) -> Space
     return replace(space, networks=kept or space.networks)
 
 
-def refusal(found: Sequence[Dependence]) -> str | None:
+def refusal(found: Sequence[Dependence], task: Task) -> str | None:
     """Why a loss for the metric would not do, in words that go on after its name; None if it sees all that matters.
 
     Args:
         found: from `dependences`.
+        task: the metric's.
     """
     unseen = [one for one in found if one.unseen]
     if not unseen:
@@ -160,7 +161,11 @@ def refusal(found: Sequence[Dependence]) -> str | None:
     told = " and ".join(f"{one.what} ({100 * one.moved:.0f} % of the values move)" for one in unseen)
     ceiling = min(one.ceiling for one in unseen)
     at_most = f"; it could rank at about {100 * ceiling:.0f} at most" if ceiling < HIGH_CEILING else ""
-    return f"depends on {told}, which a loss does not see, and generated predictions are not like real ones in{at_most}"
+    remedies = "".join(f"; {task.remedies[one.what]}" for one in unseen if one.what in task.remedies)
+    return (
+        f"depends on {told}, which a loss does not see, and generated predictions are not like real ones in{at_most}"
+        f"{remedies}"
+    )
 
 
 def _made(task: Task, metric: Metric, seed: int) -> Iterator[tuple[Examples, dict[str, Examples]]]:

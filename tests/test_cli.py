@@ -76,6 +76,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write(tmp_path / "broken.py", "import no_such_library\n")
     for name, arrays in BAD_OUTPUTS.items():
         np.savez(tmp_path / f"{name}.npz", **arrays)
+    program.write(tmp_path / "bad.json", "{}")
+    program.write(tmp_path / "few.txt", "a\n\nb\n")
     (tmp_path / "there.pt").write_text("mine")
     (tmp_path / "beside.pt2").write_text("mine")
     (tmp_path / "a_folder.pt").mkdir()
@@ -91,7 +93,11 @@ FIT = "fit --metric accuracy --space small.toml --trials 1"
 REFUSED = {
     # metrics
     "fit --metric blue": r"unknown metric 'blue'; did you mean 'bleu'",
-    "fit --metric chrf": r"'chrf' depends on how tokens are spelled",
+    # vocabularies
+    "fit --metric chrf --tokenizer none.txt": r"--tokenizer .*none\.txt: cannot be read: No such file",
+    "fit --metric accuracy --tokenizer small.toml": r"is for metrics of sequences; 'accuracy' is of classification",
+    "check chrf --tokenizer bad.json": r"--tokenizer .*bad\.json: is not a file of the tokenizers library",
+    "fit --metric chrf --tokenizer few.txt": r"few\.txt: has 2 tokens that spell something, of 3; expected a tokenizer",
     "fit --metric mine.py:gleu": r"there is no file .*mine\.py",
     "fit --metric bad.py:rasing": r"bad\.py has no function 'rasing': .*did you mean 'raising'\?",
     "fit --metric bad.py:undeclared": r"is not declared as a metric: put @autosurrogate\.metric\(",
@@ -216,7 +222,7 @@ def test_metrics_are_listed_with_all_that_matters(tmp_path: Path) -> None:
     assert max(len(line.rstrip()) for line in done.stdout.split("Parameters")[0].splitlines()) <= 80  # of a terminal
     assert "--metric sklearn:f1_macro" in done.stdout
     assert "Of installed packages" not in done.stdout  # for there is none
-    assert "Not offered: metrics that depend on how tokens are spelled (chrF, METEOR)" in done.stdout
+    assert "Metrics of how tokens are spelled (chrf, a METEOR of yours): with --tokenizer FILE." in done.stdout
 
 
 def test_metrics_of_installed_packages_are_listed_without_importing_them(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ __all__ = ["Falling", "arguments", "build", "feature_settings", "networks", "set
 
 def networks(task: str) -> Mapping[str, type[nn.Module]]:
     """The networks of a task by name."""
-    found: Mapping[str, type[nn.Module]] = tasks.get(task).networks or _module(task).NETWORKS
+    built_in = "SPELLED" if task.startswith(tasks.SPELLED) else "NETWORKS"
+    found: Mapping[str, type[nn.Module]] = tasks.get(task).networks or getattr(_module(task), built_in)
     return found
 
 
@@ -59,15 +60,16 @@ def build(task: str, level: str, network: str, **values: Any) -> nn.Module:
         network: name of the network.
         values: arguments of the network's constructor.
     """
-    module = _losses if tasks.get(task).networks else _module(task)
+    module = _module(task)
     wrapper = module.SampleLoss if level == "sample" else module.SetLoss
     loss: nn.Module = wrapper(networks(task)[network](**values))
     return loss
 
 
 def _module(task: str) -> Any:
-    """The file of a built-in task's networks."""
-    return importlib.import_module(f"{__name__}.{task}")
+    """Where the losses of a task are, and the networks of a built-in one."""
+    own = tasks.get(task).networks
+    return _losses if own else importlib.import_module(f"{__name__}.{task.partition(':')[0]}")
 
 
 def arguments(task: Task, examples: Examples) -> tuple[Tensor | None, ...]:

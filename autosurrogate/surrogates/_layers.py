@@ -37,11 +37,13 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
     """`a @ b` in the dtype of `a`, under autocast too.
 
     A scripted module ignores `torch.autocast(enabled=False)`, so the product of two ones tells whether autocast is
-    on; elementwise products are left alone by it.
+    on; float64 is left alone by it, and elementwise products are, for devices without float64.
     """
     one = torch.ones((1, 1), dtype=a.dtype, device=a.device)
     if torch.mm(one, one).dtype != a.dtype:
-        return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
+        if a.device.type == "mps":
+            return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
+        return torch.matmul(a.double(), b.double()).to(a.dtype)
     return torch.matmul(a, b)
 
 

@@ -103,3 +103,36 @@ def _rises(frames: Tensor) -> Tensor:
     """How much each frame exceeds the one before, 0 where it does not; the same shape."""
     before = torch.cat([torch.zeros_like(frames[:, :1]), frames[:, :-1]], 1)
     return (frames - before).clamp_min(0)
+
+
+def soft_counts(
+    logits: Tensor, largest: Tensor, there: Tensor, keep: Tensor, temperature: float, eos_id: int, blank_id: int
+) -> Tensor:
+    """How often each token is written, shape (n, V), expected of the probabilities at one temperature.
+
+    Args:
+        logits: shape (n, T, V).
+        largest: logit of each position, shape (n, T), without a gradient.
+        there: bool (n, T), the positions there are.
+        keep: bool (n, T), those that hold a token of the hypothesis.
+        temperature: of the softmax.
+        eos_id: the token whose probability ends the hypothesis, and that is not counted; -1: none.
+        blank_id: the blank of CTC, which is not counted; -1: none.
+    """
+    normaliser = _log_normaliser(logits, largest, temperature)
+    probability = torch.exp(logits / temperature - normaliser.unsqueeze(2))
+    if blank_id >= 0:
+        counts = _rises(probability * there.unsqueeze(2)).sum(1)
+        counted = torch.ones_like(counts[0])
+        counted[blank_id] = 0.0
+        return counts * counted
+    mass = keep.to(logits.dtype)
+    if eos_id >= 0:
+        end = probability[:, :, eos_id].clamp(max=1 - 1e-6)
+        mass = torch.exp(torch.log1p(-end).cumsum(1)) / (1 - end)
+    counts = (probability * mass.unsqueeze(2)).sum(1)
+    if eos_id >= 0:
+        counted = torch.ones_like(counts[0])
+        counted[eos_id] = 0.0
+        counts = counts * counted
+    return counts

@@ -1,4 +1,4 @@
-"""A network for metrics of n-grams: BLEU, GLEU, ROUGE."""
+"""Soft n-gram matches, and a network of them for metrics of n-grams: BLEU, GLEU, ROUGE."""
 
 import torch
 import torch.nn.functional as F
@@ -10,8 +10,8 @@ from autosurrogate.surrogates._sequence_match import of_reference, soft_matches
 N_LENGTHS = 4  # of the columns, at the end
 
 
-class Match(nn.Module):
-    """Soft n-gram matches, and lengths, at several temperatures.
+class NGrams(nn.Module):
+    """Soft n-gram matches, and lengths, at several temperatures; free of parameters.
 
     The match matrix A[t, s] = p_t(reference token s) at each temperature; products along its diagonals are soft
     matches of n-grams. Counted from the reference, from the hypothesis, and clipped as BLEU clips (Papineni et al.,
@@ -19,30 +19,21 @@ class Match(nn.Module):
 
     Args:
         temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
-        width: hidden units.
-        n_hidden: hidden layers.
     """
 
-    FEATURE_SETTINGS = ("temperatures",)
-
-    def __init__(self, temperatures: list[float], width: int = 96, n_hidden: int = 2) -> None:
+    def __init__(self, temperatures: list[float]) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Falling(len(self.columns()) - N_LENGTHS, N_LENGTHS, width, n_hidden)
-
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point: the examples of a point are summed before any ratio is taken."""
-        return 1
 
     def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+        """Names of the columns; the last `N_LENGTHS` are of lengths."""
         names = ["diagonal below", "diagonal", "diagonal above"]
         names += [f"{kind} {order}" for kind in ("precision", "recalled", "covered") for order in (1, 2, 3, 4)]
         names += ["geometric mean", "of hypothesis", "of reference", "of longer"]
         lengths = ["brevity", "length ratio", "1 / length", "1 / reference length"]
         return [f"{name} at {t:g}" for t in self.temperatures for name in names] + lengths
 
-    def features(
+    def forward(
         self,
         logits: Tensor,
         there: Tensor,
@@ -122,6 +113,45 @@ class Match(nn.Module):
         ratio = (length / reference_length).clamp(max=4.0)
         lengths = [_brevity(decoded, reference), ratio, 1 / length.clamp_min(1), 1 / reference_length]
         return torch.cat([torch.cat(shares, 2).flatten(1), torch.cat(lengths, 2).flatten(1)], 1)
+
+
+class Match(nn.Module):
+    """A perceptron of `NGrams`.
+
+    Args:
+        temperatures: see `NGrams`.
+        width: hidden units.
+        n_hidden: hidden layers.
+    """
+
+    FEATURE_SETTINGS = ("temperatures",)
+
+    def __init__(self, temperatures: list[float], width: int = 96, n_hidden: int = 2) -> None:
+        super().__init__()
+        self.ngrams = NGrams(temperatures)
+        self.layers = Falling(len(self.columns()) - N_LENGTHS, N_LENGTHS, width, n_hidden)
+
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point: the examples of a point are summed before any ratio is taken."""
+        return 1
+
+    def columns(self) -> list[str]:
+        """Names of the columns of `features`."""
+        return self.ngrams.columns()
+
+    def features(
+        self,
+        logits: Tensor,
+        there: Tensor,
+        keep: Tensor,
+        target: Tensor,
+        real: Tensor,
+        eos_id: int,
+        blank_id: int,
+        set_size: int,
+    ) -> Tensor:
+        """What the metric depends on, shape (n_points, n_features), free of parameters."""
+        return self.ngrams(logits, there, keep, target, real, eos_id, blank_id, set_size)
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""

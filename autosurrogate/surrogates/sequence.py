@@ -21,9 +21,12 @@ from autosurrogate.surrogates._layers import bounded
 from autosurrogate.surrogates._sequence_align import Align
 from autosurrogate.surrogates._sequence_attention import TargetAttention
 from autosurrogate.surrogates._sequence_ngrams import Match
+from autosurrogate.surrogates._sequence_spelling import Spelled
 from autosurrogate.tasks._sequence_positions import hypothesis_positions, reference_positions
 
 NETWORKS = {"match": Match, "align": Align, "target_attention": TargetAttention}
+#: Those of a task that knows how tokens are spelled.
+SPELLED = {"spelled": Spelled, **NETWORKS}
 
 
 class SetLoss(nn.Module):

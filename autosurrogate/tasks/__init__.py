@@ -10,8 +10,10 @@ import sys
 from autosurrogate.errors import MetricError, RegistryError
 from autosurrogate.tasks._base import Task
 
-__all__ = ["Task", "add", "get", "names"]
+__all__ = ["SPELLED", "Task", "add", "get", "names"]
 
+#: What the name of the task of sequences of one vocabulary begins with; its path follows.
+SPELLED = "sequence:"
 _OWN: dict[str, Task] = {}
 
 
@@ -25,9 +27,13 @@ def get(name: str) -> Task:
 
     Raises:
         MetricError: there is none of that name.
+        OptionError: the vocabulary that it names cannot be read.
     """
     if name in _OWN:
         return _OWN[name]
+    if name.startswith(SPELLED):
+        spelled: Task = importlib.import_module(f"{__name__}._spelled_sequence").of_vocabulary(name[len(SPELLED) :])
+        return spelled
     if name not in _built_in():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

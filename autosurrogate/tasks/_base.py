@@ -28,6 +28,8 @@ class Task(ABC):
     context: ClassVar[tuple[str, ...]] = ()
     #: Arrays whose examples may differ in size: what they are padded with, and along which axes of an example.
     fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {}
+    #: What a user can do where no network sees a change, by the name of the change, see `changes`.
+    remedies: ClassVar[Mapping[str, str]] = {}
     #: Of a task that is not built in: its networks by name, see `autosurrogate.surrogates`, and the text of its search
     #: space. Built-in ones have files for them.
     networks: ClassVar[Mapping[str, type[nn.Module]]] = {}
@@ -50,6 +52,10 @@ class Task(ABC):
     @abstractmethod
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """What a metric with that view is given: preds and target, an item (or array row) an example."""
+
+    def whole(self, examples: Examples) -> Examples:
+        """Generated examples as a model would give them, where they are made smaller."""
+        return examples
 
     def kept(self, examples: Examples) -> np.ndarray | None:
         """Which examples a metric is given, bool (n,); None means all of them."""

@@ -26,34 +26,51 @@ class _References:
         length: shape (n, 1), how many of the tokens are real.
         real: shape (n, n_tokens), which.
         frequency: shape (vocabulary,), how often each token is drawn, up to a factor.
+        paired: whether tokens 0 and 1, 2 and 3, ... are alike.
     """
 
     tokens: Tensor
     length: Tensor
     real: Tensor
     frequency: Tensor
+    paired: bool
+
+    def alike(self) -> Tensor:
+        """The token that is like each of the references' tokens, or that one itself, shape (n, n_tokens)."""
+        return (self.tokens ^ 1).clamp(max=len(self.frequency) - 1) if self.paired else self.tokens
 
 
-def generate(severity: Tensor, set_size: int, draw: Draw) -> Examples:
-    """Sets of hypotheses; within a set some fare better than others, more so in some sets."""
+def generate(severity: Tensor, set_size: int, draw: Draw, *, most_tokens: int | None = None) -> Examples:
+    """Sets of hypotheses; within a set some fare better than others, more so in some sets.
+
+    Args:
+        severity: shape (n_points,), in [0, 1].
+        set_size: hypotheses a point.
+        draw: source of randomness.
+        most_tokens: of a vocabulary that the tokens are of; 0 and 1, 2 and 3, ... are then alike, and a token is often
+            written for the one like it.
+    """
     each = severity[:, None].expand(-1, set_size)
     if set_size > 1:
         spread = 1.5 * draw.uniform(len(severity), 1)
         each = (each * torch.exp(spread * draw.normal(len(severity), set_size))).clamp(max=1)
     of_words = draw.uniform(1).item() < SHARE_OF_WORDS
-    references = _references(each.numel(), WORDS if of_words else SENTENCES, draw)
+    references = _references(each.numel(), WORDS if of_words else SENTENCES, draw, most_tokens)
     hypothesis, keep = _hypotheses(references, each.flatten(), draw)
     logits = _logits(references, hypothesis, draw)
     return Examples(logits, references.tokens.masked_fill(~references.real, IGNORE_INDEX), {"preds_mask": keep})
 
 
-def _references(n: int, sizes: tuple[tuple[int, int], tuple[int, int]], draw: Draw) -> _References:
+def _references(
+    n: int, sizes: tuple[tuple[int, int], tuple[int, int]], draw: Draw, most_tokens: int | None
+) -> _References:
     vocabulary, n_tokens = (round(draw.log_uniform(*size).item()) for size in sizes)
+    vocabulary = min(vocabulary, most_tokens or vocabulary)
     zipf = torch.arange(1, vocabulary + 1, dtype=torch.float32) ** -(0.3 + 0.9 * draw.uniform(1))
     frequency = zipf[torch.randperm(vocabulary, generator=draw.generator)]
     tokens = draw.categorical(frequency, n, n_tokens)
     length = (1 + (n_tokens - 1) * draw.uniform(n, 1) ** 0.5).round().long()
-    return _References(tokens, length, torch.arange(n_tokens) < length, frequency)
+    return _References(tokens, length, torch.arange(n_tokens) < length, frequency, most_tokens is not None)
 
 
 def _hypotheses(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
@@ -89,6 +106,8 @@ def _edited(references: _References, severity: Tensor, draw: Draw) -> tuple[Tens
     token = torch.where(any_token, draw.categorical(references.frequency, n, n_tokens), references.tokens)
     elsewhere = references.tokens.gather(1, (draw.uniform(n, n_tokens) * references.length).long())
     token = torch.where(draw.uniform(n, n_tokens) < 0.3 * substitute, elsewhere, token)
+    if references.paired:
+        token = torch.where(draw.uniform(n, n_tokens) < draw.uniform(n, 1) * substitute, references.alike(), token)
 
     omitted = draw.uniform(n, n_tokens) < omit
     omitted |= position >= references.length * (1 - cut * draw.uniform(n, 1))
@@ -120,6 +139,10 @@ def _logits(references: _References, hypothesis: Tensor, draw: Draw) -> Tensor:
         beside = padded.gather(1, (torch.arange(n_positions) + shift).clamp_min(0).expand(n, -1))
         height = sure - gap - spread * abs(shift) - draw.exponential(n, n_positions)
         _raise_to(logits, beside, height.masked_fill(draw.uniform(n, n_positions) > 0.6, -math.inf))
+    if references.paired:
+        padded = torch.cat([references.alike(), draw.categorical(references.frequency, n, n_positions)], 1)
+        height = sure - gap - draw.exponential(n, n_positions)
+        _raise_to(logits, padded[:, :n_positions], height.masked_fill(draw.uniform(n, n_positions) > 0.6, -math.inf))
     absent = draw.uniform(n, n_positions) > 0.6
     height = sure - (0.3 + 3.0 * draw.uniform(n, 1)) * draw.exponential(n, n_positions)
     height = height.masked_fill(absent, -math.inf)

@@ -34,11 +34,15 @@ class SequenceTask(Task):
     }
     arguments = ("logits", "tokens")
     extras = ("preds_mask",)
-    context = ("eos_id", "blank_id")
+    context: ClassVar[tuple[str, ...]] = ("eos_id", "blank_id")
     fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {
         "preds": (0, (0,)),
         "target": (IGNORE_INDEX, (0,)),
         "preds_mask": (False, (0,)),
+    }
+
+    remedies: ClassVar[Mapping[str, str]] = {
+        "how tokens are spelled": "--tokenizer FILE (a tokenizer.json, or a list of tokens) lets it see them"
     }
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:

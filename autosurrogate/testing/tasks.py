@@ -153,6 +153,7 @@ class _TaskCase(_Case):
                 ensure(pickle.dumps(examples) == before, "the examples themselves are changed")
 
     def _check(self, examples: Examples) -> None:
+        examples = self._task.whole(examples)
         extras = {name: array.numpy() for name, array in examples.extras.items()}
         self._task.check({"preds": examples.preds.numpy(), "target": examples.target.numpy(), **extras})
 
@@ -212,11 +213,17 @@ class _NetworkCase(_Case):
         self._network, self._view = network, view
         self._levels = tuple(task.views[view or next(iter(task.views))])
 
+    def _batches(self, *args: Any, **kwargs: Any) -> Iterator[Examples]:
+        """As models give them."""
+        return map(self._task.whole, super()._batches(*args, **kwargs))
+
     @functools.cache  # noqa: B019, a case lives as long as its checks
     def _loss(self, level: str) -> Any:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self._seed)
-            return surrogates.build(self._task.name, level, self._network, **settings(self._task.name, self._network))
+            loss = surrogates.build(self._task.name, level, self._network, **settings(self._task.name, self._network))
+        self._task.configure(loss, next(self._batches(self._view)))
+        return loss
 
     def _with_sizes(self, *set_sizes: int) -> list[tuple[str, int]]:
         """The levels with their set sizes."""

@@ -1,0 +1,115 @@
+"""Sequences of tokens whose spelling is known: those of one vocabulary."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autosurrogate import vocabulary
+from autosurrogate.errors import OutputsError
+from autosurrogate.examples import Examples
+from autosurrogate.tasks import SPELLED
+from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._sequence_generator import generate
+from autosurrogate.tasks.sequence import SequenceTask
+
+N_COMPARED = 512  # tokens among which one is looked for that is spelled alike
+ABSENT = -30.0  # logit of a token that a generated example does without
+
+
+class SpelledSequenceTask(SequenceTask):
+    """As `SequenceTask`, where V is the size of the vocabulary.
+
+    Generated examples have logits of a few of its tokens, `columns` (n, V'), the same in all rows; metrics are given
+    the text of the tokens, and networks how they are spelled.
+
+    Args:
+        path: of the vocabulary, see `autosurrogate.vocabulary.read`.
+    """
+
+    context = (*SequenceTask.context, "columns")
+
+    def __init__(self, path: str) -> None:
+        self.name = SPELLED + path  # type: ignore[misc]  # of an instance, for there is one for each vocabulary
+        self.vocabulary = vocabulary.read(path)
+        self._grams = torch.from_numpy(self.vocabulary.grams)
+
+    def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
+        """As `SequenceTask.generate`; every other token of the few is spelled like the one before.
+
+        Wrong tokens are often those that are spelled alike.
+        """
+        draw = Draw(generator)
+        made = generate(severity, set_size, draw, most_tokens=len(self.vocabulary.spelled))
+        columns = self._columns(made.preds.shape[2], draw)
+        return Examples(made.preds, made.target, {**made.extras, "columns": columns.expand(len(made), -1)})
+
+    def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
+        """Lists of tokens, or their text."""
+        hypotheses, references = super().decode(examples, "tokens")
+        columns = examples.extras.get("columns")
+        if columns is not None and len(examples):
+            of_column = columns[0].tolist()
+            hypotheses, references = (
+                [[of_column[i] for i in row] for row in rows] for rows in (hypotheses, references)
+            )
+        if view == "tokens":
+            return hypotheses, references
+        return [self.vocabulary.text(row) for row in hypotheses], [self.vocabulary.text(row) for row in references]
+
+    def configure(self, loss: Any, examples: Examples) -> None:
+        """Tell the loss the ids of the end and of the blank, and a network that asks for it how tokens are spelled."""
+        super().configure(loss, examples)
+        if hasattr(loss.network, "grams"):
+            columns = examples.extras.get("columns")
+            grams = self._grams if columns is None or not len(columns) else self._grams[columns[0].cpu()]
+            loss.network.grams = grams.to(examples.preds.device)
+
+    def whole(self, examples: Examples) -> Examples:
+        """Generated examples with logits of the whole vocabulary, as models give them."""
+        extras = dict(examples.extras)
+        columns = extras.pop("columns")
+        preds = examples.preds.new_full((*examples.preds.shape[:2], len(self.vocabulary)), ABSENT)
+        preds.index_copy_(2, columns[0], examples.preds)
+        target = examples.target.long()
+        return Examples(preds, torch.where(target >= 0, columns[0][target.clamp_min(0)], target), extras)
+
+    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """None: how tokens are spelled is seen."""
+        return {}
+
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """As `SequenceTask.check`; the last axis of preds is the vocabulary."""
+        super().check(arrays)
+        if arrays["preds"].shape[2] != len(self.vocabulary):
+            raise OutputsError(
+                f"preds must have the logits of all {len(self.vocabulary)} tokens of {self.vocabulary.path}, "
+                f"got {arrays['preds'].shape[2]}"
+            )
+
+    def _columns(self, n: int, draw: Draw) -> Tensor:
+        """Tokens that n columns stand for, shape (n,), all different; each second one is like the one before."""
+        spelled = torch.from_numpy(self.vocabulary.spelled)
+        found = spelled[torch.randperm(len(spelled), generator=draw.generator)]
+        first, others = found[: (n + 1) // 2], found[(n + 1) // 2 :][:N_COMPARED]
+        grams = F.normalize(self._grams.float(), dim=1)
+        alike = grams[first] @ grams[others].T
+        beside = torch.empty(n // 2, dtype=torch.long)
+        for i in range(n // 2):  # in turn, so that none is taken twice
+            beside[i] = alike[i].argmax()
+            alike[:, beside[i]] = -1
+        columns = torch.empty(n, dtype=torch.long)
+        columns[::2], columns[1::2] = first, others[beside]
+        return columns
+
+
+@functools.lru_cache(maxsize=4)
+def of_vocabulary(path: str) -> SpelledSequenceTask:
+    """The task of sequences of the vocabulary of a file, read once."""
+    return SpelledSequenceTask(path)

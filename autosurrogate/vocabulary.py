@@ -1,0 +1,131 @@
+"""How tokens are spelled: read from a tokenizer's file or a list of tokens."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from autosurrogate.errors import OptionError
+
+LEAST_TOKENS = 16  # that spell something
+ORDERS = (1, 2, 3)  # of the n-grams of characters that tokens are compared by
+BINS = (64, 192, 256)  # that the n-grams of each order are hashed into
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"  # stands for a piece of a character
+STARTS = ("▁", "Ġ")  # mark a token that a space goes before
+GOES_ON = "##"  # marks a token that no space goes before, where others have one
+BROKEN = "@@"  # marks a token that no space goes after, where others have one
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens and how they are spelled.
+
+    Args:
+        path: the file.
+        spellings: text of each token where it goes on in a text, with the space before it if it has one; "" for one
+            that stands for no text, such as padding.
+        text: of a sequence of tokens.
+    """
+
+    path: Path
+    spellings: tuple[str, ...]
+    text: Callable[[Sequence[int]], str] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.spellings)
+
+    @cached_property
+    def spelled(self) -> np.ndarray:
+        """The tokens that spell something, ascending."""
+        good = [i for i, text in enumerate(self.spellings) if text.strip() and REPLACEMENT not in text]
+        return np.array(good, np.int64)
+
+    @cached_property
+    def grams(self) -> np.ndarray:
+        """How often each token has each n-gram of characters, spaces left out, uint8 (n_tokens, sum of `BINS`).
+
+        The n-grams of 1, 2 and 3 characters stand one after the other, each order hashed into its own bins.
+        """
+        counts = np.zeros((len(self), sum(BINS)), np.uint8)
+        for token in self.spelled:
+            text, first = self.spellings[token].strip(), 0
+            for order, n_bins in zip(ORDERS, BINS, strict=True):
+                for start in range(len(text) - order + 1):
+                    gram = text[start : start + order].encode()
+                    counts[token, first + zlib.crc32(gram) % n_bins] += 1
+                first += n_bins
+        return counts
+
+
+def read(path: str | Path) -> Vocabulary:
+    """The vocabulary of a file.
+
+    Args:
+        path: a `tokenizer.json` of the tokenizers library, or a text file with a token a line, the first being token 0.
+            In such a list tokens that begin with ▁ or Ġ begin a word, where there are any; else those that begin with
+            ## go on with one; else those that end with @@ are gone on with; else each token is a word.
+
+    Raises:
+        OptionError: it cannot be read, or has no tokens to speak of.
+    """
+    path = Path(path)
+    try:
+        found = _of_tokenizer(path) if path.suffix == ".json" else _of_list(path)
+    except (OSError, UnicodeDecodeError) as e:
+        raise OptionError(f"--tokenizer {path}: cannot be read: {getattr(e, 'strerror', None) or e}") from e
+    if len(found.spelled) < LEAST_TOKENS:
+        raise OptionError(
+            f"--tokenizer {path}: has {len(found.spelled)} tokens that spell something, of {len(found)}; expected a "
+            f"tokenizer.json, or a text file with a token a line, of {LEAST_TOKENS} or more"
+        )
+    return found
+
+
+def _of_tokenizer(path: Path) -> Vocabulary:
+    try:
+        from tokenizers import Tokenizer
+    except ImportError as e:
+        raise OptionError(
+            f"--tokenizer {path}: needs the package tokenizers: pip install 'autosurrogate[tokenizers]'"
+        ) from e
+    text = path.read_text(encoding="utf-8")
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as e:  # the library raises no other
+        raise OptionError(f"--tokenizer {path}: is not a file of the tokenizers library: {e}") from e
+    n_tokens = tokenizer.get_vocab_size()
+    before = next((i for i in range(n_tokens) if tokenizer.decode([i]).strip().isalnum()), 0)
+    head = tokenizer.decode([before])  # a word, so that the space before what goes on is seen
+    spellings = []
+    for token in range(n_tokens):
+        both = tokenizer.decode([before, token])
+        spellings.append(both[len(head) :] if both.startswith(head) else tokenizer.decode([token]))
+    return Vocabulary(path, tuple(spellings), lambda tokens: str(tokenizer.decode(list(tokens))))
+
+
+def _of_list(path: Path) -> Vocabulary:
+    tokens = path.read_text(encoding="utf-8").splitlines()
+    spellings = tuple(_spelled(tokens))
+    may_break = not any(token.startswith((*STARTS, GOES_ON)) for token in tokens)
+    breaks = [may_break and token.endswith(BROKEN) for token in tokens]
+
+    def text(ids: Sequence[int]) -> str:
+        after = [False, *(breaks[i] for i in ids)]  # whether the token before breaks off
+        return "".join(spellings[i].lstrip() if a else spellings[i] for i, a in zip(ids, after, strict=False)).strip()
+
+    return Vocabulary(path, spellings, text)
+
+
+def _spelled(tokens: Sequence[str]) -> list[str]:
+    """The text of each token of a list, with the space before it if it has one."""
+    for mark in STARTS:
+        if any(token.startswith(mark) for token in tokens):
+            return [token.replace(mark, " ") for token in tokens]
+    if any(token.startswith(GOES_ON) for token in tokens):
+        return [token.removeprefix(GOES_ON) if token.startswith(GOES_ON) else f" {token}" for token in tokens]
+    return [f" {token.removesuffix(BROKEN)}" if token else "" for token in tokens]
