@@ -83,9 +83,8 @@ class Plan:
     """The trainings of an experiment: weights and learning rates tuned on the validation split, then all seeds.
 
     The learning rate is tuned for the regular loss alone and for losses that take its place; losses that are added to
-    it use the one that was best for the regular loss by the experiment's first row, and have their weight tuned. Each
-    row chooses by its own metric, but for a fitted loss, which chooses by the first row that is fitted to the same
-    metric.
+    it use the one that was best for the regular loss by the first row that is fitted to the same metric, and have their
+    weight tuned. Each row chooses by its own metric, but for a fitted loss, which chooses by that first row, too.
 
     Args:
         name: of the experiment.
@@ -117,28 +116,31 @@ class Plan:
 
     def finals(self, arm: Arm, row: str) -> list[Run] | None:
         """The trainings of all seeds with the settings that were best on the validation split; None until known."""
-        tuning = self._tuning(arm)
+        tuning = self._tuning(arm, row)
         if not tuning or any(self.results.get(run) is None for run in tuning):
             return None
-        judged = row
-        if arm.metric:  # one model for all that a fitted loss is judged by
-            judged = next(name for name, other in self.comparison.rows.items() if other.fitted == arm.metric)
-        return [Run(self.name, arm, *self._best(tuning, judged), seed, True) for seed in self.seeds]
+        best = self._best(tuning, self._first_like(row) if arm.metric else row)
+        return [Run(self.name, arm, *best, seed, True) for seed in self.seeds]
 
     def _of(self, arm: Arm, row: str) -> list[Run]:
         finals = self.finals(arm, row)
-        return finals if finals is not None else self._tuning(arm)
+        return finals if finals is not None else self._tuning(arm, row)
 
-    def _tuning(self, arm: Arm) -> list[Run]:
+    def _first_like(self, row: str) -> str:
+        """The first row whose losses are fitted to the same metric."""
+        rows = self.comparison.rows
+        return next(name for name, other in rows.items() if other.fitted == rows[row].fitted)
+
+    def _tuning(self, arm: Arm, row: str) -> list[Run]:
         """The trainings that settings are chosen by; none while the learning rate is not known."""
         seeds = self.comparison.tuning_seeds
         found = self.comparison.rivals.get(arm.name) or self.comparison.fits.get(arm.name)
         if found is None or found.alone:
             return [Run(self.name, arm, factor, 0.0, seed, False) for factor in FACTORS for seed in seeds]
-        regular = self._tuning(Arm(REGULAR))
+        regular = self._tuning(Arm(REGULAR), row)
         if any(self.results.get(run) is None for run in regular):
             return []
-        factor, _ = self._best(regular, next(iter(self.comparison.rows)))
+        factor, _ = self._best(regular, self._first_like(row))
         return [
             Run(self.name, arm, factor, weight, seed, False) for weight in self.comparison.weights for seed in seeds
         ]

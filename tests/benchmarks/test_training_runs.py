@@ -81,6 +81,23 @@ def test_losses_that_stand_alone_have_their_learning_rate_tuned_and_added_ones_t
     }
 
 
+def test_an_added_loss_has_the_learning_rate_that_was_best_for_the_regular_loss_by_its_own_metric() -> None:
+    digests = {("fitted", metric): "0123" for metric in ("accuracy", "errors")}
+
+    def wanted(measured: list[dict[str, Any]]) -> list[Run]:
+        return Plan("toy", COMPARISON, digests, (0, 1), Results(measured)).wanted()
+
+    measured = [row(run, 0.8) for run in wanted([])]
+    for one in measured:
+        if one["arm"]["name"] == "regular":
+            one["validation"] = {
+                "accuracy": 0.9 if one["factor"] == 2 else 0.8,
+                "errors": 3 if one["factor"] == 0.3 else 5,
+            }
+    factors = {(r.arm.metric, r.factor) for r in wanted(measured) if r.arm.name == "fitted"}
+    assert factors == {("accuracy", 2.0), ("errors", 0.3)}
+
+
 def test_each_row_has_the_weight_that_was_best_for_it_and_nothing_is_wanted_when_all_is_there() -> None:
     measured: list[dict[str, Any]] = []
     for _ in range(5):
