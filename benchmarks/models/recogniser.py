@@ -33,13 +33,12 @@ N_REPEATS = 3  # of each real training word, beside the rendered ones
 FAMILIES = ("DejaVu", "Liberation", "FreeSans", "FreeSerif", "FreeMono", "NotoSans-", "NotoSerif-", "Ubuntu", "Lato")
 
 
-def load(folder: Path, *, ends: bool, photographs: bool = True) -> dict[str, Data]:
+def load(folder: Path, *, ends: bool) -> dict[str, Data]:
     """The splits: image float (n, 16, 64) of mean 0 and deviation 1, target (n, 16), -100 pads.
 
     Args:
         folder: of the real data.
         ends: whether a word's target has an end.
-        photographs: whether the training split has them beside the rendered words.
     """
     with np.load(folder / "text_recognition" / "iiit5k_h32.npz") as file:
         arrays = dict(file)
@@ -47,7 +46,7 @@ def load(folder: Path, *, ends: bool, photographs: bool = True) -> dict[str, Dat
     rendered = _rendered(_vocabulary(folder, [word for _, word in real]))
     test = list(_words(arrays, "test"))
     random.Random(0).shuffle(test)
-    splits = {"train": rendered + (N_REPEATS * real if photographs else []), "validation": test[::6]}
+    splits = {"train": rendered + N_REPEATS * real, "validation": test[::6]}
     splits["test"] = [test[i] for i in range(len(test)) if i % 6]
     return {name: _data(words, ends) for name, words in splits.items()}
 
