@@ -87,13 +87,13 @@ def read(path: str | Path) -> Vocabulary:
 
 
 def _of_tokenizer(path: Path) -> Vocabulary:
+    text = path.read_text(encoding="utf-8")
     try:
         from tokenizers import Tokenizer
     except ImportError as e:
         raise OptionError(
             f"--tokenizer {path}: needs the package tokenizers: pip install 'autosurrogate[tokenizers]'"
         ) from e
-    text = path.read_text(encoding="utf-8")
     try:
         tokenizer = Tokenizer.from_str(text)
     except Exception as e:  # the library raises no other

@@ -95,6 +95,7 @@ REFUSED = {
     "fit --metric blue": r"unknown metric 'blue'; did you mean 'bleu'",
     # vocabularies
     "fit --metric chrf --tokenizer none.txt": r"--tokenizer .*none\.txt: cannot be read: No such file",
+    "fit --metric chrf --tokenizer none.json": r"--tokenizer .*none\.json: cannot be read: No such file",
     "fit --metric accuracy --tokenizer small.toml": r"is for metrics of sequences; 'accuracy' is of classification",
     "check chrf --tokenizer bad.json": r"--tokenizer .*bad\.json: is not a file of the tokenizers library",
     "fit --metric chrf --tokenizer few.txt": r"few\.txt: has 2 tokens that spell something, of 3; expected a tokenizer",
