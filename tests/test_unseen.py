@@ -57,6 +57,7 @@ def first_half(preds: np.ndarray, target: np.ndarray) -> float:
 def first_label(preds: np.ndarray, target: np.ndarray) -> float:
     return float(((preds >= 0.5) == target)[:, 0].mean())
 """
+CLASSIFICATION = tasks.get("classification")
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def test_only_networks_that_see_what_matters_are_searched_and_those_made_for_it_
         "accuracy": {"margin", "confusion", "target_probability"},
     }.items():
         found = list(dependences(spec).values())
-        assert unseen.refusal(found) is None
+        assert unseen.refusal(found, CLASSIFICATION) is None
         assert set(unseen.narrowed(space, find(spec), found).networks) == expected
     calibration = "sklearn:brier_score_loss?task=binary"
     found = list(dependences(calibration).values())
@@ -145,7 +146,7 @@ def test_a_space_of_which_nothing_is_left_stays_as_it_is() -> None:
 
 def test_a_metric_that_is_random_is_not_taken_for_one_that_minds(file: Path) -> None:
     found = dependences(f"{file}:noisy")
-    assert unseen.refusal(list(found.values())) is None
+    assert unseen.refusal(list(found.values()), CLASSIFICATION) is None
     assert all(one.moved < 0.05 for one in found.values())
 
 
@@ -154,11 +155,11 @@ def test_a_metric_without_values_is_left_to_other_checks() -> None:
     found = unseen.dependences(
         tasks.get(metric.task), metric, search_space.load(metric.task), lambda points: np.full(len(points), np.nan)
     )
-    assert unseen.refusal(found) is None
+    assert unseen.refusal(found, CLASSIFICATION) is None
 
 
 def test_a_low_ceiling_is_told() -> None:
-    told = [unseen.refusal([Dependence("this", 0.5, agreement, ())]) or "" for agreement in (0.5, 0.99)]
+    told = [unseen.refusal([Dependence("this", 0.5, agreement, ())], CLASSIFICATION) or "" for agreement in (0.5, 0.99)]
     assert told[0].endswith("it could rank at about 71 at most")
     assert "could rank" not in told[1]
 
