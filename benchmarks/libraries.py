@@ -14,6 +14,7 @@ import argparse
 import datetime
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -124,7 +125,7 @@ def fitted(spec: str, budget: str) -> dict[str, Any]:
             return {**row, "code": None, "reason": f"not done after {limit_s:.0f} s"}
         row |= {"code": done.returncode, "seconds": round(time.monotonic() - began, 1)}
         if done.returncode != 0:
-            return {**row, "reason": (done.stderr.strip().splitlines() or [""])[-1].removeprefix("autosurrogate: ")}
+            return {**row, "reason": reason(done.stderr)}
         _, metadata = loss_file.load(Path(folder) / "loss.pt")
     held_out = metadata["held_out"]
     return {
@@ -133,6 +134,12 @@ def fitted(spec: str, budget: str) -> dict[str, Any]:
         "loss": held_out["loss"]["spearman"],
         "regular": held_out["regular"]["spearman"],
     }
+
+
+def reason(printed: str) -> str:
+    """Why there is no loss: the last line of what was printed, without the folders of this machine's packages."""
+    last = (printed.strip().splitlines() or [""])[-1].removeprefix("autosurrogate: ")
+    return re.sub(r"[^\s(]*/site-packages/", "", last)
 
 
 def section(measured: Sequence[Mapping[str, Any]]) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from autosurrogate.metric import find
 from benchmarks import rows
-from benchmarks.libraries import SPECS, fitted, section
+from benchmarks.libraries import SPECS, fitted, reason, section
 
 
 def test_the_sample_is_as_large_as_it_is_said_to_be_and_names_each_once() -> None:
@@ -32,3 +32,11 @@ def test_a_fit_and_a_refusal_are_rows_of_the_table(tmp_path: Path) -> None:
     assert "| `sklearn:silhouette_score` | | | | metric 'sklearn:silhouette_score': it does not compare" in text
     assert f"Of 2 of sklearn: {int(good['loss'] >= 0.9)} fitted at 90 or more, 1 refused.\n" in text
     assert section([]) == ""
+
+
+def test_a_reason_is_one_line_without_folders_of_a_machine() -> None:
+    printed = (
+        "labelling\nautosurrogate: metric 'f': ValueError: no (/home/me/v/site-packages/sklearn/base.py:7); mend it\n"
+    )
+    assert reason(printed) == "metric 'f': ValueError: no (sklearn/base.py:7); mend it"
+    assert reason("") == ""
