@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import math
 
-import diffsort
 import torch
 from torch import Tensor
 
@@ -60,16 +58,36 @@ def _pairwise(scores: Tensor, steepness: float) -> Tensor:
 
 
 def _diffsort(scores: Tensor, steepness: float) -> Tensor:
-    # The bitonic network has O(log² n) layers but wants a power of two: items above all others fill it up.
-    n_items = scores.shape[1]
-    size = 2 ** math.ceil(math.log2(max(n_items, 2)))
+    """Expected places in a bitonic sorting network whose comparators swap softly.
+
+    A comparator of a and b that lie d apart keeps the smaller first by sigmoid(steepness · d / |d|^¼). The places are
+    the network's soft permutation matrix times 1 … n, taken comparator by comparator from the last to the first, so
+    that the matrix itself, n² numbers for each of O(log² n) layers, is never there.
+    """
+    # The network wants a power of two: items above all others fill it up.
+    n_rows, n_items = scores.shape
+    n_stages = max(1, math.ceil(math.log2(max(n_items, 2))))
     above = scores.detach().amax(-1, keepdim=True) + 1e3 / steepness
-    padded = torch.cat([scores, above.expand(-1, size - n_items)], -1)
-    permutation: Tensor = _network(size, steepness, str(scores.device))(padded)[1]  # sorted = scores @ permutation
-    ascending = torch.arange(1, size + 1, dtype=scores.dtype, device=scores.device)
-    return (permutation @ ascending)[:, :n_items]
+    lanes = torch.cat([scores, above.expand(-1, 2**n_stages - n_items)], -1)
+    layers: list[Tensor] = []
+    for stage in range(n_stages):
+        for apart in (2**k for k in range(stage, -1, -1)):
+            first, second = lanes.view(n_rows, -1, 2, apart).unbind(2)
+            gap = second - first
+            in_order = torch.sigmoid(steepness * gap / (gap.abs() + 1e-10) ** 0.25)
+            start = 2 * apart * torch.arange(first.shape[1], device=scores.device)
+            descends = ((start >> (stage + 1)) & 1).bool()[:, None]
+            stays = torch.where(descends, 1 - in_order, in_order)
+            lanes = _swapped(first, second, stays)
+            layers.append(stays)
+    places = torch.arange(1, 2**n_stages + 1, dtype=scores.dtype, device=scores.device).expand(n_rows, -1)
+    for stays in reversed(layers):
+        first, second = places.reshape(n_rows, -1, 2, stays.shape[2]).unbind(2)
+        places = _swapped(first, second, stays)
+    return places[:, :n_items]
 
 
-@functools.lru_cache(maxsize=64)
-def _network(size: int, steepness: float, device: str) -> diffsort.DiffSortNet:
-    return diffsort.DiffSortNet("bitonic", size, device, steepness=steepness, distribution="logistic_phi")
+def _swapped(first: Tensor, second: Tensor, stays: Tensor) -> Tensor:
+    """Two lanes of each comparator, of which a share stays where it is, (n_rows, n_groups, apart) to (n_rows, n)."""
+    moved = (1 - stays) * (first - second)
+    return torch.stack([first - moved, second + moved], 2).flatten(1)
