@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._sequence_alignment import best_alignment
-from autosurrogate.surrogates._sequence_match import of_reference, soft_matches
+from autosurrogate.surrogates._sequence_match import soft_matches, softmax_parts
 
 N_LENGTHS = 3  # of the columns, at the end
 
@@ -56,14 +56,15 @@ class Align(nn.Module):
         set_size: int,
     ) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
-        reference_logits, largest = of_reference(logits, target), logits.detach().amax(2)
-        tokens = real.to(logits.dtype)
-        hypothesis, reference = keep.sum(1).to(logits.dtype), tokens.sum(1)
+        of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
+        tokens = real.to(of_reference.dtype)
+        hypothesis, reference = keep.sum(1).to(of_reference.dtype), tokens.sum(1)
         features: list[Tensor] = []
         lengths: list[Tensor] = []
-        for temperature in self.temperatures:
+        for i, temperature in enumerate(self.temperatures):
             match, mass, written, in_gaps = soft_matches(
-                logits, reference_logits, largest, there, keep, target, real, temperature, eos_id, blank_id
+                logits, of_reference, of_end, normalisers[:, :, i], there, keep, target, real, temperature, eos_id,
+                blank_id,
             )  # fmt: skip
             features.append(_of_alignments(match, mass, written, in_gaps, tokens, set_size))
             lengths.append((written / reference.clamp_min(1)).clamp(max=4.0))

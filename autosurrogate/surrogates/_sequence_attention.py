@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import Linear, SelfAttention
+from autosurrogate.surrogates._layers import Linear, SelfAttention, bounded
 
 
 class TargetAttention(nn.Module):
@@ -45,7 +45,7 @@ class TargetAttention(nn.Module):
         set_size: int,
     ) -> Tensor:
         """Shape (n, 2T): by position, the probability of its target and whether there is one."""
-        n_positions = logits.size(1)
+        logits, n_positions = bounded(logits), logits.size(1)
         place = (keep.cumsum(1) - 1).clamp_min(0)  # of a position among those of the hypothesis
         target = F.pad(target, (0, n_positions)).gather(1, place)
         both = (keep & F.pad(real, (0, n_positions)).gather(1, place)).to(logits.dtype)

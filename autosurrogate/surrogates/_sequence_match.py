@@ -3,16 +3,75 @@
 import torch
 from torch import Tensor
 
+from autosurrogate.surrogates._layers import FAR, bounded
 
-def of_reference(logits: Tensor, target: Tensor) -> Tensor:
-    """The logit of each token of the reference at each position, (n, T, V) and (n, S) to (n, T, S)."""
-    return logits.gather(2, target.unsqueeze(1).expand(-1, logits.size(1), -1))
+# Logits that a scripted loss works on at a time: on a CPU they stay in its cache.
+PIECE = 2**21
+PIECE_ON_GPU = 2**26
+
+
+def softmax_parts(
+    logits: Tensor,
+    target: Tensor,
+    temperatures: list[float],
+    eos_id: int,
+    piece: int = PIECE,
+    piece_on_gpu: int = PIECE_ON_GPU,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All that is needed of the softmax at several temperatures, without one of them in memory.
+
+    Args:
+        logits: shape (n, T, V).
+        target: shape (n, S).
+        temperatures: of the softmax.
+        eos_id: the token that ends a hypothesis; -1: none.
+        piece: logits to work on at a time, on a CPU.
+        piece_on_gpu: on a GPU.
+
+    Returns:
+        Logits of the reference's tokens, (n, T, S), and of the end, (n, T), 0 if there is none; and at each temperature
+        the logarithm of the softmax's denominator, (n, T, n_temperatures).
+    """
+    rows = max(1, (piece_on_gpu if logits.is_cuda else piece) // max(1, logits.size(1) * logits.size(2)))
+    if not torch.jit.is_scripting() or rows >= logits.size(0):  # type: ignore[attr-defined]
+        return _softmax_parts(logits, target, temperatures, eos_id)
+    found: list[Tensor] = []
+    ends: list[Tensor] = []
+    normalisers: list[Tensor] = []
+    tokens = target.split(rows)  # type: ignore[no-untyped-call]
+    for i, part in enumerate(logits.split(rows)):  # type: ignore[no-untyped-call]
+        of_reference, of_end, of_all = _softmax_parts(part, tokens[i], temperatures, eos_id)
+        found.append(of_reference)
+        ends.append(of_end)
+        normalisers.append(of_all)
+    return torch.cat(found), torch.cat(ends), torch.cat(normalisers)
+
+
+def _softmax_parts(
+    logits: Tensor, target: Tensor, temperatures: list[float], eos_id: int, far: float = FAR
+) -> tuple[Tensor, Tensor, Tensor]:
+    largest = bounded(logits.detach().amax(2))
+    finite = logits.to(torch.float32)
+    # On a CPU new memory is what costs most: where the largest logits are finite, those that are not do no harm.
+    if logits.is_cuda or not torch.jit.is_scripting() or bool((largest.abs() >= far).any()):  # type: ignore[attr-defined]
+        finite = bounded(logits)
+    highest = max(temperatures)
+    # One exponential serves all: that at a lower temperature is a power of it.
+    shared = (finite - largest.unsqueeze(2)).div_(highest).exp_()
+    normalisers: list[Tensor] = []
+    for temperature in temperatures:
+        powers = shared if temperature == highest else shared.pow(highest / temperature)
+        normalisers.append(powers.sum(2).log() + largest / temperature)
+    of_reference = finite.gather(2, target.unsqueeze(1).expand(-1, logits.size(1), -1))
+    of_end = finite[:, :, eos_id] if eos_id >= 0 else torch.zeros_like(largest)
+    return bounded(of_reference), bounded(of_end), torch.stack(normalisers, 2)
 
 
 def soft_matches(
     logits: Tensor,
     reference_logits: Tensor,
-    largest: Tensor,
+    end_logits: Tensor,
+    normaliser: Tensor,
     there: Tensor,
     keep: Tensor,
     target: Tensor,
@@ -25,8 +84,9 @@ def soft_matches(
 
     Args:
         logits: shape (n, T, V).
-        reference_logits: shape (n, T, S), see `of_reference`.
-        largest: logit of each position, shape (n, T), without a gradient.
+        reference_logits: shape (n, T, S), see `softmax_parts`.
+        end_logits: shape (n, T), as well.
+        normaliser: logarithm of the softmax's denominator, shape (n, T), as well.
         there: bool (n, T), the positions there are.
         keep: bool (n, T), those that hold a token of the hypothesis.
         target: shape (n, S).
@@ -40,34 +100,21 @@ def soft_matches(
         rows without a token last; how much of a token each row holds, (n, T); how much is written in all, (n,); and
         with a blank, what the gaps between the tokens hold of the reference's, (n, T + 1, S), each before its token.
     """
-    normaliser = _log_normaliser(logits, largest, temperature)
     match = torch.exp(reference_logits / temperature - normaliser.unsqueeze(2))
     match = match * (real & (target != blank_id)).unsqueeze(1)
     if blank_id >= 0:
-        probability = torch.exp(logits / temperature - normaliser.unsqueeze(2)) * there.unsqueeze(2)
+        probability = torch.exp(bounded(logits) / temperature - normaliser.unsqueeze(2)) * there.unsqueeze(2)
         is_blank = logits.argmax(2) == blank_id
         return _collapsed(probability, match * there.unsqueeze(2), keep, is_blank, blank_id)
     order = torch.argsort((~keep).to(torch.uint8), dim=1, stable=True)
-    mass = keep.to(logits.dtype)
+    mass = keep.to(normaliser.dtype)
     if eos_id >= 0:
-        end = torch.exp(logits[:, :, eos_id] / temperature - normaliser).clamp(max=1 - 1e-6)
+        end = torch.exp(end_logits / temperature - normaliser).clamp(max=1 - 1e-6)
         mass = torch.exp(torch.log1p(-end).cumsum(1))
         match = match / (1 - end).unsqueeze(2)  # the probability of a token that is not the end
     match = match * mass.unsqueeze(2)
     match = match.gather(1, order.unsqueeze(2).expand(-1, -1, match.size(2)))
     return match, mass.gather(1, order), mass.sum(1), None
-
-
-def _log_normaliser(logits: Tensor, largest: Tensor, temperature: float) -> Tensor:
-    """`(logits / temperature).logsumexp(2)`, which is most of the cost where the vocabulary is large.
-
-    The probabilities are taken as constants, which a gradient does not notice: that spares passes over it.
-    """
-    fixed = logits.detach()
-    probability = (fixed if temperature == 1.0 else fixed / temperature).softmax(2)
-    value = largest / temperature - probability.amax(2).log()
-    moved = (probability * logits).sum(2) / temperature
-    return value + (moved - moved.detach())
 
 
 def _collapsed(
@@ -106,33 +153,31 @@ def _rises(frames: Tensor) -> Tensor:
 
 
 def soft_counts(
-    logits: Tensor, largest: Tensor, there: Tensor, keep: Tensor, temperature: float, eos_id: int, blank_id: int
+    logits: Tensor, normaliser: Tensor, there: Tensor, keep: Tensor, temperature: float, eos_id: int, blank_id: int
 ) -> Tensor:
     """How often each token is written, shape (n, V), expected of the probabilities at one temperature.
 
     Args:
         logits: shape (n, T, V).
-        largest: logit of each position, shape (n, T), without a gradient.
+        normaliser: logarithm of the softmax's denominator, shape (n, T), see `softmax_parts`.
         there: bool (n, T), the positions there are.
         keep: bool (n, T), those that hold a token of the hypothesis.
         temperature: of the softmax.
         eos_id: the token whose probability ends the hypothesis, and that is not counted; -1: none.
         blank_id: the blank of CTC, which is not counted; -1: none.
     """
-    normaliser = _log_normaliser(logits, largest, temperature)
-    probability = torch.exp(logits / temperature - normaliser.unsqueeze(2))
+    probability = torch.exp(bounded(logits) / temperature - normaliser.unsqueeze(2))
     if blank_id >= 0:
         counts = _rises(probability * there.unsqueeze(2)).sum(1)
-        counted = torch.ones_like(counts[0])
-        counted[blank_id] = 0.0
-        return counts * counted
-    mass = keep.to(logits.dtype)
-    if eos_id >= 0:
-        end = probability[:, :, eos_id].clamp(max=1 - 1e-6)
-        mass = torch.exp(torch.log1p(-end).cumsum(1)) / (1 - end)
-    counts = (probability * mass.unsqueeze(2)).sum(1)
-    if eos_id >= 0:
-        counted = torch.ones_like(counts[0])
-        counted[eos_id] = 0.0
-        counts = counts * counted
-    return counts
+    else:
+        mass = keep.to(probability.dtype)
+        if eos_id >= 0:
+            end = probability[:, :, eos_id].clamp(max=1 - 1e-6)
+            mass = torch.exp(torch.log1p(-end).cumsum(1)) / (1 - end)
+        counts = (probability * mass.unsqueeze(2)).sum(1)
+    silent = blank_id if blank_id >= 0 else eos_id
+    if silent < 0:
+        return counts
+    counted = torch.ones_like(counts[0])
+    counted[silent] = 0.0
+    return counts * counted

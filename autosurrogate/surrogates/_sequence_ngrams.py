@@ -5,13 +5,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates._falling import Falling
-from autosurrogate.surrogates._sequence_match import of_reference, soft_matches
+from autosurrogate.surrogates._sequence_match import soft_matches, softmax_parts
 
 N_LENGTHS = 4  # of the columns, at the end
 
 
 class NGrams(nn.Module):
-    """Soft n-gram matches, and lengths, at several temperatures; free of parameters.
+    """Features of a network: soft n-gram matches, and lengths, at several temperatures.
 
     The match matrix A[t, s] = p_t(reference token s) at each temperature; products along its diagonals are soft
     matches of n-grams. Counted from the reference, from the hypothesis, and clipped as BLEU clips (Papineni et al.,
@@ -25,6 +25,10 @@ class NGrams(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
 
+    def rows(self, set_size: int) -> int:
+        """Rows of `features` a point: the examples of a point are summed before any ratio is taken."""
+        return 1
+
     def columns(self) -> list[str]:
         """Names of the columns; the last `N_LENGTHS` are of lengths."""
         names = ["diagonal below", "diagonal", "diagonal above"]
@@ -33,9 +37,12 @@ class NGrams(nn.Module):
         lengths = ["brevity", "length ratio", "1 / length", "1 / reference length"]
         return [f"{name} at {t:g}" for t in self.temperatures for name in names] + lengths
 
-    def forward(
+    def of_ngrams(
         self,
         logits: Tensor,
+        of_reference: Tensor,
+        of_end: Tensor,
+        normalisers: Tensor,
         there: Tensor,
         keep: Tensor,
         target: Tensor,
@@ -44,10 +51,9 @@ class NGrams(nn.Module):
         blank_id: int,
         set_size: int,
     ) -> Tensor:
-        """What the metric depends on, shape (n_points, n_features), free of parameters."""
-        reference_logits, largest = of_reference(logits, target), logits.detach().amax(2)
+        """The features, shape (n_points, n_features); see `softmax_parts` for what is needed of the softmax."""
         same = (target.unsqueeze(2) == target.unsqueeze(1)) & real.unsqueeze(2) & real.unsqueeze(1)
-        same_token = same.to(logits.dtype)
+        same_token = same.to(of_reference.dtype)
         same_grams, repeats = same_token, [same_token.sum(2).clamp_min(1)]
         for n in range(1, 4):
             same_grams = same_grams * _shifted(same_token, n)
@@ -55,9 +61,10 @@ class NGrams(nn.Module):
 
         matches: list[Tensor] = []
         written: list[Tensor] = []
-        for temperature in self.temperatures:
+        for i, temperature in enumerate(self.temperatures):
             match, _, n_written, in_gaps = soft_matches(
-                logits, reference_logits, largest, there, keep, target, real, temperature, eos_id, blank_id
+                logits, of_reference, of_end, normalisers[:, :, i], there, keep, target, real, temperature, eos_id,
+                blank_id,
             )  # fmt: skip
             written.append(n_written)
             padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
@@ -73,7 +80,8 @@ class NGrams(nn.Module):
                 matches.append((torch.minimum(found, repeats[n]) / repeats[n]).sum(1))
                 matches.append(recalled.sum(1))
                 matches.append(grams.amax(2).sum(1))
-        decoded, reference = keep.to(logits.dtype).sum(1, keepdim=True), real.to(logits.dtype).sum(1, keepdim=True)
+        decoded = keep.to(of_reference.dtype).sum(1, keepdim=True)
+        reference = real.to(of_reference.dtype).sum(1, keepdim=True)
         return self._ratios(
             torch.stack(matches, 1).view(-1, set_size, len(matches)).sum(1),
             _counts(torch.stack(written, 1), set_size),
@@ -115,8 +123,8 @@ class NGrams(nn.Module):
         return torch.cat([torch.cat(shares, 2).flatten(1), torch.cat(lengths, 2).flatten(1)], 1)
 
 
-class Match(nn.Module):
-    """A perceptron of `NGrams`.
+class Match(NGrams):
+    """A perceptron of soft n-gram matches.
 
     Args:
         temperatures: see `NGrams`.
@@ -127,17 +135,8 @@ class Match(nn.Module):
     FEATURE_SETTINGS = ("temperatures",)
 
     def __init__(self, temperatures: list[float], width: int = 96, n_hidden: int = 2) -> None:
-        super().__init__()
-        self.ngrams = NGrams(temperatures)
+        super().__init__(temperatures)
         self.layers = Falling(len(self.columns()) - N_LENGTHS, N_LENGTHS, width, n_hidden)
-
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point: the examples of a point are summed before any ratio is taken."""
-        return 1
-
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
-        return self.ngrams.columns()
 
     def features(
         self,
@@ -151,7 +150,10 @@ class Match(nn.Module):
         set_size: int,
     ) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
-        return self.ngrams(logits, there, keep, target, real, eos_id, blank_id, set_size)
+        of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
+        return self.of_ngrams(
+            logits, of_reference, of_end, normalisers, there, keep, target, real, eos_id, blank_id, set_size
+        )
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""

@@ -1,18 +1,16 @@
 """A network for metrics of how tokens are spelled: chrF, METEOR's stems, errors counted in characters."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import matmul
-from autosurrogate.surrogates._sequence_match import soft_counts
+from autosurrogate.surrogates._sequence_match import soft_counts, softmax_parts
 from autosurrogate.surrogates._sequence_ngrams import N_LENGTHS, NGrams
-from autosurrogate.vocabulary import BINS
-
-N_SHARES = 4  # for each order of the n-grams of characters
+from autosurrogate.vocabulary import BINS, ORDERS
 
 
-class Spelled(nn.Module):
+class Spelled(NGrams):
     """Soft matches of n-grams of characters within tokens, beside those of n-grams of tokens.
 
     The expected counts of tokens, times how often each token has each n-gram of characters, are the expected counts
@@ -33,25 +31,17 @@ class Spelled(nn.Module):
     grams: Tensor
 
     def __init__(self, temperatures: list[float], width: int = 64, n_hidden: int = 1) -> None:
-        super().__init__()
-        self.ngrams = NGrams(temperatures)
-        self.temperatures = [float(t) for t in temperatures]
+        super().__init__(temperatures)
         self.bins = list(BINS)
         self.register_buffer("grams", torch.zeros(1, sum(BINS), dtype=torch.uint8), persistent=False)
         n_context = N_LENGTHS + len(self.temperatures)
         self.layers = Falling(len(self.columns()) - n_context, n_context, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point: the examples of a point are summed before any ratio is taken."""
-        return 1
-
     def columns(self) -> list[str]:
         """Names of the columns of `features`."""
-        names = [
-            f"{kind} of {order} characters" for order in (1, 2, 3) for kind in ("precise", "recalled", "F", "near")
-        ]
+        names = [f"{kind} of {order} characters" for order in ORDERS for kind in ("precise", "recalled", "F", "near")]
         shares = [f"{name} at {t:g}" for t in self.temperatures for name in names]
-        return shares + self.ngrams.columns() + [f"character ratio at {t:g}" for t in self.temperatures]
+        return shares + super().columns() + [f"character ratio at {t:g}" for t in self.temperatures]
 
     def features(
         self,
@@ -65,15 +55,15 @@ class Spelled(nn.Module):
         set_size: int,
     ) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
-        grams = self.grams.to(logits.dtype)
-        of_reference = (grams[target] * real.unsqueeze(2)).sum(1)
-        largest = logits.detach().amax(2)
+        of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
+        grams = self.grams.to(of_reference.dtype)
+        all_wanted = (grams[target] * real.unsqueeze(2)).sum(1)
         shares: list[Tensor] = []
         ratios: list[Tensor] = []
-        for temperature in self.temperatures:
-            counts = soft_counts(logits, largest, there, keep, temperature, eos_id, blank_id)
+        for i, temperature in enumerate(self.temperatures):
+            counts = soft_counts(logits, normalisers[:, :, i], there, keep, temperature, eos_id, blank_id)
             found = torch.split(matmul(counts, grams), self.bins, 1)
-            for order, wanted in enumerate(torch.split(of_reference, self.bins, 1)):
+            for order, wanted in enumerate(torch.split(all_wanted, self.bins, 1)):
                 common = _of_points(torch.minimum(found[order], wanted).sum(1), set_size)
                 n_found = _of_points(found[order].sum(1), set_size)
                 n_wanted = _of_points(wanted.sum(1), set_size)
@@ -83,7 +73,9 @@ class Spelled(nn.Module):
                 shares.append(torch.log((common + 0.5) / (torch.maximum(n_found, n_wanted) + 0.5)) / 2)
                 if order == 0:
                     ratios.append((n_found / n_wanted.clamp_min(1)).clamp(max=4.0))
-        tokens = self.ngrams(logits, there, keep, target, real, eos_id, blank_id, set_size)
+        tokens = self.of_ngrams(
+            logits, of_reference, of_end, normalisers, there, keep, target, real, eos_id, blank_id, set_size
+        )
         return torch.cat([torch.stack(shares, 1), tokens, torch.stack(ratios, 1)], 1)
 
     def score(self, features: Tensor, rows: int) -> Tensor:

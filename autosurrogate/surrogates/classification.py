@@ -2,7 +2,7 @@
 
 Every network is given, for n examples of which each `set_size` make a point:
 
-    logits   (n, C), float32, finite
+    logits   (n, C), as models give them: see `bounded`
     target   (n,), int64, 0 where there is none
     kept     (n,), float32: 1 where there is a target, else 0
 
@@ -49,7 +49,7 @@ class TargetProbability(nn.Module):
 
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
         """Shape (n, 2)."""
-        probability = logits.softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
+        probability = bounded(logits).softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
         return torch.stack([probability * kept, kept], 1)
 
     def score(self, features: Tensor, rows: int) -> Tensor:
@@ -131,7 +131,7 @@ class Confusion(nn.Module):
 
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
         """Shape (n // set_size, n_features)."""
-        n_classes = logits.size(1)
+        logits, n_classes = bounded(logits), logits.size(1)
         truth = torch.zeros_like(logits).scatter(1, target.unsqueeze(1), kept.unsqueeze(1))
         actual = truth.view(-1, set_size, n_classes).sum(1)
         n = actual.sum(1).clamp_min(1)
@@ -198,7 +198,7 @@ class Ordinal(nn.Module):
 
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
         """Shape (n // set_size, n_features)."""
-        n_classes = logits.size(1)
+        logits, n_classes = bounded(logits), logits.size(1)
         truth = (
             torch.zeros_like(logits).scatter(1, target.unsqueeze(1), kept.unsqueeze(1)).view(-1, set_size, n_classes)
         )
@@ -241,9 +241,16 @@ class Ordinal(nn.Module):
 
 def _margins(logits: Tensor, target: Tensor, n_competitors: int, far: float = FAR) -> Tensor:
     """The target's logit less those of the strongest others, shape (n, n_competitors); `far` where there are fewer."""
-    own = logits.gather(1, target.unsqueeze(1))
-    others = F.pad(logits.scatter(1, target.unsqueeze(1), -2 * far), (0, n_competitors), value=-2 * far)
-    return (own - others.topk(n_competitors, 1)[0]).clamp(max=far)
+    n_classes = logits.size(1)
+    padded = F.pad(logits.detach().to(torch.float32), (0, n_competitors + 1), value=-float("inf"))
+    best = padded.topk(n_competitors + 1, 1)[1]
+    # The target goes to the end if it is among them, and so does what stands for classes that there are not.
+    none = (best == target.unsqueeze(1)) | (best >= n_classes)
+    last = torch.argsort(none.to(torch.uint8), dim=1, stable=True)[:, :n_competitors]
+    best, none = best.gather(1, last).clamp(max=n_classes - 1), none.gather(1, last)
+    both = bounded(logits.gather(1, torch.cat([target.unsqueeze(1), best], 1)))  # only these are copied
+    margins = (both[:, :1] - both[:, 1:]).clamp(max=far)
+    return torch.where(none, torch.full_like(margins, far), margins)
 
 
 NETWORKS = {"margin": Margin, "confusion": Confusion, "ordinal": Ordinal, "target_probability": TargetProbability}
@@ -255,7 +262,7 @@ class SetLoss(_losses.SetLoss):
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
         kept = has_target(target)
-        return self.network.features(bounded(preds), target.long() * kept, kept.to(torch.float32), set_size)
+        return self.network.features(preds, target.long() * kept, kept.to(torch.float32), set_size)
 
 
 class SampleLoss(SetLoss):

@@ -2,7 +2,7 @@
 
 Every network is given, for n examples of which each `set_size` make a point:
 
-    logits    (n, T, V), float32, finite
+    logits    (n, T, V), as models give them: see `bounded`
     there     (n, T), bool: the positions there are
     keep      (n, T), bool: those that hold a token of the hypothesis
     target    (n, S), int64, the tokens of the reference first, 0 where there is no token
@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates._calibration import Calibration
-from autosurrogate.surrogates._layers import bounded
 from autosurrogate.surrogates._sequence_align import Align
 from autosurrogate.surrogates._sequence_attention import TargetAttention
 from autosurrogate.surrogates._sequence_ngrams import Match
@@ -54,14 +53,13 @@ class SetLoss(nn.Module):
 
     def features(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
-        logits = bounded(preds)
-        there, keep = hypothesis_positions(logits, target, preds_mask, self.eos_id, self.blank_id)
+        there, keep = hypothesis_positions(preds, target, preds_mask, self.eos_id, self.blank_id)
         real = reference_positions(target, self.eos_id)
         order = torch.argsort((~real).to(torch.uint8), dim=1, stable=True)  # the tokens first, where -100 is not last
         real = real.gather(1, order)
         tokens = target.long().gather(1, order) * real
         ends = self.eos_id if preds_mask is None else -1
-        return self.network.features(logits, there, keep, tokens, real, ends, self.blank_id, set_size)
+        return self.network.features(preds, there, keep, tokens, real, ends, self.blank_id, set_size)
 
     def points(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None, set_size: int) -> Tensor:
         """The loss of each point, shape (n // set_size,)."""
