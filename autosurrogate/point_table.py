@@ -3,7 +3,8 @@
 A network is `score(features(preds))`, and `features` has no parameters. So the norm of a point's gradient with respect
 to the predictions is that of vᵀ J, with v the gradient of the score with respect to the features and J the Jacobian of
 the features: ‖vᵀ J‖² = vᵀ (J Jᵀ) v. J Jᵀ is small, and computed once for all steps of all trials; the gradient penalty
-(ReLoss, eq. 8) then costs a double backward pass through the score alone.
+(ReLoss, eq. 8) then costs a double backward pass through the score alone. Points that a loss is only judged on do
+without.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from autosurrogate.tasks import Task
 BLOCK_ROWS = 64  # examples whose Jacobians are held at a time, at most
 BLOCK_NUMBERS = 20_000_000  # of a Jacobian, at most
 
-_Block = tuple[Tensor, Tensor, Tensor]  # features, Gram matrices and values of some points
+_Block = tuple[Tensor, Tensor | None, Tensor]  # features, Gram matrices and values of some points
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,13 @@ class PointTable:
 
     Args:
         features: shape (n_points, n_rows, n_features); a point is one row, or a row an example.
-        gram: shape (n_points, n_rows, n_features, n_features), J Jᵀ of each row.
+        gram: shape (n_points, n_rows, n_features, n_features), J Jᵀ of each row; None if it was not asked for.
         values: shape (n_points,), float64, the metric.
         columns: names of the features; empty where they have none.
     """
 
     features: Tensor
-    gram: Tensor
+    gram: Tensor | None
     values: Tensor
     columns: tuple[str, ...] = ()
 
@@ -53,7 +54,7 @@ class PointTable:
         if not self.columns or tuple(columns) == self.columns:
             return self
         index = torch.tensor([self.columns.index(name) for name in columns], device=self.features.device)
-        gram = self.gram.index_select(2, index).index_select(3, index)
+        gram = None if self.gram is None else self.gram.index_select(2, index).index_select(3, index)
         return PointTable(self.features.index_select(2, index), gram, self.values, tuple(columns))
 
 
@@ -63,10 +64,11 @@ def tabulate(
     chunks: Iterable[Chunk],
     device: torch.device,
     *,
+    gram: bool = True,
     of_size: int | None = None,
     within_s: float = math.inf,
 ) -> tuple[PointTable, ...]:
-    """Features and Gram matrices of labelled points.
+    """Features of labelled points, and their Gram matrices.
 
     The gradient of a mean over n examples falls with the square root of n. So that one slope suits sets of every size,
     gradients are brought to those of sets of `of_size`.
@@ -76,6 +78,7 @@ def tabulate(
         task: the task.
         chunks: labelled points; some are always taken.
         device: where to compute and keep the table.
+        gram: whether Gram matrices are wanted, which cost about a hundred times as much as the features.
         of_size: a set size; None leaves every gradient as it is.
         within_s: seconds after which no further points are taken.
 
@@ -84,39 +87,45 @@ def tabulate(
     """
     start = time.monotonic()
     blocks: dict[int, list[_Block]] = {}
-    for examples, set_size, labels in _blocks(loss, task, chunks, device):
+    for examples, set_size, labels in _blocks(loss, task, chunks, device, gram):
         if blocks and time.monotonic() - start > within_s:
             break
         rows = loss.network.rows(set_size)
-        features, gram = _of_block(loss, task, examples.to(device), set_size)
-        gram = gram * (1.0 if of_size is None else set_size / of_size)
-        block = (features.view(-1, rows, features.shape[1]), gram.view(-1, rows, *gram.shape[1:]), labels.to(device))
+        examples, products = examples.to(device), None
+        if gram:
+            features, products = _of_block(loss, task, examples, set_size)
+            products = (products * (1.0 if of_size is None else set_size / of_size)).view(-1, rows, *products.shape[1:])
+        else:
+            with torch.no_grad():
+                features = loss.features(*arguments(task, examples), set_size)
+        block = features.view(-1, rows, features.shape[1]), products, labels.to(device)
         blocks.setdefault(rows, []).append(block)
     return tuple(_joined(found, tuple(loss.network.columns())) for found in blocks.values())
 
 
 def _joined(blocks: list[_Block], columns: tuple[str, ...]) -> PointTable:
     width = max(features.shape[2] for features, _, _ in blocks)  # filled up with features that are not there
+    grams = [F.pad(gram, (0, width - gram.shape[2]) * 2) for _, gram, _ in blocks if gram is not None]
     return PointTable(
         torch.cat([F.pad(features, (0, width - features.shape[2])) for features, _, _ in blocks]),
-        torch.cat([F.pad(gram, (0, width - gram.shape[2]) * 2) for _, gram, _ in blocks]),
+        torch.cat(grams) if grams else None,
         torch.cat([values for _, _, values in blocks]),
         columns,
     )
 
 
 def _blocks(
-    loss: Any, task: Task, chunks: Iterable[Chunk], device: torch.device
+    loss: Any, task: Task, chunks: Iterable[Chunk], device: torch.device, gram: bool
 ) -> Iterator[tuple[Examples, int, Tensor]]:
-    """Pieces of the chunks, of whole points, whose Jacobians fit in memory: examples, set size and values."""
+    """Pieces of the chunks, of whole points, that fit in memory, with Jacobians: examples, set size and values."""
     for chunk in chunks:
         size = chunk.set_size
         with torch.no_grad():
             first = chunk.examples[slice(0, size)].to(device)
             task.configure(loss, first)
-            n_features = loss.features(*arguments(task, first), size).shape[1]
-        rows = min(BLOCK_ROWS, BLOCK_NUMBERS // (n_features * max(1, chunk.examples.preds[0].numel())))
-        n_points = max(1, rows // size)
+            n_features = loss.features(*arguments(task, first), size).shape[1] if gram else 1
+        rows = BLOCK_NUMBERS // (n_features * max(1, chunk.examples.preds[0].numel()))
+        n_points = max(1, (min(BLOCK_ROWS, rows) if gram else rows) // size)
         for i in range(0, len(chunk), n_points):
             yield (
                 chunk.examples[slice(i * size, (i + n_points) * size)], size, chunk.values[i : i + n_points]

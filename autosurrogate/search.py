@@ -227,22 +227,18 @@ class Search:
             share = TABLE_SHARE / len(self._space.networks)
             points = self._points
 
-            def tables(chunks: list[Chunk], share: float) -> tuple[PointTable, ...]:
-                return tabulate(
-                    wide,
-                    self._task,
-                    chunks,
-                    self._device,
-                    of_size=sampling.set_size_of(self._metric),
-                    within_s=self._clock.budget_s * share,
-                )
+            def trained(chunks: list[Chunk]) -> tuple[PointTable, ...]:
+                size, within_s = sampling.set_size_of(self._metric), self._clock.budget_s * share
+                return tabulate(wide, self._task, chunks, self._device, of_size=size, within_s=within_s)
 
-            # All networks are judged on the same points, however long that takes.
+            def judged(chunks: list[Chunk]) -> tuple[PointTable, ...]:  # the same points, whatever the network
+                return tabulate(wide, self._task, chunks, self._device, gram=False)
+
             self._tables[network] = Tables(
-                tables(points.train, share),
-                tables(points.validation, math.inf),
-                tables(points.recorded_train, share),
-                tables(points.recorded_validation, math.inf),
+                trained(points.train),
+                judged(points.validation),
+                trained(points.recorded_train),
+                judged(points.recorded_validation),
             )
         whole = self._tables[network]
         selected = ([t.select(columns) for t in getattr(whole, field.name)] for field in dataclasses.fields(whole))

@@ -53,7 +53,7 @@ class Settings:
 class Tables:
     """The points a surrogate is trained on and those it is judged on, from G_R and, where there are any, G_M.
 
-    Each is from `tabulate`: a table for each number of rows a point.
+    Those it is trained on have Gram matrices. Each is from `tabulate`: a table for each number of rows a point.
     """
 
     generated: Sequence[PointTable]
@@ -205,6 +205,7 @@ def _objective(loss: Any, table: PointTable, badness: Tensor, index: Tensor, set
             found, hard_rank(badness[index]), method=settings.soft_rank, steepness=settings.steepness
         )
     if settings.penalty > 0:
+        assert table.gram is not None, "a surrogate is trained on points with Gram matrices"
         objective = objective + settings.penalty * _gradient_penalty(found, features, table.gram[index])
     return objective
 

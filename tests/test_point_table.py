@@ -180,3 +180,15 @@ def test_the_gradient_penalty_and_its_gradients_are_those_of_a_double_backward(
     )
     assert theirs.norm() > 1e-4
     assert (ours - theirs).norm() <= 1e-4 * theirs.norm()
+
+
+@each_network
+@each_level
+def test_without_gram_matrices_the_features_are_the_same(task: str, network: str, level: str, set_size: int) -> None:
+    loss, points = built(task, network, level), chunks(task, set_size)
+    whole, judged = (tabulate(loss, tasks.get(task), points, CPU, gram=gram) for gram in (True, False))
+    for a, b in zip(whole, judged, strict=True):
+        torch.testing.assert_close(a.features, b.features)
+        torch.testing.assert_close(a.values, b.values)
+        assert (a.gram is None, b.gram) == (False, None)
+        assert b.select(b.columns[:1]).gram is None
