@@ -54,11 +54,12 @@ class Vocabulary:
         counts = np.zeros((len(self), sum(BINS)), np.uint8)
         for token in self.spelled:
             text, first = self.spellings[token].strip(), 0
+            bins: list[int] = []
             for order, n_bins in zip(ORDERS, BINS, strict=True):
-                for start in range(len(text) - order + 1):
-                    gram = text[start : start + order].encode()
-                    counts[token, first + zlib.crc32(gram) % n_bins] += 1
+                grams = (text[start : start + order].encode() for start in range(len(text) - order + 1))
+                bins += [first + zlib.crc32(gram) % n_bins for gram in grams]
                 first += n_bins
+            counts[token] = np.bincount(bins, minlength=sum(BINS)).clip(max=255)
         return counts
 
 
@@ -98,7 +99,7 @@ def _of_tokenizer(path: Path) -> Vocabulary:
         tokenizer = Tokenizer.from_str(text)
     except Exception as e:  # the library raises no other
         raise OptionError(f"--tokenizer {path}: is not a file of the tokenizers library: {e}") from e
-    n_tokens = tokenizer.get_vocab_size()
+    n_tokens = 1 + max(tokenizer.get_vocab().values(), default=-1)  # ids may have gaps, which spell nothing
     before = next((i for i in range(n_tokens) if tokenizer.decode([i]).strip().isalnum()), 0)
     head = tokenizer.decode([before])  # a word, so that the space before what goes on is seen
     spellings = []
@@ -109,7 +110,9 @@ def _of_tokenizer(path: Path) -> Vocabulary:
 
 
 def _of_list(path: Path) -> Vocabulary:
-    tokens = path.read_text(encoding="utf-8").splitlines()
+    # At no other sign that ends a line: a token may be one.
+    lines = path.read_bytes().decode("utf-8").split("\n")
+    tokens = [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]
     spellings = tuple(_spelled(tokens))
     may_break = not any(token.startswith((*STARTS, GOES_ON)) for token in tokens)
     breaks = [may_break and token.endswith(BROKEN) for token in tokens]

@@ -42,6 +42,15 @@ def word_piece(path: Path) -> Path:
     return trained(path, tokenizer, trainers.WordPieceTrainer(vocab_size=60, special_tokens=["[UNK]", "[PAD]"]))
 
 
+def unigram(path: Path) -> Path:
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    return trained(
+        path, tokenizer, trainers.UnigramTrainer(vocab_size=80, special_tokens=["<unk>", "[PAD]"], unk_token="<unk>")
+    )
+
+
 @pytest.mark.parametrize(
     ("tokens", "ids", "text", "spellings"),
     [
@@ -61,7 +70,33 @@ def test_a_list_is_joined_as_its_marks_say(
     assert len(found) == len(tokens) + len(FILLERS)
 
 
-@pytest.mark.parametrize("make", [byte_level, word_piece])
+def test_a_list_is_cut_where_lines_end_and_nowhere_else(tmp_path: Path) -> None:
+    tokens = ["a\u2028", "\x0c", "b\x85c", "", "d"]
+    (tmp_path / "unix.txt").write_bytes("\n".join([*tokens, *FILLERS]).encode())
+    (tmp_path / "dos.txt").write_bytes("".join(f"{token}\r\n" for token in [*tokens, *FILLERS]).encode())
+    for name in ("unix.txt", "dos.txt"):
+        found = vocabulary.read(tmp_path / name)
+        assert found.spellings[4] == " d"
+        assert len(found) == len(tokens) + len(FILLERS)
+
+
+def test_ids_that_a_tokenizer_leaves_out_spell_nothing(tmp_path: Path) -> None:
+    ids = {token: i for i, token in enumerate(["[UNK]", *FILLERS])} | {"last": 40}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    found = vocabulary.read(tmp_path / "tokenizer.json")
+    assert len(found) == 41
+    assert 40 in found.spelled
+    assert not set(range(len(FILLERS) + 1, 40)) & set(found.spelled)
+
+
+def test_counts_of_n_grams_do_not_wrap(tmp_path: Path) -> None:
+    found = vocabulary.read(listed(tmp_path / "vocab.txt", "a" * 300))
+    assert found.grams[0].max() == 255
+
+
+@pytest.mark.parametrize("make", [byte_level, word_piece, unigram])
 def test_a_tokenizer_s_tokens_are_spelled_as_it_decodes_them(tmp_path: Path, make: object) -> None:
     path = make(tmp_path / "tokenizer.json")  # type: ignore[operator]
     found, tokenizer = vocabulary.read(path), Tokenizer.from_file(str(path))
