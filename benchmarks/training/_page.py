@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from benchmarks.training._runs import REGULAR, Arm, Plan, Results
 from benchmarks.training._statistics import Difference, holm, paired
 
 BEST = {"bleu": 100.0, "chrf": 100.0, "edit_distance": 0.0}  # values of metrics that are not best at 1
+LEAST_S = 10.0  # of a training whose overhead counts
 NOISE = 0.05  # of a p value, Holm-corrected over the rows
 HEAD = """
 ## What training with a loss gains
@@ -202,8 +204,8 @@ def _summary(lines: Sequence[_Line]) -> str:
         errors = [_error_reduction(line) for line in ours]
         parts.append(
             f"Mean relative reduction of the error over the {len(ours)} rows: {100 * statistics.fmean(errors):.1f} %. "
-            f"Median over the experiments of the overhead in wall-clock time of the whole training: "
-            f"{100 * statistics.median(_overheads(ours)):.0f} %."
+            f"Median overhead in wall-clock time of the whole training, over the experiments whose regular training "
+            f"takes {LEAST_S:g} s or more (those of a second or two tell little): {100 * _overhead(ours):.0f} %."
         )
     return "\n".join(filter(None, parts)) + "\n"
 
@@ -222,13 +224,14 @@ def _count(lines: Sequence[_Line], column: str, base: str, named: str) -> str:
     )
 
 
-def _overheads(lines: Sequence[_Line]) -> list[float]:
-    """How much longer trainings with fitted losses take, as a share of regular ones; an experiment each."""
+def _overhead(lines: Sequence[_Line]) -> float:
+    """How much longer trainings with fitted losses take, as a share of regular ones: the median experiment's median."""
     found: dict[str, list[float]] = {}
     for line in lines:
-        seconds = {column: statistics.median(line.cells[column].seconds) for column in ("fitted", REGULAR)}
-        found.setdefault(line.experiment, []).append(seconds["fitted"] / seconds[REGULAR] - 1)
-    return [statistics.median(shares) for shares in found.values()]
+        fitted, regular = (statistics.median(line.cells[column].seconds) for column in ("fitted", REGULAR))
+        if regular >= LEAST_S:
+            found.setdefault(line.experiment, []).append(fitted / regular - 1)
+    return statistics.median([statistics.median(shares) for shares in found.values()] or [math.nan])
 
 
 def _error_reduction(line: _Line) -> float:
