@@ -83,7 +83,7 @@ class Report:
         found = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "metric"}
         found |= {name: [asdict(one) for one in found[name]] for name in ("shown", "dependences")}
         declared = {name: getattr(self.metric, name) for name in DECLARED}
-        declared["task"] = self.metric.task.partition(":")[0]  # without the vocabulary
+        declared["task"] = tasks.kind(self.metric.task)
         plain: dict[str, Any] = _without_nan({"metric": self.metric.name, **declared, **found})
         return plain
 

@@ -145,12 +145,14 @@ def facts(metadata: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def check_facts(report: Report) -> list[tuple[str, str]]:
     """What was found of a metric: what, and what is to be said of it."""
+    from autosurrogate import tasks  # which needs torch, as the listing of metrics does not
+
     metric = report.metric
     level = "one example" if metric.level == "sample" else f"a set of {metric.set_size} examples"
     better = "higher" if metric.higher_is_better else "lower"
     lines = [
         ("metric", f"{metric.name}, {better} is better; computed by {metric.source}"),
-        ("task", f"{metric.task.partition(':')[0]}, view {metric.view!r}, {level} a call"),
+        ("task", f"{tasks.kind(metric.task)}, view {metric.view!r}, {level} a call"),
     ]
     for shown in report.shown:
         lines += [("called with", f"preds {shown.preds}"), ("", f"target {shown.target}"), ("", f"-> {shown.returned}")]

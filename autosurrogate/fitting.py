@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import platform
 import re
@@ -16,7 +15,18 @@ from typing import Any, Literal
 import optuna
 import torch
 
-from autosurrogate import caller_settings, export, mixture, outputs, sampling, search_space, surrogates, tasks, unseen
+from autosurrogate import (
+    caller_settings,
+    digests,
+    export,
+    mixture,
+    outputs,
+    sampling,
+    search_space,
+    surrogates,
+    tasks,
+    unseen,
+)
 from autosurrogate.devices import device_of
 from autosurrogate.durations import seconds
 from autosurrogate.errors import AutosurrogateError, OptionError, QualityError
@@ -153,14 +163,14 @@ def fit(
         budget_s=seconds(budget),
         trials=trials,
         outputs=tuple(str(Path(f).absolute()) for f in files),
-        outputs_digests=tuple(digest(f) for f in files),
+        outputs_digests=tuple(digests.of_file(f) for f in files),
         random_share=random_share,
         device=str(device),
         seed=seed,
         objective=objective,
         space=None if space is None else str(Path(space).absolute()),
         tokenizer=None if tokenizer is None else str(Path(tokenizer).absolute()),
-        tokenizer_digest=None if tokenizer is None else digest(tokenizer),
+        tokenizer_digest=None if tokenizer is None else digests.of_file(tokenizer),
         force=force,
         overwrite=overwrite,
     )
@@ -202,9 +212,9 @@ def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | Non
             "put it in a file and fit it as file.py:function"
         )
     found = with_tokenizer(find(options.metric), options.tokenizer)
-    if options.tokenizer is not None and digest(options.tokenizer) != options.tokenizer_digest:
+    if options.tokenizer is not None and digests.of_file(options.tokenizer) != options.tokenizer_digest:
         raise OptionError(f"--resume {run_dir}: the tokenizer has changed since it was started; start a new run")
-    if tuple(digest(f) for f in options.outputs) != options.outputs_digests:
+    if tuple(digests.of_file(f) for f in options.outputs) != options.outputs_digests:
         raise OptionError(
             f"--resume {run_dir}: the recorded outputs have changed since it was started; start a new run"
         )
@@ -235,21 +245,12 @@ def _prepare(metric: Metric, options: _Options, space: str | Path | None) -> _Pr
     return _Prepared(task, device, choices, split_recorded(recorded, metric, options.seed))
 
 
-def digest(path: str | Path) -> str:
-    """What changes with a file; nothing if it cannot be read, which is told where it is read."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
-
-
 def _digest_of_metric(metric: Metric) -> str | None:
     """What changes with the files of a metric and its parts; None for a metric that is not of a user's file."""
     if metric.parts:
         return " ".join(_digest_of_metric(part) or "" for part in metric.parts).strip() or None
     path, colon, _ = (metric.spec or "").partition("?")[0].rpartition(":")
-    return digest(path) if colon and path.endswith(".py") else None
+    return digests.of_file(path) if colon and path.endswith(".py") else None
 
 
 def _check(options: _Options) -> None:
@@ -358,7 +359,7 @@ def _metadata(
         "metric": metric.name,
         "spec": metric.spec,
         **({"mixture": mixture.told(metric)} if metric.parts else {}),
-        "task": metric.task.partition(":")[0],
+        "task": tasks.kind(metric.task),
         **({} if options.tokenizer is None else {"tokenizer": _tokenizer(options)}),
         "level": metric.level,
         "view": metric.view,

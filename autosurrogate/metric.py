@@ -130,7 +130,7 @@ def with_tokenizer(metric: Metric, tokenizer: str | Path | None) -> Metric:
 
     if metric.task != "sequence":
         raise OptionError(f"--tokenizer {tokenizer}: is for metrics of sequences; {metric.name!r} is of {metric.task}")
-    task = tasks.get(f"{tasks.SPELLED}{Path(tokenizer).absolute()}").name
+    task = tasks.get(tasks.spelled(tokenizer)).name
     parts = tuple(with_tokenizer(part, tokenizer) for part in metric.parts)
     return dataclasses.replace(metric, task=task, parts=parts)
 

@@ -91,8 +91,11 @@ def export(metric: str, out: str | Path | None = None, *, overwrite: bool = Fals
     source = path(metric)
     out = Path(f"{metric}{SUFFIX}" if out is None else out)
     check_writable(out, overwrite=overwrite, program=False)
-    shutil.copyfile(source, part(out))
-    os.replace(part(out), out)
+    try:
+        shutil.copyfile(source, part(out))
+        os.replace(part(out), out)
+    finally:
+        part(out).unlink(missing_ok=True)
     return out
 
 

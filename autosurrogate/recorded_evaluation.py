@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from autosurrogate import loss_file, outputs, tasks
+from autosurrogate import digests, loss_file, outputs, tasks
 from autosurrogate.errors import MetricError, OptionError
 from autosurrogate.evaluation import PointLosses, blocks, regular_of_points
 from autosurrogate.examples import Examples
-from autosurrogate.fitting import digest
 from autosurrogate.labelling import Labeller, check_labels
 from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.registry import Metric
@@ -161,8 +160,11 @@ def _tokenizer_of(tokenizer: str | Path | None, metadata: dict[str, Any], loss: 
         return None
     file = known["file"] if tokenizer is None else tokenizer
     if not Path(file).is_file():
-        raise OptionError(f"--tokenizer {file}: there is no such file; {loss} was fitted with it: pass where it is now")
-    if digest(file) != known["sha256"]:
+        hint = f"pass the vocabulary that {loss} was fitted with"
+        if tokenizer is None:
+            hint = f"{loss} was fitted with it: pass where it is now"
+        raise OptionError(f"--tokenizer {file}: there is no such file; {hint}")
+    if digests.of_file(file) != known["sha256"]:
         raise OptionError(f"--tokenizer {file}: is not the one that {loss} was fitted with")
     return file
 

@@ -117,8 +117,7 @@ def text_of(task: str, path: str | Path | None = None) -> str:
     if path is None and tasks.get(task).search_space:
         return textwrap.dedent(tasks.get(task).search_space)
     if path is None:
-        name = "spelled_sequence" if task.startswith(tasks.SPELLED) else task
-        return resources.files("autosurrogate.search_spaces").joinpath(f"{name}.toml").read_text(encoding="utf-8")
+        return resources.files("autosurrogate.search_spaces").joinpath(f"{task}.toml").read_text(encoding="utf-8")
     try:
         return Path(path).read_text(encoding="utf-8")
     except OSError as e:

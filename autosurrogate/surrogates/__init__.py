@@ -69,7 +69,7 @@ def build(task: str, level: str, network: str, **values: Any) -> nn.Module:
 def _module(task: str) -> Any:
     """Where the losses of a task are, and the networks of a built-in one."""
     own = tasks.get(task).networks
-    return _losses if own else importlib.import_module(f"{__name__}.{task.partition(':')[0]}")
+    return _losses if own else importlib.import_module(f"{__name__}.{tasks.kind(task)}")
 
 
 def arguments(task: Task, examples: Examples) -> tuple[Tensor | None, ...]:

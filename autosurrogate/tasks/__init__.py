@@ -6,13 +6,15 @@ import difflib
 import importlib
 import pkgutil
 import sys
+from pathlib import Path
 
+from autosurrogate import digests
 from autosurrogate.errors import MetricError, RegistryError
 from autosurrogate.tasks._base import Task
 
-__all__ = ["SPELLED", "Task", "add", "get", "names"]
+__all__ = ["SPELLED", "Task", "add", "get", "kind", "names", "spelled"]
 
-#: What the name of the task of sequences of one vocabulary begins with; its path follows.
+#: What the name of the task of sequences of one vocabulary begins with; the file's digest and path follow.
 SPELLED = "sequence:"
 _OWN: dict[str, Task] = {}
 
@@ -32,14 +34,28 @@ def get(name: str) -> Task:
     if name in _OWN:
         return _OWN[name]
     if name.startswith(SPELLED):
-        spelled: Task = importlib.import_module(f"{__name__}._spelled_sequence").of_vocabulary(name[len(SPELLED) :])
-        return spelled
+        of_one: Task = importlib.import_module(f"{__name__}._spelled_sequence").named(name)
+        return of_one
     if name not in _built_in():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise MetricError(f"unknown task {name!r}: expected one of {', '.join(names())}{hint}")
     task: Task = importlib.import_module(f"{__name__}.{name}").TASK
     return task
+
+
+def spelled(path: str | Path) -> str:
+    """The name of the task of sequences of the tokens of a vocabulary's file, as it is now."""
+    return f"{SPELLED}{digests.of_file(path)}:{Path(path).absolute()}"
+
+
+def kind(name: str) -> str:
+    """The name of a task, without the vocabulary if it is of one.
+
+    >>> kind("sequence:4f2a:/data/tokenizer.json"), kind("sequence"), kind("my:task")
+    ('sequence', 'sequence', 'my:task')
+    """
+    return SPELLED[:-1] if name.startswith(SPELLED) else name
 
 
 def add(task: Task | type[Task]) -> str:
@@ -59,6 +75,8 @@ def add(task: Task | type[Task]) -> str:
             f"{who}: losses of one's own tasks are called with preds and target alone; leave out 'extras'"
         )
     known = _OWN.get(made.name)
+    if made.name.startswith(SPELLED):
+        raise RegistryError(f"{who}: names that begin with {SPELLED!r} are kept for vocabularies; give it another")
     if made.name in _built_in() or (known is not None and _owner(known) != _owner(made)):
         raise RegistryError(f"{who}: there is another task called {made.name!r}; give it a name of its own")
     _OWN[made.name] = made

@@ -36,8 +36,8 @@ class _References:
     paired: bool
 
     def alike(self) -> Tensor:
-        """The token that is like each of the references' tokens, or that one itself, shape (n, n_tokens)."""
-        return (self.tokens ^ 1).clamp(max=len(self.frequency) - 1) if self.paired else self.tokens
+        """The token that is like each of the references' tokens where they are paired, shape (n, n_tokens)."""
+        return (self.tokens ^ 1).clamp(max=len(self.frequency) - 1)
 
 
 def generate(severity: Tensor, set_size: int, draw: Draw, *, most_tokens: int | None = None) -> Examples:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,15 @@ class SpelledSequenceTask(SequenceTask):
     the text of the tokens, and networks how they are spelled.
 
     Args:
-        path: of the vocabulary, see `autosurrogate.vocabulary.read`.
+        name: see `autosurrogate.tasks.spelled`; it ends with the file of the vocabulary.
     """
 
     context = (*SequenceTask.context, "columns")
 
-    def __init__(self, path: str) -> None:
-        self.name = SPELLED + path  # type: ignore[misc]  # of an instance, for there is one for each vocabulary
-        self.vocabulary = vocabulary.read(path)
+    def __init__(self, name: str) -> None:
+        self.name = name  # type: ignore[misc]  # of an instance, for there is one for each vocabulary
+        self.vocabulary = vocabulary.read(name.removeprefix(SPELLED).partition(":")[2])
+        self.search_space = _search_space()  # type: ignore[misc]
         self._grams = torch.from_numpy(self.vocabulary.grams)
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
@@ -98,8 +100,7 @@ class SpelledSequenceTask(SequenceTask):
         spelled = torch.from_numpy(self.vocabulary.spelled)
         found = spelled[torch.randperm(len(spelled), generator=draw.generator)]
         first, others = found[: (n + 1) // 2], found[(n + 1) // 2 :][:N_COMPARED]
-        grams = F.normalize(self._grams.float(), dim=1)
-        alike = grams[first] @ grams[others].T
+        alike = _directions(self._grams[first]) @ _directions(self._grams[others]).T
         beside = torch.empty(n // 2, dtype=torch.long)
         for i in range(n // 2):  # in turn, so that none is taken twice
             beside[i] = alike[i].argmax()
@@ -109,7 +110,18 @@ class SpelledSequenceTask(SequenceTask):
         return columns
 
 
+def _directions(grams: Tensor) -> Tensor:
+    return F.normalize(grams.float(), dim=1)
+
+
+def _search_space() -> str:
+    """That of sequences, and before its networks those that see spelling."""
+    folder = resources.files("autosurrogate.search_spaces")
+    texts = [folder.joinpath(f"{name}.toml").read_text(encoding="utf-8") for name in ("spelled_sequence", "sequence")]
+    return "\n".join(texts)
+
+
 @functools.lru_cache(maxsize=4)
-def of_vocabulary(path: str) -> SpelledSequenceTask:
-    """The task of sequences of the vocabulary of a file, read once."""
-    return SpelledSequenceTask(path)
+def named(name: str) -> SpelledSequenceTask:
+    """The task of that name, its vocabulary read once."""
+    return SpelledSequenceTask(name)

@@ -12,7 +12,7 @@ import program
 import pytest
 import torch
 
-from autosurrogate import Task, metric, registry, tasks
+from autosurrogate import Task, metric, registry, surrogates, tasks
 from autosurrogate.errors import MetricError, RegistryError
 from autosurrogate.metric import find
 
@@ -103,6 +103,19 @@ def test_a_name_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Whole, "name", "sequence")
     with pytest.raises(RegistryError, match="there is another task called 'sequence'"):
         declared(Whole)
+
+
+def test_a_name_that_is_kept_for_vocabularies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Whole, "name", "sequence:whole")
+    with pytest.raises(RegistryError, match="names that begin with 'sequence:' are kept for vocabularies"):
+        declared(Whole)
+
+
+def test_a_name_with_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Whole, "name", "my:task")
+    declared(Whole)
+    assert tasks.get("my:task").name == tasks.kind("my:task") == "my:task"
+    assert list(surrogates.networks("my:task")) == ["none"]
 
 
 def test_the_same_class_of_another_file_is_another_task(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import autosurrogate.testing.tasks as conformance
-from autosurrogate import surrogates, tasks, vocabulary
+from autosurrogate import search_space, surrogates, tasks, vocabulary
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.metric import find, with_tokenizer
@@ -28,7 +28,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def task(file: Path) -> SpelledSequenceTask:
-    found = tasks.get(f"{tasks.SPELLED}{file}")
+    found = tasks.get(tasks.spelled(file))
     assert isinstance(found, SpelledSequenceTask)
     return found
 
@@ -55,6 +55,24 @@ def test_it_holds_what_every_task_holds(task: SpelledSequenceTask) -> None:
     assert len(checks) > 20
     for check in checks:
         check.run()
+
+
+def test_a_vocabulary_that_is_edited_is_read_again(tmp_path: Path) -> None:
+    path, metric = tmp_path / "vocab.txt", find("chrf")
+    path.write_text("\n".join(TOKENS) + "\n", encoding="utf-8")
+    first = tasks.get(with_tokenizer(metric, path).task)
+    path.write_text("\n".join([*TOKENS, "more"]) + "\n", encoding="utf-8")
+    second = tasks.get(with_tokenizer(metric, path).task)
+    assert isinstance(first, SpelledSequenceTask)
+    assert isinstance(second, SpelledSequenceTask)
+    assert len(second.vocabulary) == len(first.vocabulary) + 1
+    assert tasks.kind(first.name) == tasks.kind(second.name) == "sequence"
+
+
+def test_the_networks_of_sequences_are_searched_after_those_that_see_spelling(task: SpelledSequenceTask) -> None:
+    found, plain = search_space.load(task.name), search_space.load("sequence")
+    assert list(found.networks) == ["spelled", *plain.networks]
+    assert (found.training, found.soft_ranks) == (plain.training, plain.soft_ranks)
 
 
 def test_it_is_none_of_the_tasks_that_are_listed(task: SpelledSequenceTask) -> None:
@@ -179,5 +197,5 @@ def test_a_mixture_s_parts_are_of_the_vocabulary_too(file: Path) -> None:
     from autosurrogate import mixture
 
     mixed = with_tokenizer(mixture.mixed([find("chrf"), find("bleu")], [1.0, 1.0]), file)
-    assert {mixed.task, *(part.task for part in mixed.parts)} == {f"{tasks.SPELLED}{file}"}
+    assert {mixed.task, *(part.task for part in mixed.parts)} == {tasks.spelled(file)}
     assert with_tokenizer(find("chrf"), None) is find("chrf")
