@@ -1,10 +1,8 @@
-"""The best monotone alignment of two sequences, its gradient included, without a loop over positions."""
+"""The best monotone alignment of two sequences, its gradient included."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-N_ROUNDS = 4
 
 
 def best_alignment(
@@ -16,9 +14,8 @@ def best_alignment(
     is what the edit distance falls short of both lengths: aligned tokens save a deletion and an insertion and cost a
     substitution, if they differ.
 
-    An alignment is a chain of runs along diagonals. A round of `_prefixes` adds a run to the best chains from the
-    start to each cell and, at the same time, to those from each cell to the end: chains of up to 2 · 4 runs are found,
-    and longer ones are cut short.
+    By dynamic programming over diagonals (Needleman and Wunsch, J. Mol. Biol. 1970), from the start to each cell and
+    from each cell to the end.
 
     Args:
         gain: shape (n, T, S), not negative.
@@ -52,24 +49,60 @@ def best_alignment(
     return best, weight / column, gap_weight / column
 
 
-def _prefixes(gain: Tensor, gap: Tensor | None, n_rounds: int = N_ROUNDS) -> Tensor:
+def _prefixes(gain: Tensor, gap: Tensor | None) -> Tensor:
     """The best sum within the first t rows and s columns, for each t and s, shape (n, T + 1, S + 1)."""
-    padded = F.pad(gain, (1, 0, 1, 0)).flip(2)  # so that a diagonal's cells have t + s in common
-    n_columns = padded.size(2)
-    along = _back(_skewed(padded, 0.0).cumsum(1), n_columns)
-    best = torch.zeros_like(along)
-    for _ in range(n_rounds):
-        if gap is not None:
-            best = torch.maximum(best, F.pad(best[:, :, 1:] + gap.flip(2), (0, 1)))
-        run = along + _back(_skewed(best - along, -1e6).cummax(1)[0], n_columns)
-        best = run.cummax(1)[0].flip(2).cummax(2)[0].flip(2)
-    return best.flip(2)
+    n_columns = gain.size(2) + 1
+    step = _skewed(F.pad(gain, (1, 0, 1, 0))).permute(2, 1, 0)
+    aside = torch.zeros_like(step) if gap is None else _skewed(F.pad(gap, (1, 0))).permute(2, 1, 0)
+    return _back(_swept(step.contiguous(), aside.contiguous()).permute(2, 1, 0), n_columns)
 
 
-def _skewed(cells: Tensor, fill: float) -> Tensor:
+def _swept(step: Tensor, aside: Tensor) -> Tensor:
+    """The best sums, one diagonal after the other; what lies outside the table has 0 and does not reach into it.
+
+    Args:
+        step: gain of reaching a cell from the one before it in row and column, shape (t + s, t, n).
+        aside: gain of reaching it from the one before it in its row, of the same shape.
+
+    Returns:
+        The same shape.
+    """
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
+        if torch.compiler.is_compiling():
+            return _swept_in_program(step, aside)
+    table = step.new_zeros(step.size(0) + 1, step.size(1) + 1, step.size(2))
+    for i in range(2, table.size(0)):
+        one, two = table[i - 1], table[i - 2]
+        straight = torch.maximum(one[1:] + aside[i - 1], one[:-1])
+        table[i, 1:] = torch.maximum(straight, two[:-1] + step[i - 1])
+    return table[1:, 1:]
+
+
+def _swept_in_program(step: Tensor, aside: Tensor) -> Tensor:
+    """The same in an exported program, whose number of diagonals is to stay free."""
+    from torch._higher_order_ops import while_loop
+
+    def more(i: Tensor, one: Tensor, two: Tensor, found: Tensor) -> Tensor:
+        return i < step.size(0)
+
+    def go_on(i: Tensor, one: Tensor, two: Tensor, found: Tensor) -> tuple[Tensor, ...]:
+        here = i.view(1)
+        up, across = F.pad(one[:-1], (0, 0, 1, 0)), F.pad(two[:-1], (0, 0, 1, 0))
+        straight = torch.maximum(one + aside.index_select(0, here).squeeze(0), up)
+        best = torch.maximum(straight, across + step.index_select(0, here).squeeze(0))
+        return i + 1, best, one.clone(), found.index_copy(0, here, best.unsqueeze(0))
+
+    first = torch.ones((), dtype=torch.int64, device=step.device)
+    nothing = torch.zeros_like(step[0])
+    carried = first, nothing, nothing.clone(), torch.zeros_like(step)
+    found: Tensor = while_loop(more, go_on, carried)[3]  # type: ignore[no-untyped-call]
+    return found
+
+
+def _skewed(cells: Tensor) -> Tensor:
     """Each row moved right by its number, (n, R, C) to (n, R, R + C - 1): cells of equal t + s share a column."""
     n_rows, n_columns = cells.size(1), cells.size(2)
-    flat = F.pad(cells, (0, n_rows), value=fill).flatten(1)
+    flat = F.pad(cells, (0, n_rows)).flatten(1)
     return flat[:, : n_rows * (n_rows + n_columns - 1)].view(-1, n_rows, n_rows + n_columns - 1)
 
 
