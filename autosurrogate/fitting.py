@@ -16,6 +16,7 @@ import optuna
 import torch
 
 from autosurrogate import (
+    affordable,
     caller_settings,
     digests,
     export,
@@ -27,12 +28,13 @@ from autosurrogate import (
     tasks,
     unseen,
 )
+from autosurrogate.affordable import Costs
 from autosurrogate.devices import device_of
 from autosurrogate.durations import seconds
 from autosurrogate.errors import AutosurrogateError, OptionError, QualityError
 from autosurrogate.examples import Examples
 from autosurrogate.judge import Judge, shortfalls
-from autosurrogate.labelled_points import LabelledPoints, split_recorded
+from autosurrogate.labelled_points import LabelledPoints, Points, split_recorded
 from autosurrogate.labelling import Labeller
 from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.progress import Progress
@@ -292,7 +294,11 @@ def _search_and_export(
         labelled.calibrate()
         space = _seeing(run, metric, options, prepared, labeller)
         points = labelled.all(prepared.recorded)
-        judge = Judge(prepared.task, metric, labeller, prepared.device, points, options.seed)
+        costs = _costs(run, metric, prepared, space, points)
+        judged_s, descent_s = (s * options.budget_s for s in (affordable.JUDGED_SHARE, affordable.DESCENT_SHARE))
+        held_out = (affordable.thinned(c, costs, judged_s) for c in (points.validation, points.recorded_validation))
+        points = replace(points, **dict(zip(("validation", "recorded_validation"), held_out, strict=True)))
+        judge = Judge(prepared.task, metric, labeller, prepared.device, points, options.seed, costs, descent_s)
         search = Search(
             run, clock, prepared.task, metric, space, points,
             objective=options.objective, random_share=options.random_share,
@@ -344,6 +350,16 @@ def _seeing(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared,
         write_json(file, list(unseen.narrowed(prepared.space, metric, found).networks))
     names = json.loads(file.read_text(encoding="utf-8"))
     return replace(prepared.space, networks={name: prepared.space.networks[name] for name in names})
+
+
+def _costs(run: RunDir, metric: Metric, prepared: _Prepared, space: Space, points: Points) -> Costs:
+    """What a point costs; found out once a run, so that all its trials are judged on the same points."""
+    file = run.labelled / "costs.json"
+    if not file.exists():
+        found = affordable.measure(prepared.task, metric, space, points.validation + points.test, prepared.device)
+        write_json(file, [list(found.forward.items()), list(found.step.items())])
+    forward, step = json.loads(file.read_text(encoding="utf-8"))
+    return Costs(dict(forward), dict(step))
 
 
 def _labelled(labelled: LabelledPoints) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosurrogate import evaluation
+from autosurrogate import affordable, evaluation
+from autosurrogate.affordable import Costs
 from autosurrogate.errors import LabellingError
 from autosurrogate.examples import Examples
 from autosurrogate.labelled_points import Points
@@ -33,17 +35,33 @@ class Judge:
         device: where to compute.
         points: the run's labelled points.
         seed: of the bootstrap.
+        costs: what a point costs; without them the descent check takes as long as it takes.
+        descent_s: seconds for a descent check.
     """
 
     def __init__(
-        self, task: Task, metric: Metric, labeller: Labeller, device: torch.device, points: Points, seed: int
+        self,
+        task: Task,
+        metric: Metric,
+        labeller: Labeller,
+        device: torch.device,
+        points: Points,
+        seed: int,
+        costs: Costs | None = None,
+        descent_s: float = math.inf,
     ) -> None:
         self._task, self._metric, self._labeller, self._device = task, metric, labeller, device
         self._points, self._seed = points, seed
-        n_points = evaluation.DESCENT_POINTS[metric.level]
-        self._middling = evaluation.middling(points.validation, metric.higher_is_better, n_points)
-        self._middling_test = evaluation.middling(points.test, metric.higher_is_better, n_points)
+        self._middling, self._middling_test = (
+            self._to_descend(chunks, costs, descent_s) for chunks in (points.validation, points.test)
+        )
         self._regular = evaluation.regular_of_points(task)
+
+    def _to_descend(self, chunks: list[Chunk], costs: Costs | None, seconds: float) -> list[Chunk]:
+        n_points = evaluation.DESCENT_POINTS[self._metric.level]
+        if costs is not None:
+            chunks, n_points = affordable.for_descent(chunks, costs, n_points, seconds)
+        return evaluation.middling(chunks, self._metric.higher_is_better, n_points)
 
     def mended(self, loss: Any) -> tuple[float, float]:
         """The descent check on validation points, along the regular loss and this one together, of whatever scale.

@@ -1,0 +1,99 @@
+"""How many points there is time to judge losses on, by what the slowest network takes for one.
+
+Every loss of a run is judged on the same points, so how many is settled before the first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from autosurrogate import surrogates
+from autosurrogate.evaluation import DESCENT_STEPS, loss_of_points
+from autosurrogate.examples import Examples
+from autosurrogate.labelled_set import Chunk
+from autosurrogate.registry import Metric
+from autosurrogate.search_space import Space
+from autosurrogate.tasks import Task
+
+JUDGED_SHARE = 0.05  # of the budget, for the features of held-out points
+DESCENT_SHARE = 0.02  # of the budget, for the descent check of one loss
+LEAST_OF_CHUNK = 8  # points that are kept of each chunk
+LEAST = 16  # points that are kept for a descent check
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds that the slowest network takes for a point, by its set size.
+
+    Args:
+        forward: without a gradient.
+        step: with one.
+    """
+
+    forward: Mapping[int, float]
+    step: Mapping[int, float]
+
+
+def measure(task: Task, metric: Metric, space: Space, chunks: Sequence[Chunk], device: torch.device) -> Costs:
+    """Time a point of each set size in each network of a search space, with all features that it may have."""
+    examples = {chunk.set_size: chunk.examples[slice(0, chunk.set_size)].to(device) for chunk in reversed(chunks)}
+    forward, step = dict.fromkeys(examples, 0.0), dict.fromkeys(examples, 0.0)
+    for network in space.networks:
+        loss = surrogates.build(task.name, metric.level, network, **space.widest(task.name, network)).to(device)
+        least = min(examples)
+        _seconds(loss, task, examples[least], least, device, gradient=True)  # loads what is loaded once
+        for size, point in examples.items():
+            forward[size] = max(forward[size], _seconds(loss, task, point, size, device, gradient=False))
+            step[size] = max(step[size], _seconds(loss, task, point, size, device, gradient=True))
+    return Costs(forward, step)
+
+
+def thinned(chunks: Sequence[Chunk], costs: Costs, seconds: float) -> list[Chunk]:
+    """As large a part of each chunk as can be judged within some seconds altogether, and a few points at least."""
+    whole = sum(len(chunk) * costs.forward[chunk.set_size] for chunk in chunks)
+    share = min(1.0, seconds / whole) if whole > 0 else 1.0
+    return [_first(chunk, max(LEAST_OF_CHUNK, round(share * len(chunk)))) for chunk in chunks]
+
+
+def for_descent(chunks: Sequence[Chunk], costs: Costs, n_points: int, seconds: float) -> tuple[list[Chunk], int]:
+    """Chunks whose points can follow a loss within some seconds, the largest sets left out first; and how many points.
+
+    Args:
+        chunks: to choose from.
+        costs: see `measure`.
+        n_points: that are wanted, of all chunks alike.
+        seconds: for all of them.
+    """
+    kept = list(chunks)
+
+    def each() -> float:
+        return DESCENT_STEPS * sum(costs.step[chunk.set_size] for chunk in kept) / len(kept)
+
+    while n_points * each() > seconds and len({chunk.set_size for chunk in kept}) > 1:
+        largest = max(chunk.set_size for chunk in kept)
+        kept = [chunk for chunk in kept if chunk.set_size < largest]
+    fits = seconds / each() if each() > 0 else n_points
+    return kept, int(min(n_points, max(LEAST, fits)))
+
+
+def _first(chunk: Chunk, n_points: int) -> Chunk:
+    severity = None if chunk.severity is None else chunk.severity[:n_points]
+    return Chunk(chunk.examples[slice(0, n_points * chunk.set_size)], chunk.set_size, chunk.values[:n_points], severity)
+
+
+def _seconds(
+    loss: torch.nn.Module, task: Task, examples: Examples, set_size: int, device: torch.device, *, gradient: bool
+) -> float:
+    began = time.perf_counter()
+    with torch.set_grad_enabled(gradient):
+        preds = examples.preds.float().requires_grad_(gradient)
+        found = loss_of_points(loss, task)(examples.with_preds(preds), set_size)
+        if gradient:
+            torch.autograd.grad(found.sum(), preds, allow_unused=True)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began
