@@ -221,15 +221,13 @@ class Search:
     def _tables_of(self, network: str, columns: list[str]) -> Tables:
         """The points as a network of these features sees them; one table serves all its settings."""
         if network not in self._tables:
-            wide = surrogates.build(self._task.name, self._metric.level, network, **self._widest(network)).to(
-                self._device
-            )
+            wide, *parts = self._with_all_features(network)
             share = TABLE_SHARE / len(self._space.networks)
             points = self._points
 
             def trained(chunks: list[Chunk]) -> tuple[PointTable, ...]:
                 size, within_s = sampling.set_size_of(self._metric), self._clock.budget_s * share
-                return tabulate(wide, self._task, chunks, self._device, of_size=size, within_s=within_s)
+                return tabulate(wide, self._task, chunks, self._device, parts=parts, of_size=size, within_s=within_s)
 
             def judged(chunks: list[Chunk]) -> tuple[PointTable, ...]:  # the same points, whatever the network
                 return tabulate(wide, self._task, chunks, self._device, gram=False)
@@ -244,8 +242,16 @@ class Search:
         selected = ([t.select(columns) for t in getattr(whole, field.name)] for field in dataclasses.fields(whole))
         return Tables(*selected)
 
-    def _widest(self, network: str) -> dict[str, Any]:
-        return self._space.widest(self._task.name, network)
+    def _with_all_features(self, network: str) -> list[Any]:
+        """A loss with every feature that a trial may have, and losses that have them between them, if there are any."""
+        task, level = self._task.name, self._metric.level
+        wide, *parts = (
+            surrogates.build(task, level, network, **settings).to(self._device)
+            for settings in [self._space.widest(task, network), *self._space.parts(task, network)]
+        )
+        found: list[Any] = [wide, *parts]
+        there = {name for part in found[1:] for name in part.network.columns()}
+        return found if there >= set(found[0].network.columns()) else found[:1]
 
 
 def _leading(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:

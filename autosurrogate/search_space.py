@@ -78,6 +78,15 @@ class Space:
                 wide[name] = max(options)
         return wide
 
+    def parts(self, task: str, network: str) -> list[dict[str, Any]]:
+        """Settings that each give some of the features of `widest`: one for each value of its longest list, if any."""
+        wide = self.widest(task, network)
+        lists = [name for name in surrogates.feature_settings(task, network) if isinstance(wide.get(name), list)]
+        if not lists:
+            return []
+        longest = max(lists, key=lambda name: len(wide[name]))
+        return [{**wide, longest: [value]} for value in wide[longest]]
+
     def networks_in_turn(self) -> list[dict[str, Any]]:
         """Parameters of a trial each that fix its network, in the order of the file."""
         return [{"network": json.dumps(name)} for name in self.networks] if len(self.networks) > 1 else []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from autosurrogate import surrogates, tasks, training
 from autosurrogate.labelled_set import Chunk
-from autosurrogate.point_table import BLOCK_ROWS, PointTable, tabulate
+from autosurrogate.point_table import BLOCK_ROWS, PointTable, _Quicker, tabulate
 from autosurrogate.surrogates import arguments
 
 CPU = torch.device("cpu")
@@ -192,3 +193,31 @@ def test_without_gram_matrices_the_features_are_the_same(task: str, network: str
         torch.testing.assert_close(a.values, b.values)
         assert (a.gram is None, b.gram) == (False, None)
         assert b.select(b.columns[:1]).gram is None
+
+
+def test_parts_have_the_same_features_and_gram_matrices_between_them() -> None:
+    for (task, network), settings in NETWORKS.items():
+        if "temperatures" not in settings:
+            continue
+        whole = built(task, network, "set")
+        parts = [built(task, network, "set", temperatures=[t]) for t in reversed(settings["temperatures"])]
+        points = [chunk(task, 3, seed, n_points=60) for seed in range(3)]  # several blocks, so that parts are used, too
+        for found, expected in zip(
+            tabulate(whole, tasks.get(task), points, CPU, parts=parts),
+            tabulate(whole, tasks.get(task), points, CPU),
+            strict=True,
+        ):
+            assert found.columns == expected.columns
+            torch.testing.assert_close(found.features, expected.features, rtol=1e-4, atol=1e-5)
+            assert expected.gram is not None
+            torch.testing.assert_close(found.gram, expected.gram, rtol=1e-3, atol=1e-4 * float(expected.gram.max()))
+
+
+def test_the_quicker_way_is_taken_once_each_was_tried() -> None:
+    ways = _Quicker(["slow"], ["quick"])
+    taken = []
+    for _ in range(4):
+        with ways.timed(10) as way:
+            taken.append(way[0])
+            time.sleep(0.02 if way[0] == "slow" else 0.001)
+    assert taken == ["slow", "quick", "quick", "quick"]
