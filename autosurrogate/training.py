@@ -120,7 +120,9 @@ def train(
         The best held-out rank correlation, see `held_out_correlation`.
     """
     generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(loss.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = torch.optim.AdamW(
+        loss.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=settings.n_steps + 1, pct_start=WARM_UP
     )
@@ -195,7 +197,7 @@ def _badness(table: PointTable, higher_is_better: bool) -> Tensor:
 
 
 def _objective(loss: Any, table: PointTable, badness: Tensor, index: Tensor, settings: Settings) -> Tensor:
-    features = table.features[index].requires_grad_(settings.penalty > 0)
+    features = table.features.index_select(0, index).requires_grad_(settings.penalty > 0)
     found = _score(loss, features)
     if settings.objective == "approximation":
         objective = approximation(found, badness[index].to(found.dtype))
@@ -206,7 +208,7 @@ def _objective(loss: Any, table: PointTable, badness: Tensor, index: Tensor, set
         )
     if settings.penalty > 0:
         assert table.gram is not None, "a surrogate is trained on points with Gram matrices"
-        objective = objective + settings.penalty * _gradient_penalty(found, features, table.gram[index])
+        objective = objective + settings.penalty * _gradient_penalty(found, features, table.gram.index_select(0, index))
     return objective
 
 
