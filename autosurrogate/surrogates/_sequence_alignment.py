@@ -74,7 +74,7 @@ def _swept(step: Tensor, aside: Tensor) -> Tensor:
     for i in range(2, table.size(0)):
         one, two = table[i - 1], table[i - 2]
         straight = torch.maximum(one[1:] + aside[i - 1], one[:-1])
-        table[i, 1:] = torch.maximum(straight, two[:-1] + step[i - 1])
+        torch.maximum(straight, two[:-1] + step[i - 1], out=table[i, 1:])
     return table[1:, 1:]
 
 

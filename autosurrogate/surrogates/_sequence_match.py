@@ -8,6 +8,8 @@ from autosurrogate.surrogates._layers import FAR, bounded
 # Logits that a scripted loss works on at a time: on a CPU they stay in its cache.
 PIECE = 2**21
 PIECE_ON_GPU = 2**26
+MANY = 2**23  # logits from which memory is spared
+SHARP = 0.1  # a temperature below which exponentials are often too small for normal numbers, and slow
 
 
 def softmax_parts(
@@ -17,6 +19,7 @@ def softmax_parts(
     eos_id: int,
     piece: int = PIECE,
     piece_on_gpu: int = PIECE_ON_GPU,
+    many: int = MANY,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """All that is needed of the softmax at several temperatures, without one of them in memory.
 
@@ -27,6 +30,7 @@ def softmax_parts(
         eos_id: the token that ends a hypothesis; -1: none.
         piece: logits to work on at a time, on a CPU.
         piece_on_gpu: on a GPU.
+        many: number of logits from which memory is spared.
 
     Returns:
         Logits of the reference's tokens, (n, T, S), and of the end, (n, T), 0 if there is none; and at each temperature
@@ -34,13 +38,13 @@ def softmax_parts(
     """
     rows = max(1, (piece_on_gpu if logits.is_cuda else piece) // max(1, logits.size(1) * logits.size(2)))
     if not torch.jit.is_scripting() or rows >= logits.size(0):  # type: ignore[attr-defined]
-        return _softmax_parts(logits, target, temperatures, eos_id)
+        return _softmax_parts(logits, target, temperatures, eos_id, False)
     found: list[Tensor] = []
     ends: list[Tensor] = []
     normalisers: list[Tensor] = []
     tokens = target.split(rows)  # type: ignore[no-untyped-call]
     for i, part in enumerate(logits.split(rows)):  # type: ignore[no-untyped-call]
-        of_reference, of_end, of_all = _softmax_parts(part, tokens[i], temperatures, eos_id)
+        of_reference, of_end, of_all = _softmax_parts(part, tokens[i], temperatures, eos_id, logits.numel() >= many)
         found.append(of_reference)
         ends.append(of_end)
         normalisers.append(of_all)
@@ -48,19 +52,30 @@ def softmax_parts(
 
 
 def _softmax_parts(
-    logits: Tensor, target: Tensor, temperatures: list[float], eos_id: int, far: float = FAR
+    logits: Tensor,
+    target: Tensor,
+    temperatures: list[float],
+    eos_id: int,
+    sparing: bool,
+    far: float = FAR,
+    sharp: float = SHARP,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """As `softmax_parts`; if `sparing`, one exponential is kept for the backward pass, else one a temperature."""
     largest = bounded(logits.detach().amax(2))
     finite = logits.to(torch.float32)
     # On a CPU new memory is what costs most: where the largest logits are finite, those that are not do no harm.
     if logits.is_cuda or not torch.jit.is_scripting() or bool((largest.abs() >= far).any()):  # type: ignore[attr-defined]
         finite = bounded(logits)
-    highest = max(temperatures)
-    # One exponential serves all: that at a lower temperature is a power of it.
-    shared = (finite - largest.unsqueeze(2)).div_(highest).exp_()
+    below, highest = finite - largest.unsqueeze(2), max(temperatures)
+    shared = below.div_(highest).exp_() if sparing else (below / highest).exp_()
     normalisers: list[Tensor] = []
     for temperature in temperatures:
-        powers = shared if temperature == highest else shared.pow(highest / temperature)
+        if temperature == highest:
+            powers = shared
+        elif sparing or temperature < sharp:
+            powers = shared.pow(highest / temperature)  # which is the exponential at a lower temperature
+        else:
+            powers = (below / temperature).exp_()
         normalisers.append(powers.sum(2).log() + largest / temperature)
     of_reference = finite.gather(2, target.unsqueeze(1).expand(-1, logits.size(1), -1))
     of_end = finite[:, :, eos_id] if eos_id >= 0 else torch.zeros_like(largest)
