@@ -54,7 +54,8 @@ def measure(task: Task, metric: Metric, space: Space, chunks: Sequence[Chunk], d
 
 def thinned(chunks: Sequence[Chunk], costs: Costs, seconds: float) -> list[Chunk]:
     """As large a part of each chunk as can be judged within some seconds altogether, and a few points at least."""
-    whole = sum(len(chunk) * costs.forward[chunk.set_size] for chunk in chunks)
+    dearest = max(costs.forward.values())  # for sets of a size that was not measured
+    whole = sum(len(chunk) * costs.forward.get(chunk.set_size, dearest) for chunk in chunks)
     share = min(1.0, seconds / whole) if whole > 0 else 1.0
     return [_first(chunk, max(LEAST_OF_CHUNK, round(share * len(chunk)))) for chunk in chunks]
 

@@ -93,7 +93,7 @@ def tabulate(
     start = time.monotonic()
     ways = _Quicker([loss], *([parts] if parts else []))
     blocks: dict[int, list[_Block]] = {}
-    for examples, set_size, labels in _blocks(loss, task, chunks, device, gram):
+    for examples, set_size, labels in _blocks([loss, *parts], task, chunks, device, gram):
         if blocks and time.monotonic() - start > within_s:
             break
         rows = loss.network.rows(set_size)
@@ -139,15 +139,19 @@ def _joined(blocks: list[_Block], columns: tuple[str, ...]) -> PointTable:
 
 
 def _blocks(
-    loss: Any, task: Task, chunks: Iterable[Chunk], device: torch.device, gram: bool
+    losses: Sequence[Any], task: Task, chunks: Iterable[Chunk], device: torch.device, gram: bool
 ) -> Iterator[tuple[Examples, int, Tensor]]:
-    """Pieces of the chunks, of whole points, that fit in memory, with Jacobians: examples, set size and values."""
+    """Pieces of the chunks, of whole points, that fit in memory, with Jacobians: examples, set size and values.
+
+    The losses are told what they are to know of the examples; the first is the largest.
+    """
     for chunk in chunks:
         size = chunk.set_size
         with torch.no_grad():
             first = chunk.examples[slice(0, size)].to(device)
-            task.configure(loss, first)
-            n_features = loss.features(*arguments(task, first), size).shape[1] if gram else 1
+            for loss in losses:
+                task.configure(loss, first)
+            n_features = losses[0].features(*arguments(task, first), size).shape[1] if gram else 1
         rows = BLOCK_NUMBERS // (n_features * max(1, chunk.examples.preds[0].numel()))
         n_points = max(1, (min(BLOCK_ROWS, rows) if gram else rows) // size)
         for i in range(0, len(chunk), n_points):
