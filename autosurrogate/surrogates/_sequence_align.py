@@ -59,15 +59,27 @@ class Align(nn.Module):
         of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
         tokens = real.to(of_reference.dtype)
         hypothesis, reference = keep.sum(1).to(of_reference.dtype), tokens.sum(1)
-        features: list[Tensor] = []
-        lengths: list[Tensor] = []
+        saved: list[Tensor] = []
+        matches: list[Tensor] = []
+        gaps: list[Tensor] = []
+        written: list[Tensor] = []
         for i, temperature in enumerate(self.temperatures):
-            match, mass, written, in_gaps = soft_matches(
+            match, mass, n_written, in_gaps = soft_matches(
                 logits, of_reference, of_end, normalisers[:, :, i], there, keep, target, real, temperature, eos_id,
                 blank_id,
             )  # fmt: skip
-            features.append(_of_alignments(match, mass, written, in_gaps, tokens, set_size))
-            lengths.append((written / reference.clamp_min(1)).clamp(max=4.0))
+            saved.append((mass.unsqueeze(2) + match) * tokens.unsqueeze(1))
+            matches.append(match)
+            written.append(n_written)
+            if in_gaps is not None:
+                gaps.append(in_gaps)
+        most = _sums_along(saved, matches, gaps).view(2, len(matches), -1)
+        features: list[Tensor] = []
+        lengths: list[Tensor] = []
+        for i, match in enumerate(matches):
+            in_gaps = gaps[i] if len(gaps) > 0 else None
+            features.append(_of_alignments(match, written[i], in_gaps, most[0, i], most[1, i], tokens, set_size))
+            lengths.append((written[i] / reference.clamp_min(1)).clamp(max=4.0))
         longer = torch.maximum(hypothesis, reference).clamp_min(1)
         lengths += [
             (hypothesis / reference.clamp_min(1)).clamp(max=4.0),
@@ -83,21 +95,26 @@ class Align(nn.Module):
 
 
 def _of_alignments(
-    match: Tensor, mass: Tensor, written: Tensor, in_gaps: Tensor | None, tokens: Tensor, set_size: int
+    match: Tensor,
+    written: Tensor,
+    in_gaps: Tensor | None,
+    most_saved: Tensor,
+    most_common: Tensor,
+    tokens: Tensor,
+    set_size: int,
 ) -> Tensor:
     """Features at one temperature, shape (n_points, 12).
 
     Args:
         match: match matrix, shape (n, T, S).
-        mass: how much of a token each row holds, shape (n, T).
         written: how much is written in all, shape (n,).
         in_gaps: what the gaps between the tokens hold of the reference's, shape (n, T + 1, S).
+        most_saved: what the best alignment saves of edits, shape (n,).
+        most_common: length of the longest common subsequence, shape (n,).
         tokens: 1 for each token of the reference, shape (n, S).
         set_size: examples a point.
     """
     reference = tokens.sum(1)
-    saved = (mass.unsqueeze(2) + match) * tokens.unsqueeze(1)
-    most_saved, most_common = _sums_along(saved, match, in_gaps)
     edits = (written + reference - most_saved).clamp_min(0)
     longer, some = torch.maximum(written, reference).clamp_min(1), reference.clamp_min(1)
     recalled = match.amax(1)
@@ -124,17 +141,27 @@ def _of_alignments(
     return torch.cat([_means(features, set_size), -of_all.clamp(max=4.0).unsqueeze(1)], 1)
 
 
-def _sums_along(saved: Tensor, match: Tensor, in_gaps: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The sums of both kinds of gains along their own best alignments, values and gradients, each shape (n,)."""
-    gain, n = torch.cat([saved, match]), match.size(0)
+def _sums_along(saved: list[Tensor], matches: list[Tensor], gaps: list[Tensor]) -> Tensor:
+    """The sums of both kinds of gains along their own best alignments, values and gradients.
+
+    Args:
+        saved: gains of each temperature, shape (n, T, S) each.
+        matches: as many.
+        gaps: shape (n, T + 1, S) each; empty if there are none.
+
+    Returns:
+        Shape (2 * n_temperatures * n,): of `saved`, then of `matches`.
+    """
+    gain = torch.cat(saved + matches)
     gap: Tensor | None = None
-    if in_gaps is not None:
-        gap = torch.cat([2 * in_gaps, in_gaps])  # what little is there is neither deleted nor inserted
+    if len(gaps) > 0:
+        of_match = torch.cat(gaps)
+        gap = torch.cat([2 * of_match, of_match])  # what little is there is neither deleted nor inserted
     best, weight, gap_weight = best_alignment(gain, gap)
     best = best + (weight * (gain - gain.detach())).sum(2).sum(1)
     if gap is not None and gap_weight is not None:
         best = best + (gap_weight * (gap - gap.detach())).sum(2).sum(1)
-    return best[:n], best[n:]
+    return best
 
 
 def _means(features: list[Tensor], set_size: int) -> Tensor:
