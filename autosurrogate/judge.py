@@ -63,14 +63,18 @@ class Judge:
             chunks, n_points = affordable.for_descent(chunks, costs, n_points, seconds)
         return evaluation.middling(chunks, self._metric.higher_is_better, n_points)
 
-    def mended(self, loss: Any) -> tuple[float, float]:
+    def mended(self, loss: Any, weight: float = 1.0) -> tuple[float, float]:
         """The descent check on validation points, along the regular loss and this one together, of whatever scale.
+
+        Args:
+            loss: to be added.
+            weight: of it; with 1 it is as strong as the regular loss.
 
         Returns:
             The mean share mended of what separates them from the best, and the standard error of its difference from
             the regular loss's.
         """
-        gain, error, _ = self._gain(loss, self._as_strong(loss), self._middling)
+        gain, error, _ = self._gain(loss, weight * self._as_strong(loss), self._middling)
         return gain / self._missing, error / self._missing
 
     def regular_held_out(self) -> float:

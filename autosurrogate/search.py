@@ -16,7 +16,7 @@ import optuna
 import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from autosurrogate import sampling, surrogates
 from autosurrogate.calibration import calibrate
@@ -35,6 +35,10 @@ from autosurrogate.training import Settings, Tables, held_out_correlation, train
 BAND, BAND_SHARE = 0.06, 8.0  # of rank correlation, within which the descent check decides, see `_leading`
 RANK = 2.0  # weight of the rank correlation in what a study maximises
 N_STRETCHES = 8  # of points of much the same quality
+LIGHTER, N_LIGHTER = (
+    (0.3, 0.1),
+    4,
+)  # weights that leading trials are tried with, and how many of them, see `Search.best`
 TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
 
 
@@ -55,8 +59,8 @@ class Search:
         random_share: probability of a batch from G_R; None searches it.
         seed: of everything random.
         device: where to train.
-        mended: the descent check of a loss on validation points: the mean share mended of what separates them from
-            the best, and its standard error.
+        mended: the descent check of a loss on validation points, with a weight beside the regular loss that makes 1
+            as strong as it: the mean share mended of what separates them from the best, and its standard error.
     """
 
     def __init__(
@@ -72,7 +76,7 @@ class Search:
         random_share: float | None,
         seed: int,
         device: torch.device,
-        mended: Callable[[Any], tuple[float, float]],
+        mended: Callable[[Any, float], tuple[float, float]],
     ) -> None:
         self._run, self._clock, self._task, self._metric, self._space = run, clock, task, metric, space
         self._points, self._objective, self._random_share = points, objective, random_share
@@ -128,14 +132,15 @@ class Search:
         states = [trial.state for trial in self.study.get_trials(deepcopy=False)]
         return {"n_complete": states.count(TrialState.COMPLETE), "n_pruned": states.count(TrialState.PRUNED)}
 
-    def best(self, regular_mended: float = -math.inf) -> tuple[Any, optuna.trial.FrozenTrial]:
+    def best(self, regular_mended: float = -math.inf) -> tuple[Any, FrozenTrial]:
         """The loss to export and its trial.
 
         Of the trials whose rank correlation is nearly the best, see `_leading`, the one that mends the largest share.
 
         Args:
             regular_mended: the regular loss's share on validation points. If no trial with nearly the best rank
-                correlation mends as much, or less by no more than a standard error, the best of others that do counts.
+                correlation mends as much, or less by no more than a standard error, the best of others that do counts,
+                unless one that ranks nearly best mends as much as that with a smaller weight.
 
         Raises:
             LookupError: no trial is complete.
@@ -146,8 +151,29 @@ class Search:
             raise LookupError("no trial is complete")
         mending = [t for t in complete if _share(t) + _error(t) >= regular_mended]
         leading = {t.number for t in _leading(complete)}
-        within = [t for t in mending if t.number in leading] or _leading(mending or complete)
-        chosen = max(within, key=_share)
+        within = [t for t in mending if t.number in leading]
+        if within:
+            chosen = max(within, key=_share)
+            return self._loss_of(chosen), chosen
+        other = max(_leading(mending or complete), key=_share)
+        lighter = self._with_less_weight(complete, regular_mended)
+        if lighter is not None and not (mending and _share(other) > lighter[0] + _error(other)):
+            return self._loss_of(lighter[1]), lighter[1]
+        return self._loss_of(other), other
+
+    def _with_less_weight(self, complete: list[FrozenTrial], regular_mended: float) -> tuple[float, FrozenTrial] | None:
+        """What the best of the leading trials mends with a smaller weight, if as much as the regular loss does."""
+        found: list[tuple[float, FrozenTrial]] = []
+        for trial in sorted(_leading(complete), key=_share, reverse=True)[:N_LIGHTER]:
+            loss = self._loss_of(trial)
+            for weight in LIGHTER:
+                share, error = self._mended(loss, weight)
+                if share + error >= regular_mended:
+                    found.append((share, trial))
+        return max(found, key=lambda pair: pair[0], default=None)
+
+    def _loss_of(self, chosen: FrozenTrial) -> Any:
+        """The loss that a trial ended with."""
         loss = surrogates.build(
             self._task.name, self._metric.level, chosen.user_attrs["network"], **chosen.user_attrs["settings"]
         )
@@ -157,7 +183,7 @@ class Search:
                 f"{self._run.path}: its trials were made by another version of autosurrogate; start a run anew"
             )
         loss.load_state_dict(state)
-        return loss.to(self._device), chosen
+        return loss.to(self._device)
 
     def _one_trial(self, reserve_s: float) -> None:
         n = sum(trial.state != TrialState.WAITING for trial in self.study.get_trials(deepcopy=False))
@@ -185,7 +211,7 @@ class Search:
             )
             near = held_out_correlation(loss, tables, self._metric.higher_is_better, N_STRETCHES)
             calibrate(loss, (*tables.generated, *tables.recorded), self._metric.higher_is_better)
-            share, error = self._mended(loss)
+            share, error = self._mended(loss, 1.0)
         except optuna.TrialPruned:
             self.study.tell(trial, state=TrialState.PRUNED)
             return
@@ -254,7 +280,7 @@ class Search:
         return found if there >= set(found[0].network.columns()) else found[:1]
 
 
-def _leading(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
+def _leading(trials: list[FrozenTrial]) -> list[FrozenTrial]:
     """Those whose rank correlation is nearly the best.
 
     They lack at most `BAND_SHARE` times as much more to 1 as the best one lacks, and at most `BAND`: where a metric can
@@ -264,16 +290,16 @@ def _leading(trials: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.Frozen
     return [t for t in trials if _overall(t) >= best - min(BAND, BAND_SHARE * (1 - best))]
 
 
-def _overall(trial: optuna.trial.FrozenTrial) -> float:
+def _overall(trial: FrozenTrial) -> float:
     """Held-out rank correlation over all points."""
     return float(trial.user_attrs["correlation"])
 
 
-def _share(trial: optuna.trial.FrozenTrial) -> float:
+def _share(trial: FrozenTrial) -> float:
     """What the loss mends in the descent check."""
     return float(trial.user_attrs["mended"])
 
 
-def _error(trial: optuna.trial.FrozenTrial) -> float:
+def _error(trial: FrozenTrial) -> float:
     """The standard error of what the loss mends."""
     return float(trial.user_attrs["mended_error"])

@@ -51,7 +51,7 @@ def points() -> Points:
     return Points(labelled("train"), labelled("validation"), [], [], [], [])
 
 
-def search(folder: Path, points: Points, mended: Any = lambda loss: (1.0, 0.1)) -> Search:
+def search(folder: Path, points: Points, mended: Any = lambda loss, weight: (1.0, 0.1)) -> Search:
     run = RunDir(folder)
     if not folder.exists():
         run.create({}, SPACE)
@@ -84,7 +84,7 @@ def test_a_study_is_resumed_and_a_trial_that_was_running_has_failed(tmp_path: Pa
 
 
 def test_an_interrupted_trial_has_failed_and_the_interrupt_goes_on(tmp_path: Path, points: Points) -> None:
-    def interrupted(loss: object) -> tuple[float, float]:
+    def interrupted(loss: object, weight: float) -> tuple[float, float]:
         raise KeyboardInterrupt
 
     one = search(tmp_path / "run", points, interrupted)
@@ -142,6 +142,23 @@ def test_no_trial_that_gains_less_than_the_regular_loss_is_chosen_for_its_rank_w
     add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.98, 1.06), (0.97, 1.08)])
     chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.9, 1.05, 1.07, 1.09)}
     assert set(chosen.values()) == {2}
+
+
+@pytest.mark.parametrize(
+    ("other", "lighter", "chosen"),
+    [
+        (1.3, {0.3: 1.5, 0.1: 1.25}, 0),  # with less weight the one that ranks best mends as much
+        (2.0, {0.3: 1.5, 0.1: 1.25}, 1),  # the other mends more
+        (1.3, {0.3: 0.9, 0.1: 1.0}, 1),  # with less weight it still mends less than the regular loss
+        (0.5, {0.3: 0.9, 0.1: 1.15}, 0),  # as much, but for a standard error, and no other does
+    ],
+)
+def test_a_smaller_weight_may_save_a_trial_that_ranks_best(
+    tmp_path: Path, points: Points, other: float, lighter: dict[float, float], chosen: int
+) -> None:
+    one = search(tmp_path / "run", points, lambda loss, weight: (lighter[weight], 0.1))
+    add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.90, other)])
+    assert one.best(1.2)[1].number - 3 == chosen
 
 
 def test_trials_of_another_version_are_told(tmp_path: Path, points: Points) -> None:
