@@ -242,8 +242,10 @@ class Ordinal(nn.Module):
 def _margins(logits: Tensor, target: Tensor, n_competitors: int, far: float = FAR) -> Tensor:
     """The target's logit less those of the strongest others, shape (n, n_competitors); `far` where there are fewer."""
     n_classes = logits.size(1)
-    padded = F.pad(logits.detach().to(torch.float32), (0, n_competitors + 1), value=-float("inf"))
-    best = padded.topk(n_competitors + 1, 1)[1]
+    fixed = logits.detach().to(torch.float32)
+    if not torch.jit.is_scripting() or n_classes <= n_competitors:  # type: ignore[attr-defined]
+        fixed = F.pad(fixed, (0, n_competitors + 1), value=-float("inf"))  # an exported program serves any number
+    best = fixed.topk(n_competitors + 1, 1)[1]
     # The target goes to the end if it is among them, and so does what stands for classes that there are not.
     none = (best == target.unsqueeze(1)) | (best >= n_classes)
     last = torch.argsort(none.to(torch.uint8), dim=1, stable=True)[:, :n_competitors]
