@@ -41,10 +41,10 @@ def test_the_recipe_learns() -> None:
     model, generator = recipe.Recipe(0, "cpu", n_sets=8), torch.Generator().manual_seed(0)
     logits, target = recipe.random_sets(generator, 8, 16)
     labels = recipe.accuracies(logits, target)
-    before = float(model.objective(logits, target, labels))
+    before = model.objective(logits, target, labels).item()
     for _ in range(5):
         model.step(logits, target, labels)
-    assert float(model.objective(logits, target, labels)) < before
+    assert model.objective(logits, target, labels).item() < before
 
 
 def test_random_sets_are_of_every_accuracy() -> None:

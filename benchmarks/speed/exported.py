@@ -1,0 +1,46 @@
+"""An exported loss, forward and backward, beside cross-entropy on the same logits."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks.speed import _peak
+from benchmarks.speed._fitted import loss_of
+from benchmarks.speed._timing import Row, side_by_side
+
+TITLE = "The exported loss"
+ABOUT = """
+Forward and backward on float32 logits; the peak of memory, in MiB, is that of a process beyond what it holds before the
+logits are made (on a GPU, what is allocated at most), the logits and their gradient included.
+"""
+AGAINST = "cross-entropy"
+SHAPES = {"bleu": (64, 32, 32000), "normalized_edit_distance": (64, 32, 32000), "accuracy": (1024, 1000)}
+
+
+def measure(device: str) -> Iterator[Row]:
+    """Rows of sentences of a large vocabulary, and of many classes."""
+    for metric, shape in SHAPES.items():
+        path = loss_of(metric)
+        logits, target = _peak.made(shape, device)
+        loss = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
+        calls: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross-entropy": _peak.cross_entropy, "exported": loss}
+        timed = {name: partial(_peak.both_ways, call, logits, target) for name, call in calls.items()}
+        files = {"cross-entropy": None, "exported": path}
+        setting = f"{metric}, logits ({', '.join(map(str, shape))})"
+        for row in side_by_side(setting, timed, device):
+            peak = _peak_of(files[row.variant], shape, device)
+            yield Row(row.setting, row.variant, row.seconds, more={"peak_mib": peak})
+
+
+def _peak_of(path: Path | None, shape: tuple[int, ...], device: str) -> float:
+    """Of a process of its own."""
+    arguments = [device, ",".join(map(str, shape)), *([] if path is None else [str(path)])]
+    command = [sys.executable, "-m", "benchmarks.speed._peak", *arguments]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
