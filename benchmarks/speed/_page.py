@@ -20,6 +20,7 @@ TABLE = """
 | | | seconds of a {unit} | ratio |{heads}
 | --- | --- | --- | --- |{lines}
 """
+PLOTS = "plots/speed"
 FIGURES = {  # of a row, beside its seconds: name to head and format
     "peak_mib": ("peak, MiB", "{:,.0f}"),
     "per_minute": ("trials a minute", "{:.1f}"),
@@ -34,7 +35,7 @@ def page(rows: Sequence[Mapping[str, Any]], measures: Mapping[str, ModuleType], 
     Args:
         rows: as `benchmarks.speed` writes them.
         measures: the modules of the measures, by name.
-        folder: of the page; plots go to `plots` in it.
+        folder: of the page; plots go to `PLOTS` in it.
     """
     text = HEAD
     for device in dict.fromkeys(row["device"] for row in rows):
@@ -94,7 +95,7 @@ def _plots(rows: Sequence[Mapping[str, Any]], folder: Path, device: str) -> str:
             axes.plot([row["more"]["size"] for row in found], medians, marker="o", label=variant)
         axes.set(xscale="log", yscale="log", xlabel=axis, ylabel="milliseconds")
         axes.legend(fontsize="small")
-        path = folder / "plots" / f"{'' if device == 'cpu' else f'{device}-'}growth-{axis.replace(' ', '-')}.svg"
-        save(figure, path)
-        text += f"![{axis}](plots/{path.name})\n"
+        name = f"{'' if device == 'cpu' else f'{device}-'}{axis.replace(' ', '-')}.svg"
+        save(figure, folder / PLOTS / name)
+        text += f"![{axis}]({PLOTS}/{name})\n"
     return text

@@ -103,3 +103,5 @@ def test_the_page_is_the_one_of_the_results(tmp_path: Path, monkeypatch: pytest.
     speed.main()
     there = (speed.DOCS / "performance.md").read_text(encoding="utf-8")
     assert (tmp_path / "performance.md").read_text(encoding="utf-8") == there
+    for plot in (speed.DOCS / "plots" / "speed").iterdir():
+        assert (tmp_path / "plots" / "speed" / plot.name).read_bytes() == plot.read_bytes()
