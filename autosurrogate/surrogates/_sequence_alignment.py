@@ -80,7 +80,7 @@ def _swept(step: Tensor, aside: Tensor) -> Tensor:
 
 def _swept_in_program(step: Tensor, aside: Tensor) -> Tensor:
     """The same in an exported program, whose number of diagonals is to stay free."""
-    from torch._higher_order_ops import while_loop
+    from torch._higher_order_ops.while_loop import while_loop
 
     def more(i: Tensor, one: Tensor, two: Tensor, found: Tensor) -> Tensor:
         return i < step.size(0)
