@@ -35,10 +35,8 @@ from autosurrogate.training import Settings, Tables, held_out_correlation, train
 BAND, BAND_SHARE = 0.06, 8.0  # of rank correlation, within which the descent check decides, see `_leading`
 RANK = 2.0  # weight of the rank correlation in what a study maximises
 N_STRETCHES = 8  # of points of much the same quality
-LIGHTER, N_LIGHTER = (
-    (0.3, 0.1),
-    4,
-)  # weights that leading trials are tried with, and how many of them, see `Search.best`
+LIGHTER = (0.3, 0.1)  # weights that leading trials are tried with where none mends enough, see `Search.best`
+N_LIGHTER = 4  # leading trials that are tried so
 TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
 
 

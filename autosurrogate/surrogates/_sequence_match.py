@@ -37,14 +37,17 @@ def softmax_parts(
         the logarithm of the softmax's denominator, (n, T, n_temperatures).
     """
     rows = max(1, (piece_on_gpu if logits.is_cuda else piece) // max(1, logits.size(1) * logits.size(2)))
-    if not torch.jit.is_scripting() or rows >= logits.size(0):  # type: ignore[attr-defined]
+    if not torch.jit.is_scripting():  # type: ignore[attr-defined]
         return _softmax_parts(logits, target, temperatures, eos_id, False)
+    sparing = logits.numel() >= many
+    if rows >= logits.size(0):
+        return _softmax_parts(logits, target, temperatures, eos_id, sparing)
     found: list[Tensor] = []
     ends: list[Tensor] = []
     normalisers: list[Tensor] = []
     tokens = target.split(rows)  # type: ignore[no-untyped-call]
     for i, part in enumerate(logits.split(rows)):  # type: ignore[no-untyped-call]
-        of_reference, of_end, of_all = _softmax_parts(part, tokens[i], temperatures, eos_id, logits.numel() >= many)
+        of_reference, of_end, of_all = _softmax_parts(part, tokens[i], temperatures, eos_id, sparing)
         found.append(of_reference)
         ends.append(of_end)
         normalisers.append(of_all)

@@ -10,13 +10,12 @@ from pathlib import Path
 import torch
 
 from autosurrogate import tasks
-from autosurrogate.point_table import PointTable, tabulate
+from autosurrogate.point_table import tabulate
 from autosurrogate.ranks import METHODS
-from autosurrogate.training import Tables, train
 from benchmarks.speed import _peak, recipe
 from benchmarks.speed._fitted import loss_of
 from benchmarks.speed._timing import Row, side_by_side
-from benchmarks.speed.step import N_STEPS, SETTINGS, as_chunk, paper_network
+from benchmarks.speed.step import N_STEPS, as_chunk, paper_network, train_paper_network
 
 TITLE = "How cost grows"
 ABOUT = """
@@ -41,15 +40,10 @@ def _of_steps(axis: str, sizes: dict[int, tuple[int, int]], device: str) -> Iter
     for size, (n_sets, set_size) in sizes.items():
         chunk = as_chunk(*recipe.random_sets(torch.Generator().manual_seed(0), n_sets, set_size))
         tables = tabulate(paper_network(), tasks.get("classification"), [chunk], torch.device(device))
-        calls = {ranks: partial(_train, tables, ranks, n_sets, device) for ranks in METHODS}
+        calls = {ranks: partial(train_paper_network, tables, ranks, device, n_sets) for ranks in METHODS}
         for row in side_by_side(axis, calls, device, n_repeats=3):
             seconds = [s / N_STEPS for s in row.seconds]
             yield replace(row, variant=f"a step, {row.variant}", seconds=seconds, unit="step", more={"size": size})
-
-
-def _train(tables: tuple[PointTable, ...], ranks: str, n_sets: int, device: str) -> None:
-    settings = replace(SETTINGS, soft_rank=ranks, steepness=recipe.STEEPNESS, batch_points=n_sets)
-    train(paper_network().to(device), Tables(tables, tables), settings, higher_is_better=True, seed=0)
 
 
 def _of_losses(axis: str, path: Path, shapes: dict[int, tuple[int, ...]], device: str) -> Iterator[Row]:

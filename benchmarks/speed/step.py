@@ -37,8 +37,8 @@ def measure(device: str) -> Iterator[Row]:
     table = _table(chunk, device)
     variants: dict[str, Callable[[], object]] = {
         "the paper's recipe": lambda: theirs.step(logits, target, labels),
-        "ours, pairwise ranks": partial(_train, table, "pairwise", device),
-        "ours, diffsort's ranks": partial(_train, table, "diffsort", device),
+        "ours, pairwise ranks": partial(train_paper_network, table, "pairwise", device),
+        "ours, diffsort's ranks": partial(train_paper_network, table, "diffsort", device),
         "the table of ours, once": partial(_table, chunk, device),
     }
     for row in side_by_side("256 sets of 128", variants, device):
@@ -63,6 +63,9 @@ def _table(chunk: Chunk, device: str) -> tuple[PointTable, ...]:
     return tabulate(paper_network(), tasks.get("classification"), [chunk], torch.device(device))
 
 
-def _train(table: tuple[PointTable, ...], ranks: str, device: str) -> None:
-    settings = replace(SETTINGS, soft_rank=ranks, steepness=recipe.STEEPNESS)
+def train_paper_network(
+    table: tuple[PointTable, ...], ranks: str, device: str, batch_points: int = recipe.N_SETS
+) -> None:
+    """`N_STEPS` steps on labelled sets, and a checkpoint."""
+    settings = replace(SETTINGS, soft_rank=ranks, steepness=recipe.STEEPNESS, batch_points=batch_points)
     train(paper_network().to(device), Tables(table, table), settings, higher_is_better=True, seed=0)

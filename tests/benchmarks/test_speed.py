@@ -13,7 +13,7 @@ from autosurrogate import tasks
 from autosurrogate.point_table import tabulate
 from autosurrogate.training import _gradient_penalty, _score
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import recipe, step
+from benchmarks.speed import recipe, soft_ranks, step
 from benchmarks.speed._page import page
 from benchmarks.speed._timing import N_FIRST, Row, side_by_side
 
@@ -69,7 +69,7 @@ def test_the_page_shows_ratios_and_what_was_never_reached(tmp_path: Path) -> Non
         Row("128", "slow", [], more={"best": 71.25}),
     ]
     rows = [speed._row("soft_ranks", vars(row), "cpu") for row in found]
-    text = page(rows, {"soft_ranks": __import__("benchmarks.speed.soft_ranks", fromlist=["x"])}, tmp_path)
+    text = page(rows, {"soft_ranks": soft_ranks}, tmp_path)
     assert "| 128 | pairwise | 0.002 (0.001 to 0.003) | 1 |" in text
     assert "|  | diffsort | 0.01 | 5 |" in text
     assert "|  | slow | never |  | 71.2 |" in text
