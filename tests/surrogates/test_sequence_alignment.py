@@ -107,3 +107,16 @@ def test_a_scripted_one_finds_the_same() -> None:
             assert (found is None) == (expected is None)
             if expected is not None:
                 torch.testing.assert_close(found, expected)
+
+
+class Best(torch.nn.Module):
+    def forward(self, gain: Tensor) -> Tensor:
+        return best_alignment(gain)[0]
+
+
+def test_an_exported_program_finds_the_same_at_any_length() -> None:
+    free = {axis: torch.export.Dim.AUTO for axis in range(3)}
+    program = torch.export.export(Best(), (gains(3, 5, 8, 0),), dynamic_shapes=(free,)).module()
+    for shape in ((3, 5, 8), (2, 11, 4), (4, 3, 17)):
+        gain = gains(*shape, 1)
+        torch.testing.assert_close(program(gain), best_alignment(gain)[0])
