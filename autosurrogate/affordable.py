@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from autosurrogate import surrogates
-from autosurrogate.evaluation import DESCENT_STEPS, loss_of_points
+from autosurrogate.descent import STEPS
+from autosurrogate.evaluation import loss_of_points
 from autosurrogate.examples import Examples
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.registry import Metric
@@ -72,7 +73,7 @@ def for_descent(chunks: Sequence[Chunk], costs: Costs, n_points: int, seconds: f
     kept = list(chunks)
 
     def each() -> float:
-        return DESCENT_STEPS * sum(costs.step[chunk.set_size] for chunk in kept) / len(kept)
+        return STEPS * sum(costs.step[chunk.set_size] for chunk in kept) / len(kept)
 
     while n_points * each() > seconds and len({chunk.set_size for chunk in kept}) > 1:
         largest = max(chunk.set_size for chunk in kept)

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosurrogate import affordable, evaluation
+from autosurrogate import affordable, descent, evaluation
 from autosurrogate.affordable import Costs
+from autosurrogate.descent import Descent, Way
 from autosurrogate.errors import LabellingError
-from autosurrogate.examples import Examples
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
-from autosurrogate.labelling import Labeller
+from autosurrogate.labelling import Labeller, Point
 from autosurrogate.registry import Metric
 from autosurrogate.tasks import Task
 
@@ -58,10 +58,10 @@ class Judge:
         self._regular = evaluation.regular_of_points(task)
 
     def _to_descend(self, chunks: list[Chunk], costs: Costs | None, seconds: float) -> list[Chunk]:
-        n_points = evaluation.DESCENT_POINTS[self._metric.level]
+        n_points = descent.N_POINTS[self._metric.level]
         if costs is not None:
             chunks, n_points = affordable.for_descent(chunks, costs, n_points, seconds)
-        return evaluation.middling(chunks, self._metric.higher_is_better, n_points)
+        return descent.middling(chunks, self._metric.higher_is_better, n_points)
 
     def mended(self, loss: Any, weight: float = 1.0) -> tuple[float, float]:
         """The descent check on validation points, along the regular loss and this one together, of whatever scale.
@@ -71,11 +71,25 @@ class Judge:
             weight: of it; with 1 it is as strong as the regular loss.
 
         Returns:
-            The mean share mended of what separates them from the best, and the standard error of its difference from
-            the regular loss's.
+            As `share`.
         """
-        gain, error, _ = self._gain(loss, weight * self._as_strong(loss), self._middling)
+        return self.share(self.way.along(loss, weight, self._task, self._metric, self._device))
+
+    def share(self, points: Sequence[Point]) -> tuple[float, float]:
+        """What is mended on validation points once they have moved along `way`.
+
+        Returns:
+            The mean share of what separates them from the best, and the standard error of its difference from the
+            regular loss's.
+        """
+        gains = descent.improvement(points, self._middling, self._metric, self._labeller)
+        gain, error, _ = self._beside(gains, self._regular_gains)
         return gain / self._missing, error / self._missing
+
+    @cached_property
+    def way(self) -> Way:
+        """Where and how far the points of descent checks move while searching."""
+        return Way(self._middling, self.distance, float(self._regular_norms.median()))
 
     def regular_held_out(self) -> float:
         """The regular loss's Spearman correlation on validation points: the mean over generated and recorded ones."""
@@ -89,7 +103,7 @@ class Judge:
 
     def rescale(self, loss: Any) -> None:
         """Scale a loss so that the median norm of its gradient on middling points is the regular loss's."""
-        factor = self._as_strong(loss)
+        factor = descent.as_strong(loss, self._middling, float(self._regular_norms.median()), self._task, self._device)
         if factor > 0:
             loss.calibration.stretch(factor)
 
@@ -105,7 +119,7 @@ class Judge:
             "gradient_norm": {"loss": float(own.median()), "regular": float(self._regular_norms.median())},
             "suggested_weight": max([best, *no_worse]),
             "descent": asdict(
-                evaluation.Descent(
+                Descent(
                     *self._gain(loss, best, self._middling_test),
                     best,
                     self.distance,
@@ -140,12 +154,12 @@ class Judge:
 
     @cached_property
     def distance(self) -> float:
-        """Of the descent check, in the task's unit, see `evaluation.reach`; found on validation points."""
+        """Of the descent check, in the task's unit, see `descent.reach`; found on validation points."""
 
         def gain(distance: float) -> float:
-            return float(np.nanmean(self._gains(self._regular, self._middling, distance)))
+            return float(np.nanmean(self._regular_way(self._middling, distance)))
 
-        return evaluation.reach(gain, self._missing)
+        return descent.reach(gain, self._missing)
 
     @cached_property
     def _missing(self) -> float:
@@ -157,28 +171,30 @@ class Judge:
     @cached_property
     def _regular_gains(self) -> np.ndarray:
         """The regular loss's, on middling validation points."""
-        return self._gains(self._regular, self._middling, self.distance)
+        return self._regular_way(self._middling, self.distance)
 
     def _gain(self, loss: Any, weight: float, chunks: Sequence[Chunk]) -> tuple[float, float, float]:
         """The mean gain with the loss, the standard error of its difference from the regular loss's, and the latter."""
-        of_loss = evaluation.loss_of_points(loss, self._task)
-
-        def both(examples: Examples, set_size: int) -> Tensor:
-            return self._regular(examples, set_size) + weight * of_loss(examples, set_size)
-
-        gains = self._gains(both, chunks, self.distance)
+        gains = self._gains(descent.both(loss, weight, self._task), chunks, self.distance)
         same = chunks is self._middling
-        regular = self._regular_gains if same else self._gains(self._regular, chunks, self.distance)
-        of_both = np.isfinite(gains) & np.isfinite(regular)  # the metric may fail on points once they have moved
-        self._check_some(of_both)
-        gains, regular = gains[of_both], regular[of_both]
+        return self._beside(gains, self._regular_gains if same else self._regular_way(chunks, self.distance))
+
+    def _beside(self, gains: np.ndarray, regular: np.ndarray) -> tuple[float, float, float]:
+        """Means and standard error of gains, see `_gain`, on the points where both are there."""
+        there = np.isfinite(gains) & np.isfinite(regular)  # the metric may fail on points once they have moved
+        self._check_some(there)
+        gains, regular = gains[there], regular[there]
         error = float((gains - regular).std(ddof=1) / len(gains) ** 0.5)
         return float(gains.mean()), error, float(regular.mean())
 
-    def _gains(self, of_points: evaluation.PointLosses, chunks: Sequence[Chunk], distance: float) -> np.ndarray:
-        found = evaluation.gains(of_points, chunks, self._task, self._metric, self._labeller, self._device, distance)
+    def _regular_way(self, chunks: Sequence[Chunk], distance: float) -> np.ndarray:
+        found = self._gains(self._regular, chunks, distance)
         self._check_some(np.isfinite(found))
         return found
+
+    def _gains(self, of_points: evaluation.PointLosses, chunks: Sequence[Chunk], distance: float) -> np.ndarray:
+        points = descent.moved(of_points, chunks, self._task, self._metric, self._device, distance)
+        return descent.improvement(points, chunks, self._metric, self._labeller)
 
     def _check_some(self, worked: np.ndarray) -> None:
         if worked.sum() < 2:
@@ -191,11 +207,6 @@ class Judge:
     @cached_property
     def _regular_norms(self) -> Tensor:
         return self._norms(self._regular)
-
-    def _as_strong(self, loss: Any) -> float:
-        """The factor with which a loss's gradient has the median norm of the regular loss's; 0 for a constant loss."""
-        own = float(self._norms(evaluation.loss_of_points(loss, self._task)).median())
-        return float(self._regular_norms.median()) / own if own > 0 else 0.0
 
 
 def shortfalls(metadata: dict[str, Any]) -> list[str]:

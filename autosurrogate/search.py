@@ -20,8 +20,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autosurrogate import sampling, surrogates
 from autosurrogate.calibration import calibrate
+from autosurrogate.descent import MENDED
 from autosurrogate.errors import OptionError
-from autosurrogate.evaluation import MENDED
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.point_table import PointTable, tabulate

@@ -27,7 +27,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 import autosurrogate
-from autosurrogate import evaluation, surrogates, tasks
+from autosurrogate import descent, evaluation, surrogates, tasks
 from autosurrogate.errors import QualityError
 from autosurrogate.judge import Judge
 from autosurrogate.labelled_points import LabelledPoints, Points
@@ -145,8 +145,8 @@ def _known(
 ) -> dict[str, float]:
     task = tasks.get(metric.task)
     of_points = evaluation.loss_of_points(loss, task)
-    n_points = evaluation.DESCENT_POINTS[metric.level]
-    middling = evaluation.middling(points.validation, metric.higher_is_better, n_points)
+    n_points = descent.N_POINTS[metric.level]
+    middling = descent.middling(points.validation, metric.higher_is_better, n_points)
     norms = evaluation.gradient_norms(of_points, points.validation, task, CPU)
     found = {
         "correlation": float(trial.user_attrs["correlation"]),
@@ -156,7 +156,8 @@ def _known(
         "largest gradients": float(norms.quantile(0.99) / norms.median().clamp_min(1e-12)),
     }
     for distance in DISTANCES:
-        gains = evaluation.gains(of_points, middling, task, metric, labeller, CPU, distance * unit)
+        moved = descent.moved(of_points, middling, task, metric, CPU, distance * unit)
+        gains = descent.improvement(moved, middling, metric, labeller)
         found[f"gain over {distance:g}"] = float(np.nanmean(gains))
     return found
 

@@ -5,7 +5,7 @@ import torch
 
 from autosurrogate import search_space, tasks
 from autosurrogate.affordable import LEAST, LEAST_OF_CHUNK, Costs, for_descent, measure, thinned
-from autosurrogate.evaluation import DESCENT_STEPS
+from autosurrogate.descent import STEPS
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.metric import find
 
@@ -37,10 +37,10 @@ def test_every_set_size_keeps_the_same_share(chunks: list[Chunk]) -> None:
 
 
 def test_large_sets_are_left_out_of_a_descent_first(chunks: list[Chunk]) -> None:
-    of_two = 64 * DESCENT_STEPS * (COSTS.step[4] + COSTS.step[16]) / 2
+    of_two = 64 * STEPS * (COSTS.step[4] + COSTS.step[16]) / 2
     kept, n_points = for_descent(chunks, COSTS, 64, of_two)
     assert ([c.set_size for c in kept], n_points) == ([4, 16], 64)
-    kept, n_points = for_descent(chunks, COSTS, 64, 32 * DESCENT_STEPS * COSTS.step[4])
+    kept, n_points = for_descent(chunks, COSTS, 64, 32 * STEPS * COSTS.step[4])
     assert ([c.set_size for c in kept], n_points) == ([4], 32)
     assert for_descent(chunks, COSTS, 64, 0.0)[1] == LEAST
 
