@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--outputs", nargs="+", metavar="FILE", help="recorded outputs of real models to train on, too")
     fit.add_argument("--random-share", type=float, metavar="P", help="share of generated batches (default: searched)")
     fit.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (auto)")
+    fit.add_argument("--workers", type=int, metavar="N", help="processes that label and that train (one a core)")
     fit.add_argument("--seed", type=int, metavar="N", help="of everything random (0)")
     fit.add_argument("--run-dir", metavar="DIR", help="folder of the run (default: runs/<name>-<date>)")
     fit.add_argument("--resume", metavar="RUN_DIR", help="continue a run, with its own options")

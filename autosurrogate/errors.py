@@ -35,6 +35,10 @@ class SpaceError(AutosurrogateError, ValueError):
     """A search space is not valid."""
 
 
+class SearchError(AutosurrogateError, RuntimeError):
+    """A search cannot go on."""
+
+
 class OptionError(AutosurrogateError, ValueError):
     """An option or argument has a value that cannot be used."""
 

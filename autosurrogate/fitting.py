@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
+import loky
 import optuna
 import torch
 
@@ -47,6 +48,8 @@ from autosurrogate.tasks import Task
 LEAST_BUDGET_S = 5.0
 FINISH_S = 20.0  # kept for the last check and the export, at most a fifth of the budget
 TIMEOUT_S = 10.0  # of one call of the metric
+LEAST_ASIDE_S, LEAST_ASIDE = 20.0, 4  # of the budget, and trials, with less of which processes would not pay
+MOST_ON_GPU = 4  # processes that train on one GPU, each of which keeps its libraries and tables there
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class _Options:
     outputs_digests: tuple[str, ...]
     random_share: float | None
     device: str
+    workers: int | None
     seed: int
     objective: Literal["correlation", "approximation"]
     space: str | None
@@ -107,6 +111,7 @@ def fit(
     outputs: str | Path | Sequence[str | Path] = (),
     random_share: float | None = None,
     device: str | torch.device = "auto",
+    workers: int | None = None,
     seed: int = 0,
     run_dir: str | Path | None = None,
     objective: Literal["correlation", "approximation"] = "correlation",
@@ -129,6 +134,8 @@ def fit(
         outputs: files of recorded outputs of real models (G_M), to train on beside generated points.
         random_share: probability that a batch is generated where there are recorded outputs; searched if None.
         device: "auto", "cpu", "cuda" or "cuda:N".
+        workers: processes that label, and trials that are trained at a time, each with one thread; as many as there are
+            cores if None. What a trial comes to does not depend on it.
         seed: of everything random.
         run_dir: folder of the run; `runs/<name>-<date>` if None.
         objective: "correlation" (ReLoss, eq. 6) or "approximation" (eq. 5).
@@ -168,6 +175,7 @@ def fit(
         outputs_digests=tuple(digests.of_file(f) for f in files),
         random_share=random_share,
         device=str(device),
+        workers=workers,
         seed=seed,
         objective=objective,
         space=None if space is None else str(Path(space).absolute()),
@@ -262,6 +270,8 @@ def _check(options: _Options) -> None:
         raise OptionError(f"--budget {options.budget_s:g}s: is too short; a fit needs {LEAST_BUDGET_S:g}s or more")
     if options.trials is not None and options.trials < 1:
         raise OptionError(f"--trials {options.trials}: must be 1 or more")
+    if options.workers is not None and options.workers < 1:
+        raise OptionError(f"--workers {options.workers}: must be 1 or more")
     if options.random_share is not None and not 0 <= options.random_share <= 1:
         raise OptionError(f"--random-share {options.random_share:g}: is a probability, from 0 to 1")
     if options.random_share is not None and not options.outputs:
@@ -289,7 +299,7 @@ def _search_and_export(
 ) -> FitResult:
     progress.say(f"run in {run.path}")
     reserve_s = min(FINISH_S, options.budget_s / 5)
-    with Labeller(metric, timeout_s=TIMEOUT_S) as labeller:
+    with Labeller(metric, n_workers=options.workers, timeout_s=TIMEOUT_S) as labeller:
         labelled = LabelledPoints(run, clock, prepared.task, metric, labeller, options.seed, progress)
         labelled.calibrate()
         space = _seeing(run, metric, options, prepared, labeller)
@@ -302,7 +312,9 @@ def _search_and_export(
         search = Search(
             run, clock, prepared.task, metric, space, points,
             objective=options.objective, random_share=options.random_share,
-            seed=options.seed, device=prepared.device, mended=judge.mended,
+            seed=options.seed, device=prepared.device, judge=judge,
+            n_workers=_n_trainers(options, prepared.device, clock.left_s - reserve_s),
+            all_threads=options.workers is None and options.trials is None,  # else it is to be the same for all numbers
         )  # fmt: skip
         progress.say("searching")
         try:
@@ -350,6 +362,17 @@ def _seeing(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared,
         write_json(file, list(unseen.narrowed(prepared.space, metric, found).networks))
     names = json.loads(file.read_text(encoding="utf-8"))
     return replace(prepared.space, networks={name: prepared.space.networks[name] for name in names})
+
+
+def _n_trainers(options: _Options, device: torch.device, left_s: float) -> int:
+    """How many trials to train at a time."""
+    if options.workers is not None:
+        return options.workers
+    few = options.trials is not None and options.trials < LEAST_ASIDE
+    if few or left_s < LEAST_ASIDE_S:
+        return 1
+    n_cores = int(loky.cpu_count())
+    return min(n_cores, MOST_ON_GPU) if device.type == "cuda" else n_cores
 
 
 def _costs(run: RunDir, metric: Metric, prepared: _Prepared, space: Space, points: Points) -> Costs:

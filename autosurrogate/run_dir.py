@@ -25,6 +25,7 @@ SPACE = "space.toml"
 CLOCK = "clock.json"
 LOCK = "lock"
 EXPORTED = "exported"
+SHARED = "shared-"  # what folders begin with whose files processes share, while there is a session
 TICK_S = 0.5
 
 
@@ -107,6 +108,8 @@ class RunDir:
                 except OSError:
                     pass  # a file system without locks
             self._mend_study()
+            for left in self.path.glob(f"{SHARED}*"):
+                shutil.rmtree(left, ignore_errors=True)
             yield
 
     def _mend_study(self) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import math
 import os
 import warnings
 import zlib
-from collections.abc import Callable
+from collections import deque
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -17,27 +18,41 @@ import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
+from torch import Tensor
 
-from autosurrogate import sampling, surrogates
-from autosurrogate.calibration import calibrate
+from autosurrogate import choice, pruning, surrogates
 from autosurrogate.descent import MENDED
-from autosurrogate.errors import OptionError
+from autosurrogate.errors import OptionError, SearchError
+from autosurrogate.judge import Judge
 from autosurrogate.labelled_points import Points
-from autosurrogate.labelled_set import Chunk
-from autosurrogate.point_table import PointTable, tabulate
 from autosurrogate.progress import Progress
 from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir
 from autosurrogate.search_space import Space
 from autosurrogate.tasks import Task
-from autosurrogate.training import Settings, Tables, held_out_correlation, train
+from autosurrogate.trainer_worker import Setup
+from autosurrogate.trainers import Trainers
+from autosurrogate.training import Settings
+from autosurrogate.trial import Job, Outcome
+from autosurrogate.worker_process import WorkerLost
 
-BAND, BAND_SHARE = 0.06, 8.0  # of rank correlation, within which the descent check decides, see `_leading`
+LAG = 8  # trials that may run side by side: a trial is chosen by what is known of those that many before it
 RANK = 2.0  # weight of the rank correlation in what a study maximises
-N_STRETCHES = 8  # of points of much the same quality
-LIGHTER = (0.3, 0.1)  # weights that leading trials are tried with where none mends enough, see `Search.best`
-N_LIGHTER = 4  # leading trials that are tried so
 TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
+PRUNED, LAST = "pruned", "training"  # attributes of a trial that was pruned, and the last one of a completed trial
+
+
+@dataclass(eq=False)
+class _Asked:
+    """A trial that was asked for and is not told yet."""
+
+    trial: optuna.Trial
+    job: Job
+    settings: dict[str, Any]  # of the training, as they are kept
+    future: Future[Outcome] | None = None  # once it has begun
+    outcome: Outcome | None = None  # once it has ended
+    lost: bool = False  # its process was
+    judged: bool = False  # and all that is known of it is put down
 
 
 class Search:
@@ -45,6 +60,9 @@ class Search:
 
     The study maximises twice the held-out rank correlation plus what the descent check mends, by what the regular loss
     alone is to mend there. Trials are pruned by their correlation.
+
+    Trials run side by side. A trial is chosen, and pruned, by what is known of those that were asked for at least
+    `LAG` before it, whether others have ended or not, so that nothing depends on how many run at a time.
 
     Args:
         run: the run's folder.
@@ -57,8 +75,10 @@ class Search:
         random_share: probability of a batch from G_R; None searches it.
         seed: of everything random.
         device: where to train.
-        mended: the descent check of a loss on validation points, with a weight beside the regular loss that makes 1
-            as strong as it: the mean share mended of what separates them from the best, and its standard error.
+        judge: of the losses that come of it.
+        n_workers: trials at a time, at most `LAG`.
+        prunes: whether hopeless trials are ended early.
+        all_threads: whether a trial that runs in this process may use all threads.
     """
 
     def __init__(
@@ -74,16 +94,21 @@ class Search:
         random_share: float | None,
         seed: int,
         device: torch.device,
-        mended: Callable[[Any, float], tuple[float, float]],
+        judge: Judge,
+        n_workers: int = 1,
+        prunes: bool = True,
+        all_threads: bool = False,
     ) -> None:
         self._run, self._clock, self._task, self._metric, self._space = run, clock, task, metric, space
         self._points, self._objective, self._random_share = points, objective, random_share
-        self._seed, self._device, self._mended = seed, device, mended
-        self._tables: dict[str, Tables] = {}
+        self._seed, self._device, self._judge, self._n_workers = seed, device, judge, min(n_workers, LAG)
+        self._at_once, self._prunes, self._all_threads = self._n_workers, prunes, all_threads
+        self._window: deque[_Asked] = deque()  # in the order they were asked for
+        self._tabulated: set[str] = set()  # networks of which a trial has ended, so that their tables are there
 
     @cached_property
     def study(self) -> optuna.Study:
-        """The study; trials that an earlier session left running are marked as failed.
+        """The study; trials that an earlier session left running are marked as failed, unless they had ended.
 
         It begins with a trial of each network in turn, so that a short search has tried them all.
         """
@@ -92,34 +117,161 @@ class Search:
             study_name=self._metric.name,
             storage=JournalStorage(JournalFileBackend(str(self._run.study))),
             direction="maximize",
-            pruner=optuna.pruners.PercentilePruner(85.0, n_startup_trials=6, n_warmup_steps=100),
+            pruner=optuna.pruners.NopPruner(),  # see `pruning`
             load_if_exists=True,
         )
         for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            study.tell(trial.number, state=TrialState.FAIL)
+            _tell(study, trial)
         lasting = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED, TrialState.WAITING))
         tried = {(t.system_attrs.get("fixed_params") or t.params).get("network") for t in lasting}
-        for choice in self._space.networks_in_turn():
-            if choice["network"] not in tried:
-                study.enqueue_trial(choice)
+        for fixed in self._space.networks_in_turn():
+            if fixed["network"] not in tried:
+                study.enqueue_trial(fixed)
         return study
 
     def run(self, n_trials: int | None, reserve_s: float, regular: float, progress: Progress) -> None:
         """Run trials until `n_trials` have ended or only `reserve_s` seconds of the budget are left.
 
-        At least one trial is completed. KeyboardInterrupt ends the running trial as failed and is raised again.
+        At least one trial is completed. KeyboardInterrupt ends the running trials as failed and is raised again.
         """
-        while True:
-            ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-            complete = [t for t in ended if t.state == TrialState.COMPLETE]
-            if ended:
-                best = max((_overall(t) for t in complete), default=float("nan"))
-                progress.trial(len(ended), best, regular, self._clock.left_s)
-            if n_trials is not None and len(ended) >= n_trials and complete:
+        setup = Setup(
+            self._task, self._metric, self._space, self._points, self._judge.way, self._device,
+            TABLE_SHARE / len(self._space.networks) * self._clock.budget_s,
+        )  # fmt: skip
+        try:
+            with Trainers(setup, self._n_workers, self._run.path, all_threads=self._all_threads) as trainers:
+                self._fill(trainers, n_trials, reserve_s)
+                while running := self._running():
+                    done, _ = wait([asked.future for asked in running if asked.future], None, FIRST_COMPLETED)
+                    ended = [asked for asked in running if asked.future in done]
+                    for asked in ended:
+                        self._collect(asked, progress)
+                    self._fill(trainers, n_trials, reserve_s)  # it goes on while these are judged
+                    for asked in ended:
+                        self._judged(asked)
+                        self._show(progress, regular)
+                    self._fill(trainers, n_trials, reserve_s)
+        finally:
+            while self._window:
+                self._tell_first()
+
+    def _running(self) -> list[_Asked]:
+        return [asked for asked in self._window if asked.future and not (asked.outcome or asked.lost)]
+
+    def _fill(self, trainers: Trainers, n_trials: int | None, reserve_s: float) -> None:
+        """Begin trials, as many as may run at a time."""
+        while len(self._running()) < self._at_once and self._goes_on(n_trials, reserve_s):
+            asked = self._next()
+            if asked is None:
                 return
-            if complete and self._clock.left_s <= reserve_s:
-                return
-            self._one_trial(reserve_s)
+            asked.future = trainers.submit(replace(asked.job, left_s=self._clock.left_s - reserve_s))
+
+    def _goes_on(self, n_trials: int | None, reserve_s: float) -> bool:
+        """Whether another trial is to begin."""
+        begun = [asked for asked in self._window if asked.future and not asked.lost]
+        told = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        if (n_trials is None or len(told) + len(begun) < n_trials) and self._clock.left_s > reserve_s:
+            return True
+        fitted = any(t.state == TrialState.COMPLETE for t in told) or any(
+            asked.outcome and asked.outcome.fitted for asked in begun
+        )
+        return not fitted and not self._running()
+
+    def _next(self) -> _Asked | None:
+        """The next trial to begin; None if others must end before it can."""
+        if not self._window or self._window[-1].future is not None:
+            if len(self._window) == LAG:
+                if not self._window[0].judged:
+                    return None
+                self._tell_first()
+            self._window.append(self._ask())
+        asked = self._window[-1]
+        network = asked.job.network
+        if network not in self._tabulated and any(one.job.network == network for one in self._running()):
+            return None  # which makes the tables of both
+        return asked
+
+    def _ask(self) -> _Asked:
+        trials = self.study.get_trials(deepcopy=False)
+        n = sum(trial.state != TrialState.WAITING for trial in trials)
+        seed = zlib.crc32(repr((self._seed, n)).encode())  # so that a resumed study does not repeat its first trials
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.sampler = optuna.samplers.TPESampler(seed=seed)
+        trial = self.study.ask()
+        recorded = bool(self._points.recorded_train)
+        training, network, values, method, ranks = self._space.suggest(trial, recorded=recorded)
+        training |= {**ranks, "soft_rank": method, "random_share": self._random_share_of(training)}
+        settings = Settings(**training, objective=self._objective)
+        least = pruning.least(trials, settings.n_steps) if self._prunes else {}
+        return _Asked(trial, Job(seed, network, values, settings, least, math.inf), training)
+
+    def _random_share_of(self, training: dict[str, Any]) -> float:
+        if not self._points.recorded_train:
+            return 1.0
+        return self._random_share if self._random_share is not None else float(training.get("random_share", 0.5))
+
+    def _collect(self, asked: _Asked, progress: Progress) -> None:
+        """Take what a trial that ran has to say."""
+        assert asked.future is not None, "a trial that ran"
+        try:
+            asked.outcome = asked.future.result()
+        except WorkerLost as lost:
+            asked.lost = True
+            if self._at_once == 1:
+                raise SearchError(
+                    f"a process that trains was ended from outside ({lost}), though no other ran beside it; "
+                    "is there too little memory? --workers 1 trains in the program's own process"
+                ) from None
+            self._at_once = max(1, self._at_once // 2)
+            progress.say(
+                f"a process that trains was ended from outside ({lost}); is there too little memory? "
+                f"going on with {self._at_once} at a time"
+            )
+        else:
+            self._tabulated.add(asked.job.network)
+
+    def _judged(self, asked: _Asked) -> None:
+        """Put down what became of a trial."""
+        trial, outcome = asked.trial, asked.outcome
+        asked.judged = True
+        if outcome is None:
+            return
+        for step, found in outcome.correlations.items():
+            trial.report(found, step)
+        if outcome.fitted is None:
+            trial.set_user_attr(PRUNED, True)
+            return
+        share, error = self._judge.share(outcome.fitted.moved)
+        self._keep(trial, outcome.fitted.state)
+        told = {
+            "correlation": outcome.fitted.correlation,
+            "near": outcome.fitted.near,
+            "mended": share,
+            "mended_error": error,
+            "network": asked.job.network,
+            "settings": dict(asked.job.values),
+            LAST: asked.settings,
+        }
+        for name, value in told.items():
+            trial.set_user_attr(name, value)
+
+    def _keep(self, trial: optuna.Trial, state: dict[str, Tensor]) -> None:
+        path = self._run.trial(trial.number)
+        part = path.with_name(f"{path.name}.part")
+        torch.save(state, part)
+        os.replace(part, path)
+
+    def _tell_first(self) -> None:
+        """Tell the study of the trial that was asked for first; sooner it would depend on how many run at a time."""
+        number = self._window.popleft().trial.number
+        _tell(self.study, next(t for t in self.study.get_trials(deepcopy=False) if t.number == number))
+
+    def _show(self, progress: Progress, regular: float) -> None:
+        """Tell how far the search is, the trials that the study is not told of included."""
+        trials = [t for t in self.study.get_trials(deepcopy=False) if _outcome(t) != TrialState.FAIL]
+        best = max((choice.correlation(t) for t in trials if _outcome(t) == TrialState.COMPLETE), default=float("nan"))
+        progress.trial(len(trials), best, regular, self._clock.left_s)
 
     def has_complete(self) -> bool:
         """Whether there is a trial to export."""
@@ -133,12 +285,8 @@ class Search:
     def best(self, regular_mended: float = -math.inf) -> tuple[Any, FrozenTrial]:
         """The loss to export and its trial.
 
-        Of the trials whose rank correlation is nearly the best, see `_leading`, the one that mends the largest share.
-
         Args:
-            regular_mended: the regular loss's share on validation points. If no trial with nearly the best rank
-                correlation mends as much, or less by no more than a standard error, the best of others that do counts,
-                unless one that ranks nearly best mends as much as that with a smaller weight.
+            regular_mended: the share that the regular loss mends on validation points, see `choice.best`.
 
         Raises:
             LookupError: no trial is complete.
@@ -147,28 +295,8 @@ class Search:
         complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         if not complete:
             raise LookupError("no trial is complete")
-        mending = [t for t in complete if _share(t) + _error(t) >= regular_mended]
-        leading = {t.number for t in _leading(complete)}
-        within = [t for t in mending if t.number in leading]
-        if within:
-            chosen = max(within, key=_share)
-            return self._loss_of(chosen), chosen
-        other = max(_leading(mending or complete), key=_share)
-        lighter = self._with_less_weight(complete, regular_mended)
-        if lighter is not None and not (mending and _share(other) > lighter[0] + _error(other)):
-            return self._loss_of(lighter[1]), lighter[1]
-        return self._loss_of(other), other
-
-    def _with_less_weight(self, complete: list[FrozenTrial], regular_mended: float) -> tuple[float, FrozenTrial] | None:
-        """What the best of the leading trials mends with a smaller weight, if as much as the regular loss does."""
-        found: list[tuple[float, FrozenTrial]] = []
-        for trial in sorted(_leading(complete), key=_share, reverse=True)[:N_LIGHTER]:
-            loss = self._loss_of(trial)
-            for weight in LIGHTER:
-                share, error = self._mended(loss, weight)
-                if share + error >= regular_mended:
-                    found.append((share, trial))
-        return max(found, key=lambda pair: pair[0], default=None)
+        chosen = choice.best(complete, regular_mended, lambda t, weight: self._judge.mended(self._loss_of(t), weight))
+        return self._loss_of(chosen), chosen
 
     def _loss_of(self, chosen: FrozenTrial) -> Any:
         """The loss that a trial ended with."""
@@ -183,121 +311,18 @@ class Search:
         loss.load_state_dict(state)
         return loss.to(self._device)
 
-    def _one_trial(self, reserve_s: float) -> None:
-        n = sum(trial.state != TrialState.WAITING for trial in self.study.get_trials(deepcopy=False))
-        seed = zlib.crc32(repr((self._seed, n)).encode())  # so that a resumed study does not repeat its first trials
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self.study.sampler = optuna.samplers.TPESampler(seed=seed)
-        trial = self.study.ask()
-        try:
-            recorded = bool(self._points.recorded_train)
-            training, network, values, method, ranks = self._space.suggest(trial, recorded=recorded)
-            training |= {**ranks, "soft_rank": method, "random_share": self._random_share_of(training)}
-            settings = Settings(**training, objective=self._objective)
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed would also set the caller's GPUs
-            loss: Any = surrogates.build(self._task.name, self._metric.level, network, **values)
-            tables = self._tables_of(network, loss.network.columns())
-            value = train(
-                loss.to(self._device),
-                tables,
-                settings,
-                higher_is_better=self._metric.higher_is_better,
-                seed=seed,
-                report=lambda step, found: self._report(trial, step, found),
-                out_of_time=lambda: self._clock.left_s <= reserve_s,
-            )
-            near = held_out_correlation(loss, tables, self._metric.higher_is_better, N_STRETCHES)
-            calibrate(loss, (*tables.generated, *tables.recorded), self._metric.higher_is_better)
-            share, error = self._mended(loss, 1.0)
-        except optuna.TrialPruned:
-            self.study.tell(trial, state=TrialState.PRUNED)
-            return
-        except BaseException:
-            self.study.tell(trial, state=TrialState.FAIL)
-            raise
-        self._keep(trial, loss)
-        trial.set_user_attr("correlation", value)
-        trial.set_user_attr("near", near)
-        trial.set_user_attr("mended", share)
-        trial.set_user_attr("mended_error", error)
-        trial.set_user_attr("network", network)
-        trial.set_user_attr("settings", values)
-        trial.set_user_attr("training", training)
-        self.study.tell(trial, RANK * value + share / MENDED)
 
-    def _random_share_of(self, training: dict[str, Any]) -> float:
-        if not self._points.recorded_train:
-            return 1.0
-        return self._random_share if self._random_share is not None else float(training.get("random_share", 0.5))
-
-    def _report(self, trial: optuna.Trial, step: int, found: float) -> None:
-        trial.report(found, step)
-        if trial.should_prune():
-            raise optuna.TrialPruned
-
-    def _keep(self, trial: optuna.Trial, loss: Any) -> None:
-        path = self._run.trial(trial.number)
-        part = path.with_name(f"{path.name}.part")
-        torch.save({name: value.cpu() for name, value in loss.state_dict().items()}, part)
-        os.replace(part, path)
-
-    def _tables_of(self, network: str, columns: list[str]) -> Tables:
-        """The points as a network of these features sees them; one table serves all its settings."""
-        if network not in self._tables:
-            wide, *parts = self._with_all_features(network)
-            share = TABLE_SHARE / len(self._space.networks)
-            points = self._points
-
-            def trained(chunks: list[Chunk]) -> tuple[PointTable, ...]:
-                size, within_s = sampling.set_size_of(self._metric), self._clock.budget_s * share
-                return tabulate(wide, self._task, chunks, self._device, parts=parts, of_size=size, within_s=within_s)
-
-            def judged(chunks: list[Chunk]) -> tuple[PointTable, ...]:  # the same points, whatever the network
-                return tabulate(wide, self._task, chunks, self._device, gram=False)
-
-            self._tables[network] = Tables(
-                trained(points.train),
-                judged(points.validation),
-                trained(points.recorded_train),
-                judged(points.recorded_validation),
-            )
-        whole = self._tables[network]
-        selected = ([t.select(columns) for t in getattr(whole, field.name)] for field in dataclasses.fields(whole))
-        return Tables(*selected)
-
-    def _with_all_features(self, network: str) -> list[Any]:
-        """A loss with every feature that a trial may have, and losses that have them between them, if there are any."""
-        task, level = self._task.name, self._metric.level
-        wide, *parts = (
-            surrogates.build(task, level, network, **settings).to(self._device)
-            for settings in [self._space.widest(task, network), *self._space.parts(task, network)]
-        )
-        found: list[Any] = [wide, *parts]
-        there = {name for part in found[1:] for name in part.network.columns()}
-        return found if there >= set(found[0].network.columns()) else found[:1]
+def _outcome(trial: FrozenTrial) -> TrialState:
+    """What became of a trial, the study told or not."""
+    if trial.state != TrialState.RUNNING:
+        return TrialState.FAIL if trial.state == TrialState.WAITING else trial.state
+    if LAST in trial.user_attrs:
+        return TrialState.COMPLETE
+    return TrialState.PRUNED if PRUNED in trial.user_attrs else TrialState.FAIL
 
 
-def _leading(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Those whose rank correlation is nearly the best.
-
-    They lack at most `BAND_SHARE` times as much more to 1 as the best one lacks, and at most `BAND`: where a metric can
-    be followed to a thousandth, a loss that misses it by six hundredths sees something else.
-    """
-    best = max(map(_overall, trials))
-    return [t for t in trials if _overall(t) >= best - min(BAND, BAND_SHARE * (1 - best))]
-
-
-def _overall(trial: FrozenTrial) -> float:
-    """Held-out rank correlation over all points."""
-    return float(trial.user_attrs["correlation"])
-
-
-def _share(trial: FrozenTrial) -> float:
-    """What the loss mends in the descent check."""
-    return float(trial.user_attrs["mended"])
-
-
-def _error(trial: FrozenTrial) -> float:
-    """The standard error of what the loss mends."""
-    return float(trial.user_attrs["mended_error"])
+def _tell(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Tell the study what became of a trial that is running no more."""
+    outcome = _outcome(trial)
+    value = RANK * choice.correlation(trial) + choice.share(trial) / MENDED if outcome == TrialState.COMPLETE else None
+    study.tell(trial.number, value, state=outcome)

@@ -27,8 +27,9 @@ TRAINING = {  # setting: type, least value, whether that value itself is allowed
     "penalty": (float, 0, True),
     "random_share": (float, 0, True),
     "window": (float, 0, False),
+    "patience": (float, 0, False),
 }
-OPTIONAL = {"random_share", "window"}
+OPTIONAL = {"random_share", "window", "patience"}
 RANGE_KEYS = {"low", "high", "log"}
 
 

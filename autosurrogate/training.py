@@ -15,7 +15,8 @@ from autosurrogate.objective import approximation, correlation, hard_rank
 from autosurrogate.point_table import PointTable
 from autosurrogate.statistics import spearman
 
-EVALUATE_EVERY = 50  # steps
+EVALUATE_EVERY = 20  # steps
+LEAST_GAIN = 0.05  # of what a correlation lacks to 1: less is no rise
 WARM_UP = 0.1001  # share of the steps in which the learning rate rises; at 0.1 ten steps would divide by zero
 
 
@@ -43,6 +44,7 @@ class Settings:
     weight_decay: float
     penalty: float
     window: float = 1.0
+    patience: float = 1 / 6
     soft_rank: str = "pairwise"
     steepness: float = 8.0
     objective: Literal["correlation", "approximation"] = "correlation"
@@ -129,6 +131,7 @@ def train(
     generated = [_Ordered.of(table, higher_is_better) for table in tables.generated]
     recorded = [_Ordered.of(table, higher_is_better) for table in tables.recorded]
     best, kept = -2.0, copy.deepcopy(loss.state_dict())
+    risen, rose_at = -2.0, 0
     for step in range(1, settings.n_steps + 1):
         source = generated
         if recorded and torch.rand((), generator=generator).item() >= settings.random_share:
@@ -148,7 +151,9 @@ def train(
             if found > best:
                 best, kept = found, copy.deepcopy(loss.state_dict())
             report(step, found)
-            if out_of_time():
+            if found > risen + LEAST_GAIN * (1 - risen):
+                risen, rose_at = found, step
+            if step - rose_at >= settings.patience * settings.n_steps or out_of_time():
                 break
     loss.load_state_dict(kept)
     return best

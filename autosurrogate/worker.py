@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import functools
 import inspect
 import math
 import numbers
@@ -20,6 +19,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import IO, Any, Literal
+
+from autosurrogate import worker_streams
 
 #: A worker that has been silent for the time limit of one call and this long besides is hung.
 GRACE_S = 1.0
@@ -90,25 +91,25 @@ def serve(requests: IO[bytes]) -> None:
     What the metric prints goes nowhere. The process ends with the pipe of its requests, that is with its parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    replies = _take_standard_streams(requests)
+    replies = worker_streams.taken(requests)
     silence = _HardLimit()
     silence.expect_word_within(START_LIMIT_S)
     payload, timeout_s = pickle.load(requests)
     inbox: queue.SimpleQueue[tuple[bytes, bool]] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(requests, inbox), daemon=True).start()
+    threading.Thread(target=worker_streams.receive, args=(requests, inbox), daemon=True).start()
     try:
         function = pickle.loads(payload).function
     except BaseException as error:  # the file of a metric may do anything when it is imported
-        _send(replies, Ready(one_line(_describe(error))))
+        worker_streams.send(replies, Ready(one_line(_describe(error))))
         os._exit(1)
-    _send(replies, Ready(None))
+    worker_streams.send(replies, Ready(None))
     while True:
         silence.lift()
         batch, one_by_one = inbox.get()
         pause = 0.0 if one_by_one else _ANSWER_EVERY_S
         silence.expect_word_within(timeout_s + GRACE_S)
         for answers in _label_batch(function, batch, timeout_s, pause):
-            _send(replies, answers)
+            worker_streams.send(replies, answers)
             silence.expect_word_within(timeout_s + GRACE_S)
 
 
@@ -123,35 +124,6 @@ def _label_batch(function: Function, batch: bytes, timeout_s: float, pause: floa
         if now - since >= pause or i == len(points) - 1:
             yield Answers(outcomes, now - since)
             outcomes, since = [], time.perf_counter()
-
-
-def _take_standard_streams(requests: IO[bytes]) -> IO[bytes]:
-    """Where to write replies: standard output, which prints then no longer reach; standard input is emptied too."""
-    replies = os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1):
-        os.dup2(nowhere, standard)
-    if hasattr(os, "register_at_fork"):
-        # A process that the metric forks must not hold the pipes: the parent would not see this one end.
-        for fd in (requests.fileno(), replies.fileno()):
-            os.register_at_fork(after_in_child=functools.partial(os.close, fd))
-    return replies
-
-
-def _receive(requests: IO[bytes], inbox: queue.SimpleQueue[tuple[bytes, bool]]) -> None:
-    """Fill the inbox; end the process, whatever it is doing, when the parent is gone."""
-    try:
-        while True:
-            inbox.put(pickle.load(requests))
-    finally:
-        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
-            os.killpg(os.getpid(), signal.SIGKILL)  # with the processes that the metric started
-        os._exit(1)
-
-
-def _send(replies: IO[bytes], word: Ready | Answers) -> None:
-    replies.write(pickle.dumps(word, pickle.HIGHEST_PROTOCOL))
-    replies.flush()
 
 
 class _HardLimit:

@@ -15,19 +15,28 @@ from autosurrogate.metric import Metric
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
+#: Fresh memory costs more than what is done in it: glibc is to keep what was freed.
+_KEEP_MEMORY = {
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "MALLOC_TOP_PAD_": str(2**26),
+}
 _BOOTSTRAP = (
-    "import os, pickle, sys\n"
+    "import importlib, os, pickle, sys\n"
     "requests = os.fdopen(os.dup(0), 'rb')\n"
     "sys.path[:] = pickle.load(requests)\n"
-    "from autosurrogate.worker import serve\n"
-    "serve(requests)\n"
+    "importlib.import_module(sys.argv[1]).serve(requests)\n"
 )
 
 
 def recipe(metric: Metric, timeout_s: float) -> bytes:
-    """What a worker process is told first: where modules are, the metric, the time limit of a call."""
-    paths = [path or os.getcwd() for path in sys.path]
-    return pickle.dumps(paths) + pickle.dumps((pickle.dumps(metric), timeout_s))
+    """What a labelling worker is told first: where modules are, the metric, the time limit of a call."""
+    return where_modules_are() + pickle.dumps((pickle.dumps(metric), timeout_s))
+
+
+def where_modules_are() -> bytes:
+    """What every worker process is told first."""
+    return pickle.dumps([path or os.getcwd() for path in sys.path])
 
 
 class WorkerLost(Exception):
@@ -35,18 +44,23 @@ class WorkerLost(Exception):
 
 
 class WorkerProcess:
-    """A process that runs `autosurrogate.worker.serve`, and the pipes to it.
+    """A process that runs `serve` of a module, with one thread, and the pipes to it.
 
-    Its first message is a `recipe`, which it answers with `Ready`; the others are batches, answered with `Answers`.
+    A labelling worker's first message is a `recipe`, which it answers with `Ready`; the others are batches, answered
+    with `Answers`.
+
+    Args:
+        module: of which `serve` is called with the pipe of requests, once `where_modules_are` was sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "autosurrogate.worker") -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _BOOTSTRAP],  # -P: no module of the working folder hides a standard one
+            # -P: no module of the working folder hides a standard one
+            [sys.executable, "-P", "-c", _BOOTSTRAP, module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_ONE_THREAD},
+            env={**os.environ, **_ONE_THREAD, **_KEEP_MEMORY},
             process_group=0 if os.name == "posix" else None,  # Ctrl-C reaches the parent alone
         )
         assert self._process.stdin is not None

@@ -128,6 +128,7 @@ REFUSED = {
     f"{FIT} --budget soon": r"--budget soon: is no duration; expected seconds or units such as 90s, 5m, 1h30m",
     f"{FIT} --budget 2s": r"--budget 2s: is too short; a fit needs 5s or more",
     f"{FIT} --trials 0": r"--trials 0: must be 1 or more",
+    f"{FIT} --workers 0": r"--workers 0: must be 1 or more",
     f"{FIT} --trials -3": r"--trials -3: must be 1 or more",
     f"{FIT} --seed -1": r"--seed -1: must be 0 or more",
     f"{FIT} --random-share 0.5": r"--random-share: needs recorded outputs to share with; add --outputs FILE",

@@ -109,7 +109,7 @@ def test_the_penalty_draws_gradients_to_a_norm_of_1(tables: Tables) -> None:
 
 def test_the_best_checkpoint_is_kept(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "EVALUATE_EVERY", 5)
-    settings = dataclasses.replace(SETTINGS, learning_rate=0.5, n_steps=60, penalty=1.0)  # far too fast
+    settings = dataclasses.replace(SETTINGS, learning_rate=0.5, n_steps=60, penalty=1.0, patience=1.0)  # too fast
     loss, seen, states = built(), list[float](), list[dict[str, Any]]()
 
     def report(step: int, found: float) -> None:
@@ -124,15 +124,30 @@ def test_the_best_checkpoint_is_kept(tables: Tables, monkeypatch: pytest.MonkeyP
     assert rank_correlation(loss, tables.held_out, True) == best
 
 
+def test_training_ends_where_the_correlation_does_not_rise_any_more(tables: Tables) -> None:
+    def courses(patience: float) -> list[float]:
+        seen: list[float] = []
+        settings = dataclasses.replace(SETTINGS, n_steps=1000, patience=patience)
+        train(built(), tables, settings, higher_is_better=True, seed=0, report=lambda _, found: seen.append(found))
+        return seen
+
+    whole, ended = courses(1.0), courses(0.1)
+    assert len(whole) == 50
+    assert ended == whole[: len(ended)]
+    before, last = max(ended[:-5]), max(ended[-5:])  # a tenth of the steps are five checkpoints
+    assert last - before <= training.LEAST_GAIN * (1 - before)
+    assert max(whole) - max(ended) < 0.01  # what was to be had was had
+
+
 def test_the_last_step_is_a_checkpoint_and_time_can_run_out_at_any(tables: Tables) -> None:
     steps: list[int] = []
-    settings = dataclasses.replace(SETTINGS, n_steps=60)
+    settings = dataclasses.replace(SETTINGS, n_steps=50, patience=1.0)
     train(built(), tables, settings, higher_is_better=True, seed=0, report=lambda step, _: steps.append(step))
-    assert steps == [50, 60]
+    assert steps == [20, 40, 50]
     steps.clear()
     train(built(), tables, settings, higher_is_better=True, seed=0, report=lambda step, _: steps.append(step),
           out_of_time=lambda: True)  # fmt: skip
-    assert steps == [50]
+    assert steps == [20]
 
 
 def test_the_same_seed_gives_the_same_loss_and_another_another(tables: Tables) -> None:

@@ -12,7 +12,7 @@ from autosurrogate import digests
 from autosurrogate.errors import MetricError, RegistryError
 from autosurrogate.tasks._base import Task
 
-__all__ = ["SPELLED", "Task", "add", "get", "kind", "names", "spelled"]
+__all__ = ["SPELLED", "Task", "add", "get", "is_own", "kind", "names", "spelled"]
 
 #: What the name of the task of sequences of one vocabulary begins with; the file's digest and path follow.
 SPELLED = "sequence:"
@@ -56,6 +56,11 @@ def kind(name: str) -> str:
     ('sequence', 'sequence', 'my:task')
     """
     return SPELLED[:-1] if name.startswith(SPELLED) else name
+
+
+def is_own(name: str) -> bool:
+    """Whether a task is a user's."""
+    return name in _OWN
 
 
 def add(task: Task | type[Task]) -> str:

@@ -46,6 +46,7 @@ def page(rows: Sequence[Mapping[str, Any]], measures: Mapping[str, ModuleType], 
                 text += f"\n## {module.TITLE}{'' if device == 'cpu' else f', {device}'}\n{module.ABOUT}"
                 text += f"\n`python -m benchmarks.speed {name}`; {_measured_on(found)}.\n"
                 text += _plots(found, folder, device) if "size" in found[0]["more"] else _table(found, module.AGAINST)
+                text += _against_workers(found, folder, device)
     return text + "\nThis page is written by `python -m benchmarks.speed`.\n"
 
 
@@ -78,6 +79,23 @@ def _seconds(found: Sequence[float]) -> str:
 
 def _ratio(found: Sequence[float], base: Sequence[float]) -> str:
     return f"{statistics.median(found) / statistics.median(base):.3g}" if found and base else ""
+
+
+def _against_workers(rows: Sequence[Mapping[str, Any]], folder: Path, device: str) -> str:
+    """A plot of trials a minute, if there are rows of several numbers of workers."""
+    from matplotlib.figure import Figure
+
+    found = [row["more"] for row in rows if "workers" in row["more"]]
+    if len(found) < 2:
+        return ""
+    figure = Figure(figsize=(4.5, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([one["workers"] for one in found], [one["per_minute"] for one in found], marker="o")
+    axes.set(xlabel="trials at a time", ylabel="trials a minute", xticks=[one["workers"] for one in found])
+    axes.set_ylim(bottom=0)
+    name = f"{'' if device == 'cpu' else f'{device}-'}trials-a-minute.svg"
+    save(figure, folder / PLOTS / name)
+    return f"\n![trials a minute]({PLOTS}/{name})\n"
 
 
 def _plots(rows: Sequence[Mapping[str, Any]], folder: Path, device: str) -> str:
