@@ -1,6 +1,6 @@
-"""Make the losses that come with the package, each as `autosurrogate fit --metric NAME` makes it by default.
+"""Make the losses that come with the package, each as `autosurrogate fit --metric NAME --trials 64` makes it.
 
-    python -m benchmarks.ready_losses            # all built-in metrics that have none, five minutes each
+    python -m benchmarks.ready_losses            # all built-in metrics that have none, five minutes each at most
     python -m benchmarks.ready_losses bleu f1    # these, again
 
 They are written to ready_losses/. A loss that `fit` refuses is told and left out.
@@ -18,6 +18,7 @@ from autosurrogate.errors import QualityError
 from autosurrogate.fitting import fit
 
 FOLDER = Path(__file__).parents[1] / "ready_losses"
+TRIALS = 64  # a number, so that a loss does not depend on how quick the machine is, where it is quick enough
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def make(metric: str, folder: Path) -> str:
     """
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            result = fit(metric, out=Path(scratch) / "loss.pt", run_dir=Path(scratch) / "run")
+            result = fit(metric, trials=TRIALS, out=Path(scratch) / "loss.pt", run_dir=Path(scratch) / "run")
         except QualityError as refused:
             return f"{metric}: none, {refused}"
         shutil.copyfile(result.path, folder / f"{metric}{ready.SUFFIX}")

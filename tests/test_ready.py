@@ -49,7 +49,7 @@ def test_there_are_some_and_all_are_of_built_in_metrics() -> None:
 
 
 @pytest.mark.parametrize("name", ready.names())
-def test_each_is_what_fit_makes_by_default_of_what_the_metric_is_now(name: str) -> None:
+def test_each_is_what_the_command_makes_of_what_the_metric_is_now(name: str) -> None:
     found, metric = metadata(name), find(name)
     assert (found["spec"], found["seed"], found["budget_s"], found["outputs"]) == (name, 0, 300.0, [])
     declared = ("task", "level", "view", "set_size", "higher_is_better")
