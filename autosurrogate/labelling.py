@@ -20,6 +20,7 @@ from types import TracebackType
 import loky
 import numpy as np
 
+from autosurrogate import packing
 from autosurrogate.errors import LabellingError, OptionError
 from autosurrogate.metric import Metric
 from autosurrogate.worker import Answers, Kind, Point, Problem, Ready
@@ -284,7 +285,7 @@ class Labeller:
         if not points:
             return None
         try:
-            inner = pickle.dumps(points[batch.start : batch.stop], pickle.HIGHEST_PROTOCOL)
+            inner = packing.packed(points[batch.start : batch.stop])
         except Exception as error:
             self._fail(batch.job, LabellingError(f"metric {self._metric.name!r}: points cannot be pickled: {error!r}"))
             return None

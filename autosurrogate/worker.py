@@ -15,12 +15,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import IO, Any, Literal
+from typing import IO, Any, Literal, Self
 
-from autosurrogate import worker_streams
+from autosurrogate import packing, worker_streams
 
 #: A worker that has been silent for the time limit of one call and this long besides is hung.
 GRACE_S = 1.0
@@ -28,6 +27,8 @@ GRACE_S = 1.0
 START_LIMIT_S = 180.0
 #: Answers are sent at least this often, as soon as the running call allows it.
 _ANSWER_EVERY_S = 0.05
+#: To ask for the handler of a signal takes microseconds, so it is not done before each call.
+_LOOK_AGAIN_S = 0.01
 
 Kind = Literal["raised", "timeout", "nan", "not a number", "crashed"]
 Point = tuple[Any, Any]
@@ -62,21 +63,69 @@ class Ready:
     error: str | None
 
 
-def label_one(function: Function, point: Point, timeout_s: float) -> float | Problem:
-    """The metric's value on one point.
+class Caller:
+    """Calls a metric on one point after the other, each call within a time limit; a context manager.
 
-    >>> label_one(lambda preds, target: sum(preds) / 2, ([1, 2], None), timeout_s=1.0)
+    One timer serves many calls, for to set it takes as long as a quick metric: where it rings during a later call than
+    that which set it, it is set again to the rest of that call's time.
+
+    >>> with Caller(lambda preds, target: sum(preds) / 2, timeout_s=1.0) as call:
+    ...     call(([1, 2], None))
     1.5
-    >>> label_one(lambda preds, target: preds, ([1, 2], None), timeout_s=1.0)
+    >>> with Caller(lambda preds, target: preds, timeout_s=1.0) as call:
+    ...     call(([1, 2], None))
     Problem(kind='not a number', message='returned list [1, 2]')
     """
-    try:
-        with _time_limit(timeout_s):
-            return _as_label(function(*point))
-    except _TimeUp as time_up:
-        return Problem("timeout", one_line(f"took longer than {timeout_s:g} s{_where(time_up, function)}"))
-    except BaseException as error:  # a metric may also raise SystemExit or KeyboardInterrupt
-        return Problem("raised", one_line(f"{_describe(error)}{_where(error, function)}"))
+
+    def __init__(self, function: Function, timeout_s: float) -> None:
+        self._function, self._timeout_s = function, timeout_s
+        self._began: float | None = None  # the running call
+        self._is_set = False
+        self._look_again = 0.0  # whether the signal still is this object's: a metric may have its own use for it
+        self._rings = self._ring  # one object, to know it by
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._is_set:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            self._is_set = False
+
+    def __call__(self, point: Point) -> float | Problem:
+        """The metric's value on a point, or why there is none."""
+        try:
+            self._began = began = time.perf_counter()
+            if not self._is_set or began >= self._look_again:
+                self._look_again = began + _LOOK_AGAIN_S
+                if not self._is_set or signal.getsignal(signal.SIGALRM) is not self._rings:
+                    self._set(self._timeout_s)
+            try:
+                value = self._function(*point)
+            finally:
+                self._began = None
+            return value if type(value) is float and math.isfinite(value) else _as_label(value)
+        except _TimeUp as time_up:
+            where = _where(time_up, self._function)
+            return Problem("timeout", one_line(f"took longer than {self._timeout_s:g} s{where}"))
+        except BaseException as error:  # a metric may also raise SystemExit or KeyboardInterrupt
+            return Problem("raised", one_line(f"{_describe(error)}{_where(error, self._function)}"))
+
+    def _set(self, seconds: float) -> None:
+        """Set the timer, on platforms that have one."""
+        if hasattr(signal, "setitimer"):
+            signal.signal(signal.SIGALRM, self._rings)
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            self._is_set = True
+
+    def _ring(self, signal_number: int, frame: object) -> None:
+        self._is_set = False
+        if self._began is None:
+            return
+        left = self._began + self._timeout_s - time.perf_counter()
+        if left <= 0:
+            raise _TimeUp
+        self._set(left)
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -116,14 +165,17 @@ def serve(requests: IO[bytes]) -> None:
 def _label_batch(function: Function, batch: bytes, timeout_s: float, pause: float) -> Iterator[Answers]:
     """Answers to the points of a pickled batch, given out after the call that ends `pause` seconds without any."""
     since = time.perf_counter()
-    points: Sequence[Point] = pickle.loads(batch)
+    points: Sequence[Point] = packing.unpacked(batch)
     outcomes: list[float | Problem] = []
-    for i, point in enumerate(points):
-        outcomes.append(label_one(function, point, timeout_s))
-        now = time.perf_counter()
-        if now - since >= pause or i == len(points) - 1:
-            yield Answers(outcomes, now - since)
-            outcomes, since = [], time.perf_counter()
+    with Caller(function, timeout_s) as call:
+        for point in points:
+            outcomes.append(call(point))
+            now = time.perf_counter()
+            if now - since >= pause:
+                yield Answers(outcomes, now - since)
+                outcomes, since = [], time.perf_counter()
+    if outcomes:
+        yield Answers(outcomes, time.perf_counter() - since)
 
 
 class _HardLimit:
@@ -143,25 +195,6 @@ class _HardLimit:
 
 class _TimeUp(BaseException):
     """The time of a call is up; not an `Exception`, so that a metric which catches those does not swallow it."""
-
-
-def _raise_time_up(signal_number: int, frame: object) -> None:
-    raise _TimeUp
-
-
-@contextmanager
-def _time_limit(timeout_s: float) -> Iterator[None]:
-    """Raise `_TimeUp` in the block after `timeout_s` seconds, on platforms that have timers."""
-    if not hasattr(signal, "setitimer"):
-        yield
-        return
-    if signal.getsignal(signal.SIGALRM) is not _raise_time_up:  # a metric may have its own use for the signal
-        signal.signal(signal.SIGALRM, _raise_time_up)
-    signal.setitimer(signal.ITIMER_REAL, timeout_s)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 def _as_label(value: Any) -> float | Problem:
@@ -199,13 +232,10 @@ def _describe(error: BaseException) -> str:
 def _where(error: BaseException, function: Function) -> str:
     """` (file:line)` of the metric's function, innermost in its own file; empty if no Python code was running."""
     steps = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    steps = [step for step in steps if step[0] not in (__file__, _CONTEXTLIB_FILE)]
+    steps = [step for step in steps if step[0] != __file__]
     if not steps:
         return ""
     code = getattr(inspect.unwrap(function), "__code__", None)
     own = [step for step in steps if code is not None and step[0] == code.co_filename]
     path, line = own[-1] if own else steps[0]
     return f" ({path}:{line})"
-
-
-_CONTEXTLIB_FILE = inspect.getfile(contextmanager)

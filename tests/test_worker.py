@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from autosurrogate.worker import Problem, label_one
+from autosurrogate.worker import Caller, Problem
+
+
+def label_one(function: Any, point: tuple[Any, Any], timeout_s: float) -> float | Problem:
+    with Caller(function, timeout_s) as call:
+        return call(point)
 
 
 def label(value: Any) -> float | Problem:
@@ -136,10 +141,31 @@ def test_a_hanging_call_is_interrupted_where_it_hangs(hang):
 
 
 def test_the_time_limit_survives_a_metric_that_uses_the_alarm():
-    assert label_one(use_the_alarm, (None, None), timeout_s=0.2) == 1.0
-    problem = label_one(sleep, (None, None), timeout_s=0.2)
+    with Caller(lambda preds, target: preds(None, None), timeout_s=0.2) as call:
+        assert call((use_the_alarm, None)) == 1.0
+        time.sleep(0.02)
+        problem = call((sleep, None))
     assert isinstance(problem, Problem)
     assert problem.kind == "timeout"
+
+
+def test_each_of_many_calls_has_the_whole_time():
+    def naps(preds, target):
+        time.sleep(preds)
+        return preds
+
+    with Caller(naps, 0.3) as call:
+        found = [call((nap, None)) for nap in (0.2, 0.2, 0.2, 60.0, 0.2, 0.0, 60.0)]
+    kinds = [one if isinstance(one, float) else one.kind for one in found]
+    assert kinds == [0.2, 0.2, 0.2, "timeout", 0.2, 0.0, "timeout"]
+
+
+def test_a_call_that_hangs_ends_when_its_own_time_is_up():
+    with Caller(lambda preds, target: time.sleep(preds) or 1.0, 0.5) as call:
+        call((0.4, None))
+        since = time.monotonic()
+        assert call((60.0, None)).kind == "timeout"
+    assert 0.5 <= time.monotonic() - since < 0.8  # not what was left of the first call's
 
 
 def test_no_alarm_is_left_behind():

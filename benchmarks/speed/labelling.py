@@ -1,7 +1,9 @@
-"""Labelling by worker processes, beside the bare metric in a loop; and what generating the points costs."""
+"""Labelling by worker processes, beside the bare metric in loops; and what generating the points costs."""
 
 from __future__ import annotations
 
+import functools
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,10 +18,11 @@ from benchmarks.speed._timing import Row, side_by_side
 
 TITLE = "Labelling"
 ABOUT = """
-Seconds of a call of the metric. *In a loop, all cores*: the bare function in one process, its time divided by the
-number of cores. *Generating* is done in the main process while the workers label.
+Seconds of a call of the metric. *In a loop*: the bare function in one process, its time divided by the number of cores.
+*In a loop on each core*: in as many processes as there are cores at the same time, which is all that this machine has
+to give. *Generating* is done in the main process while the workers label.
 """
-AGAINST = "in a loop, all cores"
+AGAINST = "in a loop on each core"
 METRICS = {"bleu": 40_960, "coco_ap": 768}  # points
 
 
@@ -29,17 +32,34 @@ def measure(device: str) -> Iterator[Row]:
         metric = find(name)
         points = _points(metric, n_points)
         n_cores = loky.cpu_count()
+        processes = loky.get_reusable_executor(n_cores, reuse=False, env={"OMP_NUM_THREADS": "1"})
         with Labeller(metric) as labeller:
             variants = {
-                "in a loop, all cores": lambda points=points, score=metric.function: [
-                    score(*point) for point in points
-                ],
+                "in a loop on each core": lambda processes=processes, name=name, n=n_points: list(
+                    processes.map(functools.partial(_looped, name, n), range(loky.cpu_count()))
+                ),
                 "labelling": lambda points=points, labeller=labeller: labeller.label(points),
+                "in a loop": lambda points=points, score=metric.function: [score(*point) for point in points],
                 "generating": lambda metric=metric, n_points=n_points: _points(metric, n_points),
             }
-            for row in side_by_side(f"{name}, {n_points:,} points", variants, "cpu", n_repeats=5):
-                share = n_points * (n_cores if row.variant.startswith("in a loop") else 1)
+            for row in side_by_side(f"{name}, {n_points:,} points", variants, "cpu", n_repeats=9):
+                share = n_points * (n_cores if row.variant == "in a loop" else 1)
                 yield Row(row.setting, row.variant, [seconds / share for seconds in row.seconds], "call of the metric")
+        processes.shutdown(kill_workers=True)
+
+
+def _looped(name: str, n_points: int, number: int) -> float:
+    """Seconds of a share of the calls, in one of as many processes as there are cores."""
+    score, points = find(name).function, _kept(name, n_points)
+    began = time.perf_counter()
+    for point in points[number :: loky.cpu_count()]:
+        score(*point)
+    return time.perf_counter() - began
+
+
+@functools.cache
+def _kept(name: str, n_points: int) -> list[tuple[Any, Any]]:
+    return _points(find(name), n_points)
 
 
 def _points(metric: Metric, n_points: int) -> list[tuple[Any, Any]]:
