@@ -95,6 +95,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", action="store_true", help="print JSON; correlations as fractions")
     evaluate.set_defaults(run=_evaluate)
 
+    cache = commands.add_parser("cache", help="show where labels of earlier fits are kept, or remove them")
+    cache.add_argument("--clear", action="store_true", help="remove them")
+    cache.set_defaults(run=_cache)
+
     inspect = commands.add_parser("inspect", help="show how a loss was made and how good it is")
     inspect.add_argument("loss", metavar="LOSS", help="a file written by fit, or the name of a ready loss")
     inspect.add_argument("--json", action="store_true", help="print the whole metadata as JSON")
@@ -248,6 +252,20 @@ def _evaluate(options: argparse.Namespace) -> int:
         out.print(f"sets of {found.set_size}, mean of 10 shuffles")
     if found.n_dropped:
         out.print(f"the metric failed on {found.n_dropped} points, which are left out")
+    return 0
+
+
+def _cache(options: argparse.Namespace) -> int:
+    from autosurrogate import label_cache
+
+    folder = label_cache.folder()
+    if folder is None:
+        print(f"no labels are kept: {label_cache.VARIABLE} is {label_cache.OFF}")
+        return 0
+    n_runs, n_bytes = label_cache.size()
+    if options.clear:
+        label_cache.clear()
+    print(f"{'removed' if options.clear else 'kept'}: labels of {n_runs} fits, {n_bytes / 2**20:.1f} MiB, in {folder}")
     return 0
 
 

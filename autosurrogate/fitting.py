@@ -167,7 +167,7 @@ def fit(
     files = (outputs,) if isinstance(outputs, str | Path) else tuple(outputs)
     options = _Options(
         metric=found.spec,
-        metric_digest=_digest_of_metric(found),
+        metric_digest=digests.of_metric(found),
         out=str(Path(out if out is not None else f"{_file_name(found.name)}.pt").absolute()),
         budget_s=seconds(budget),
         trials=trials,
@@ -228,7 +228,7 @@ def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | Non
         raise OptionError(
             f"--resume {run_dir}: the recorded outputs have changed since it was started; start a new run"
         )
-    if _digest_of_metric(found) != options.metric_digest:
+    if digests.of_metric(found) != options.metric_digest:
         raise OptionError(
             f"--resume {run_dir}: the file of metric {found.name!r} has changed since its points were labelled; "
             "start a new run"
@@ -253,14 +253,6 @@ def _prepare(metric: Metric, options: _Options, space: str | Path | None) -> _Pr
     if metric.level == "sample":
         recorded = [one.with_target(task) for one in recorded]
     return _Prepared(task, device, choices, split_recorded(recorded, metric, options.seed))
-
-
-def _digest_of_metric(metric: Metric) -> str | None:
-    """What changes with the files of a metric and its parts; None for a metric that is not of a user's file."""
-    if metric.parts:
-        return " ".join(_digest_of_metric(part) or "" for part in metric.parts).strip() or None
-    path, colon, _ = (metric.spec or "").partition("?")[0].rpartition(":")
-    return digests.of_file(path) if colon and path.endswith(".py") else None
 
 
 def _check(options: _Options) -> None:

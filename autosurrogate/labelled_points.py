@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosurrogate import sampling, unseen
+from autosurrogate import label_cache, sampling, unseen
 from autosurrogate.errors import LabellingError, OutputsError
 from autosurrogate.examples import Examples
+from autosurrogate.label_cache import LabelCache
 from autosurrogate.labelled_set import Chunk, LabelledSet, Totals
 from autosurrogate.labelling import Labeller, Labels, Problem, check_labels
 from autosurrogate.outputs import Recorded
@@ -63,6 +64,8 @@ class LabelledPoints:
         self._run, self._clock, self._task, self._metric = run, clock, task, metric
         self._labeller, self._seed, self._progress = labeller, seed, progress
         self._set = LabelledSet(run.labelled)
+        self._cache = LabelCache(None)
+        self._n_found = 0  # labels of earlier runs
         self._said_so = False
         self._seen: dict[str, tuple[list[np.ndarray], list[Problem]]] = {}
 
@@ -85,7 +88,9 @@ class LabelledPoints:
         """
         self._generated(LABELLING_SHARE / (2 if recorded else 1))
         self._of_recorded(recorded)
-        self._progress.say(told(self.totals()))
+        label_cache.trim()
+        of_before = f", of which an earlier run knew {self._n_found:,}" if self._n_found else ""
+        self._progress.say(f"{told(self.totals())}{of_before}")
         found = {split: self._chunks(split) for split in SPLITS}
         from_recorded = {split: self._chunks(f"recorded_{split}") for split in SPLITS}
         for split in found:
@@ -127,6 +132,7 @@ class LabelledPoints:
         file = self._run.labelled / "severities.json"
         if file.exists():
             kept = json.loads(file.read_text(encoding="utf-8"))
+            self._cache = LabelCache(kept.get("cache"))
             return sampling.Severities(tuple(kept["levels"]), tuple(kept["weights"]))
         self._progress.say(f"calibrating the random generator on metric {self._metric.name!r}")
         points, severity = sampling.pilot(self._task, self._metric, self._seed)
@@ -137,7 +143,9 @@ class LabelledPoints:
         if wrong is not None:
             raise LabellingError(f"metric {self._metric.name!r}: {wrong}")
         found = sampling.calibrate(severity, labels.values)
-        write_json(file, {"levels": found.levels, "weights": found.weights})
+        key = label_cache.key_of(self._metric, self._seed, points, labels)
+        self._cache = LabelCache(key)
+        write_json(file, {"levels": found.levels, "weights": found.weights, "cache": key})
         return found
 
     def _try_out(self, points: Sequence[tuple[Any, Any]]) -> None:
@@ -191,13 +199,27 @@ class LabelledPoints:
             if self._is_enough(share):
                 break
             examples, set_size, severity = sampling.chunk(self._task, self._metric, severities, self._seed, split, i)
-            points = sampling.points_of(self._task, self._metric, examples, set_size)
-            job = (split, i), examples, set_size, severity, self._labeller.submit(points)
+            job = (split, i), examples, set_size, severity, self._submitted(f"{split}-{i}", examples, set_size)
             if waiting is not None:
-                yield *waiting[:-1], waiting[-1].result()
+                yield *waiting[:-1], waiting[-1]()
             waiting = job
         if waiting is not None:
-            yield *waiting[:-1], waiting[-1].result()
+            yield *waiting[:-1], waiting[-1]()
+
+    def _submitted(self, name: str, examples: Examples, set_size: int) -> Callable[[], Labels]:
+        """What waits for the labels of a chunk, which an earlier run may have left."""
+        kept = self._cache.get(name, len(examples) // set_size)
+        if kept is not None:
+            self._n_found += len(kept.values)
+            return lambda: kept
+        pending = self._labeller.submit(sampling.points_of(self._task, self._metric, examples, set_size))
+
+        def labels() -> Labels:
+            found = pending.result()
+            self._cache.put(name, found)
+            return found
+
+        return labels
 
     def _of_recorded(self, recorded: Sequence[Mapping[str, Examples]]) -> None:
         set_size = sampling.set_size_of(self._metric)
@@ -218,7 +240,7 @@ class LabelledPoints:
                 continue
             if start and self._is_enough(LABELLING_SHARE):
                 break
-            labels = self._labeller.label(sampling.points_of(self._task, self._metric, examples, set_size))
+            labels = self._submitted(label_cache.name_of(examples), examples, set_size)()
             self._check(split, labels, sampling.n_points_of_chunk(self._metric))
             self._set.write(name, index, examples, set_size, labels.values, problems=labels.problems)
             n_done += len(labels.values)

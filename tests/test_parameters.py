@@ -47,7 +47,7 @@ def test_a_metric_with_parameters_is_the_same_in_another_process(file: str) -> N
 
 def test_a_loss_and_its_run_are_called_after_the_parameters(file: str) -> None:
     assert fitting._file_name(find(f"{file}:near?by=1").name) == "near-by-1"
-    assert fitting._digest_of_metric(find(f"{file}:near?by=1")) == digests.of_file(file) != ""
+    assert digests.of_metric(find(f"{file}:near?by=1")) == digests.of_file(file) != ""
 
 
 @pytest.mark.parametrize(
