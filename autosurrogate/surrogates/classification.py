@@ -25,6 +25,13 @@ def _mean(rows: Tensor, weight: Tensor, n_rows: int) -> Tensor:
     return (rows.view(-1, n_rows, rows.size(1)) * weights).sum(1) / weights.sum(1).clamp_min(1)
 
 
+def _counts(classes: Tensor, weight: Tensor, n_classes: int) -> Tensor:
+    """The weight of each class in each set: classes and weight (n_points, set_size) to (n_points, n_classes)."""
+    return torch.zeros((classes.size(0), n_classes), dtype=weight.dtype, device=weight.device).scatter_add(
+        1, classes, weight
+    )
+
+
 class TargetProbability(nn.Module):
     """The paper's network (ReLoss, eq. 10): a perceptron on the probability of the target class, averaged.
 
@@ -132,8 +139,8 @@ class Confusion(nn.Module):
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
         """Shape (n // set_size, n_features)."""
         logits, n_classes = bounded(logits), logits.size(1)
-        truth = torch.zeros_like(logits).scatter(1, target.unsqueeze(1), kept.unsqueeze(1))
-        actual = truth.view(-1, set_size, n_classes).sum(1)
+        classes, here = target.view(-1, set_size), kept.view(-1, set_size)
+        actual = _counts(classes, here, n_classes)
         n = actual.sum(1).clamp_min(1)
         present = (actual > 0).to(logits.dtype)
         n_present = present.sum(1).clamp_min(1)
@@ -141,9 +148,9 @@ class Confusion(nn.Module):
         features: list[Tensor] = []
         context: list[Tensor] = []
         for temperature in self.temperatures:
-            probability = (logits / temperature).softmax(1) * kept.unsqueeze(1)
-            hits = (probability * truth).view(-1, set_size, n_classes).sum(1)
-            called = probability.view(-1, set_size, n_classes).sum(1)
+            probability = (logits / temperature).softmax(1)
+            hits = _counts(classes, probability.gather(1, target.unsqueeze(1)).view(-1, set_size) * here, n_classes)
+            called = matmul(here.unsqueeze(1), probability.view(-1, set_size, n_classes)).squeeze(1)
             accuracy = hits.sum(1) / n
             recall = (hits / actual.clamp_min(1)).sum(1) / n_present
             precision = (present * hits / (called + 0.1)).sum(1) / n_present
