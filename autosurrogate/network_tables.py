@@ -58,9 +58,13 @@ class NetworkTables:
         assert self._folder is not None, "shared tables are kept in a folder"
         file = self._folder / f"{network}.pt"
         if not file.exists():
-            part = file.with_name(f"{file.name}.part-{os.getpid()}")
-            torch.save(_plain(self._made(network)), part)
-            os.replace(part, file)
+            made, part = self._made(network), file.with_name(f"{file.name}.part-{os.getpid()}")
+            try:
+                torch.save(_plain(made), part)
+                os.replace(part, file)
+            except (OSError, RuntimeError):  # the disk is full: each process then makes and keeps its own
+                part.unlink(missing_ok=True)
+                return made
         return _read(file, self._device)
 
     def _made(self, network: str) -> Tables:

@@ -31,7 +31,7 @@ from autosurrogate.run_dir import Clock, RunDir
 from autosurrogate.search_space import Space
 from autosurrogate.tasks import Task
 from autosurrogate.trainer_worker import Setup
-from autosurrogate.trainers import Trainers
+from autosurrogate.trainers import NotShared, Trainers
 from autosurrogate.training import Settings
 from autosurrogate.trial import Job, Outcome
 from autosurrogate.worker_process import WorkerLost
@@ -139,7 +139,7 @@ class Search:
             TABLE_SHARE / len(self._space.networks) * self._clock.budget_s,
         )  # fmt: skip
         try:
-            with Trainers(setup, self._n_workers, self._run.path, all_threads=self._all_threads) as trainers:
+            with self._trainers(setup, progress) as trainers:
                 self._fill(trainers, n_trials, reserve_s)
                 while running := self._running():
                     done, _ = wait([asked.future for asked in running if asked.future], None, FIRST_COMPLETED)
@@ -154,6 +154,14 @@ class Search:
         finally:
             while self._window:
                 self._tell_first()
+
+    def _trainers(self, setup: Setup, progress: Progress) -> Trainers:
+        try:
+            return Trainers(setup, self._n_workers, self._run.path, all_threads=self._all_threads)
+        except NotShared as error:
+            progress.say(f"trials run one at a time: their points or task cannot be given to other processes: {error}")
+            self._at_once = 1
+            return Trainers(setup, 1, self._run.path, all_threads=self._all_threads)
 
     def _running(self) -> list[_Asked]:
         return [asked for asked in self._window if asked.future and not (asked.outcome or asked.lost)]

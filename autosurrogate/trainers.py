@@ -19,7 +19,12 @@ import torch
 from autosurrogate.run_dir import SHARED
 from autosurrogate.trainer_worker import Setup, packed
 from autosurrogate.trial import Job, Outcome
+from autosurrogate.user_file import one_line
 from autosurrogate.worker_process import WorkerLost, WorkerProcess, where_modules_are
+
+
+class NotShared(Exception):
+    """What trials have in common cannot be given to other processes."""
 
 
 class Trainers:
@@ -31,6 +36,9 @@ class Trainers:
         folder: where the processes keep what they share, as long as they are there.
         all_threads: whether a trial that runs in this process may use all of its threads; else it comes to the very
             same as in another process.
+
+    Raises:
+        NotShared: there can be no processes.
     """
 
     def __init__(self, setup: Setup, n_workers: int, folder: Path, *, all_threads: bool = False) -> None:
@@ -44,13 +52,20 @@ class Trainers:
         self._processes: set[WorkerProcess] = set()
         self._closed = False
         self._own = threading.local()
-        shared = Path(tempfile.mkdtemp(prefix=SHARED, dir=folder))
-        self._stack.callback(shutil.rmtree, shared, ignore_errors=True)
-        self._greeting = where_modules_are() + packed(setup, shared)
+        self._greeting = where_modules_are() + self._shared(setup, folder)
         self._stack.callback(self._bury)
         self._threads = ThreadPoolExecutor(n_workers, "trainer")  # each feeds a process
         self._stack.callback(self._threads.shutdown, cancel_futures=True)
         self._stack.callback(self._kill)
+
+    def _shared(self, setup: Setup, folder: Path) -> bytes:
+        try:
+            shared = Path(tempfile.mkdtemp(prefix=SHARED, dir=folder))
+            self._stack.callback(shutil.rmtree, shared, ignore_errors=True)
+            return packed(setup, shared)
+        except Exception as error:  # a disk that is full, or whatever a task of one's own raises when it is pickled
+            self._stack.close()
+            raise NotShared(one_line(error)) from error
 
     def __enter__(self) -> Trainers:
         return self

@@ -23,7 +23,7 @@ from autosurrogate import search_space
 from autosurrogate.descent import Way
 from autosurrogate.labelled_points import Points
 from autosurrogate.trainer_worker import Setup
-from autosurrogate.trainers import Trainers
+from autosurrogate.trainers import NotShared, Trainers
 from autosurrogate.training import Settings
 from autosurrogate.trial import Job, Outcome
 from autosurrogate.worker_process import WorkerLost
@@ -177,6 +177,16 @@ def trainers_of(pid: int) -> list[int]:
     return [child for child in found if b"trainer_worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
+def test_tables_that_cannot_be_written_are_kept_in_memory(setup: Setup, tmp_path: Path) -> None:
+    apart, together = (setup.runner(folder).run(job(0)) for folder in (tmp_path / "missing", None))
+    assert same(apart, together)
+
+
+def test_what_cannot_be_given_to_other_processes_is_told(setup: Setup, tmp_path: Path) -> None:
+    with pytest.raises(NotShared, match=r"FileNotFoundError: .*missing"):
+        Trainers(setup, 2, tmp_path / "missing")
+
+
 @pytest.fixture
 def intervals() -> str:
     """A task of one's own, and its metric: the file that the docs show."""
@@ -199,3 +209,13 @@ def test_tasks_of_a_file_or_of_a_script_are_trained_aside(tmp_path: Path, interv
     preds, target = torch.rand(64, 2).cumsum(1), torch.rand(64, 2).cumsum(1)
     found = [program.load(tmp_path / name)(preds, target) for name in ("found.pt", "script.pt")]
     assert found[0] == found[1]
+
+
+def test_a_task_that_cannot_be_pickled_is_trained_in_the_program_s_own_process(tmp_path: Path, intervals: str) -> None:
+    held = '    def __init__(self):\n        self.held = __import__("threading").Lock()\n\n    def generate('
+    (tmp_path / "intervals.py").write_text(intervals.replace("    def generate(", held))
+    done = program.run("fit", "--metric", "intervals.py", "--trials", 2, "--workers", 2, "--force", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = done.stdout.replace("\n", " ")
+    assert "trials run one at a time: their points or task cannot be given to other processes: TypeError: " in told
+    assert not list((tmp_path / "runs").glob("*/shared-*"))
