@@ -65,7 +65,7 @@ class LabelledPoints:
         self._labeller, self._seed, self._progress = labeller, seed, progress
         self._set = LabelledSet(run.labelled)
         self._cache = LabelCache(None)
-        self._n_found = 0  # labels of earlier runs
+        self._n_found = self._n_kept = 0  # labels of earlier runs, and for later ones
         self._said_so = False
         self._seen: dict[str, tuple[list[np.ndarray], list[Problem]]] = {}
 
@@ -88,7 +88,8 @@ class LabelledPoints:
         """
         self._generated(LABELLING_SHARE / (2 if recorded else 1))
         self._of_recorded(recorded)
-        label_cache.trim()
+        if self._n_kept:
+            label_cache.trim()
         of_before = f", of which an earlier run knew {self._n_found:,}" if self._n_found else ""
         self._progress.say(f"{told(self.totals())}{of_before}")
         found = {split: self._chunks(split) for split in SPLITS}
@@ -217,6 +218,7 @@ class LabelledPoints:
         def labels() -> Labels:
             found = pending.result()
             self._cache.put(name, found)
+            self._n_kept += len(found.values)
             return found
 
         return labels
