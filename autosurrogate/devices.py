@@ -1,6 +1,11 @@
-"""Names of devices."""
+"""Devices by name, and the memory beside them."""
 
 from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
 
 import torch
 
@@ -26,3 +31,13 @@ def device_of(name: str) -> torch.device:
         if (device.index or 0) >= n_devices:
             raise OptionError(f"--device {name}: is not there; torch sees {n_devices} CUDA devices; try --device auto")
     return device
+
+
+def memory_bytes() -> int:
+    """Memory that this machine has, or that a container is given of it; a very large number where it is not known."""
+    found = [sys.maxsize]
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # not on Windows
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8")))
+    return min(found)

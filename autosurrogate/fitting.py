@@ -30,7 +30,7 @@ from autosurrogate import (
     unseen,
 )
 from autosurrogate.affordable import Costs
-from autosurrogate.devices import device_of
+from autosurrogate.devices import device_of, memory_bytes
 from autosurrogate.durations import seconds
 from autosurrogate.errors import AutosurrogateError, OptionError, QualityError
 from autosurrogate.examples import Examples
@@ -41,7 +41,7 @@ from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.progress import Progress
 from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir, write_json
-from autosurrogate.search import Search
+from autosurrogate.search import LAG, Search
 from autosurrogate.search_space import Space
 from autosurrogate.tasks import Task
 
@@ -49,6 +49,7 @@ LEAST_BUDGET_S = 5.0
 FINISH_S = 20.0  # kept for the last check and the export, at most a fifth of the budget
 TIMEOUT_S = 10.0  # of one call of the metric
 LEAST_ASIDE_S, LEAST_ASIDE = 20.0, 4  # of the budget, and trials, with less of which processes would not pay
+BYTES_EACH = 2**30  # of memory, for a process that trains
 MOST_ON_GPU = 4  # processes that train on one GPU, each of which keeps its libraries and tables there
 
 
@@ -301,14 +302,15 @@ def _search_and_export(
         held_out = (affordable.thinned(c, costs, judged_s) for c in (points.validation, points.recorded_validation))
         points = replace(points, **dict(zip(("validation", "recorded_validation"), held_out, strict=True)))
         judge = Judge(prepared.task, metric, labeller, prepared.device, points, options.seed, costs, descent_s)
+        n_trainers = _n_trainers(options, prepared.device, clock.left_s - reserve_s)
         search = Search(
             run, clock, prepared.task, metric, space, points,
             objective=options.objective, random_share=options.random_share,
             seed=options.seed, device=prepared.device, judge=judge,
-            n_workers=_n_trainers(options, prepared.device, clock.left_s - reserve_s),
+            n_workers=n_trainers,
             all_threads=options.workers is None and options.trials is None,  # else it is to be the same for all numbers
         )  # fmt: skip
-        progress.say("searching")
+        progress.say("searching" if n_trainers == 1 else f"searching, {min(n_trainers, LAG)} trials at a time")
         try:
             search.run(options.trials, reserve_s, judge.regular_held_out(), progress)
         except KeyboardInterrupt:
@@ -363,8 +365,8 @@ def _n_trainers(options: _Options, device: torch.device, left_s: float) -> int:
     few = options.trials is not None and options.trials < LEAST_ASIDE
     if few or left_s < LEAST_ASIDE_S:
         return 1
-    n_cores = int(loky.cpu_count())
-    return min(n_cores, MOST_ON_GPU) if device.type == "cuda" else n_cores
+    most = MOST_ON_GPU if device.type == "cuda" else LAG
+    return max(1, min(int(loky.cpu_count()), most, memory_bytes() // BYTES_EACH))
 
 
 def _costs(run: RunDir, metric: Metric, prepared: _Prepared, space: Space, points: Points) -> Costs:

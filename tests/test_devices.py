@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from autosurrogate.devices import device_of
+from autosurrogate.devices import device_of, memory_bytes
 from autosurrogate.errors import OptionError
 
 
@@ -22,3 +22,7 @@ def test_a_gpu_that_is_not_there_is_refused_and_the_number_of_those_that_are_is_
     n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
     with pytest.raises(OptionError, match=f"--device cuda:99: is not there; torch sees {n_devices} CUDA devices"):
         device_of("cuda:99")
+
+
+def test_the_memory_of_this_machine_is_known() -> None:
+    assert 2**28 < memory_bytes() < 2**50
