@@ -90,7 +90,7 @@ def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Compari
         return ""
     noise = {column: _corrected(lines, column) for column in ("fitted", "paper", "rival")}
     table = "\n".join(_shown(line, {c: p[i] for c, p in noise.items()}) for i, line in enumerate(lines))
-    return f"{HEAD}{table}\n\n{_summary(lines)}{_costs(lines)}"
+    return f"{HEAD}{table}\n\n{_seeds(lines)}{_summary(lines)}{_costs(lines)}"
 
 
 def cells(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Cell]:
@@ -163,6 +163,15 @@ def _shown(line: _Line, ps: Mapping[str, float]) -> str:
         settings = f", weight {cell.weight:g}" if cell.weight else ""
         texts.append(f"{text}{f' {cell.arm.name}' if column == 'rival' else ''}{settings}")
     return f"| {line.experiment} | {line.metric} | {' | '.join(texts)} |"
+
+
+def _seeds(lines: Sequence[_Line]) -> str:
+    """With how many seeds each experiment was trained."""
+    names: dict[int, list[str]] = {}
+    for experiment, n_seeds in {line.experiment: len(line.cells[REGULAR].test) for line in lines}.items():
+        names.setdefault(n_seeds, []).append(experiment)
+    told = [f"{n} of {', '.join(found)}" for n, found in sorted(names.items())]
+    return f"Seeds: {'; '.join(told)}.\n\n"
 
 
 def _costs(lines: Sequence[_Line]) -> str:

@@ -196,6 +196,7 @@ def test_the_table_shows_what_is_measured_and_counts_rows_beyond_noise() -> None
     assert "85.20 ± 0.16 (+5.00: +5.00 to +5.00)** alone |" in line
     assert "| toy | 60 s, 500 MiB | 90 s (+50 %), 500 MiB | - | 60 s (+0 %), 500 MiB, alone |" in found
     assert "Against the regular loss: ahead in 1 of 1 rows, beyond noise in 1; behind beyond noise in 0." in found
+    assert "Seeds: 5 of toy." in found
     assert section([], {"toy": COMPARISON}) == ""
 
 
