@@ -9,6 +9,7 @@ finds nothing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import inspect
 import json
@@ -169,7 +170,9 @@ def _versions(metric: Metric) -> dict[str, str]:
 
 def _sources(metric: Metric) -> list[str]:
     """What changes with the files that a metric's functions stand in."""
-    codes = [getattr(inspect.unwrap(part.function), "__code__", None) for part in (metric, *metric.parts)]
+    functions = [part.function for part in (metric, *metric.parts)]
+    plain = [f.func if isinstance(f, functools.partial) else f for f in functions]  # with parameters
+    codes = [getattr(inspect.unwrap(f), "__code__", None) for f in plain]
     return [digests.of_file(code.co_filename) for code in codes if code is not None]
 
 

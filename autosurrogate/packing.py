@@ -1,6 +1,7 @@
 """Points on their way to a worker: pickled, but for their arrays, which travel together.
 
-A set of images is thousands of small arrays. To pickle one takes as long as to cut it out of a large one ten times.
+A set of images is many small arrays, of which each takes longer to pickle, and far longer to unpickle, than to cut out
+of a large one.
 """
 
 from __future__ import annotations

@@ -134,6 +134,8 @@ class Search:
 
         At least one trial is completed. KeyboardInterrupt ends the running trials as failed and is raised again.
         """
+        if not self._goes_on(n_trials, reserve_s):
+            return  # as in a run that is resumed once more
         setup = Setup(
             self._task, self._metric, self._space, self._points, self._judge.way, self._device,
             TABLE_SHARE / len(self._space.networks) * self._clock.budget_s,

@@ -173,6 +173,25 @@ def test_the_key_depends_on_all_that_decides_labels() -> None:
     assert key_of(find(here), 0, points, labels(1.0)) is None
 
 
+@pytest.mark.parametrize("spec", ["near.py:near", "near.py:near?by=1"])
+def test_an_edited_file_is_another_metric_with_parameters_too(tmp_path: Path, spec: str) -> None:
+    text = """
+    import numpy as np
+
+    from autosurrogate import metric
+
+
+    @metric("near", task="classification", set_size=16)
+    def near(preds: np.ndarray, target: np.ndarray, *, by: int = 0) -> float:
+        return float((abs(preds - target) <= by).mean())
+    """
+    keys = set()
+    for edited in (text, text, text.replace("by).mean", "by) .mean")):
+        program.write(tmp_path / "near.py", edited)
+        keys.add(key_of(find(f"{tmp_path}/{spec}"), 0, [(np.arange(3), np.arange(3))], labels(1.0)))
+    assert len(keys) == 2
+
+
 def label_metric(function):
     from autosurrogate import metric
 

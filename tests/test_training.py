@@ -133,6 +133,7 @@ def test_training_ends_where_the_correlation_does_not_rise_any_more(tables: Tabl
 
     whole, ended = courses(1.0), courses(0.1)
     assert len(whole) == 50
+    assert len(ended) < 50
     assert ended == whole[: len(ended)]
     before, last = max(ended[:-5]), max(ended[-5:])  # a tenth of the steps are five checkpoints
     assert last - before <= training.LEAST_GAIN * (1 - before)
