@@ -35,10 +35,11 @@ from autosurrogate.durations import seconds
 from autosurrogate.errors import AutosurrogateError, OptionError, QualityError
 from autosurrogate.examples import Examples
 from autosurrogate.judge import Judge, shortfalls
-from autosurrogate.labelled_points import LabelledPoints, Points, split_recorded
+from autosurrogate.labelled_points import LabelledPoints, Points
 from autosurrogate.labelling import Labeller
 from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.progress import Progress
+from autosurrogate.recorded_splits import split_recorded
 from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir, write_json
 from autosurrogate.search import LAG, Search

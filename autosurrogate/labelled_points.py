@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,23 +10,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from autosurrogate import label_cache, sampling, unseen
-from autosurrogate.errors import LabellingError, OutputsError
+from autosurrogate.errors import LabellingError
 from autosurrogate.examples import Examples
 from autosurrogate.label_cache import LabelCache
 from autosurrogate.labelled_set import Chunk, LabelledSet, Totals
 from autosurrogate.labelling import Labeller, Labels, Problem, check_labels
-from autosurrogate.outputs import Recorded
 from autosurrogate.progress import Progress
 from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir, write_json
 from autosurrogate.tasks import Task
 
 SPLITS = {"train": 18, "validation": 6, "test": 6}  # chunks of generated points, at most: each set size alike
-SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}  # of the recorded outputs
-MOST_RECORDED = {"sample": 8192, "set": 1024}  # points of all recorded outputs
 LABELLING_SHARE = 0.3  # of the budget, at most
 TOO_SLOW = 0.8  # of the budget: if the least number of calls takes more, nothing is begun
 PIECES = 10_000  # of a recorded file, at most: tells the numbers of its chunks from the next file's
@@ -81,7 +76,7 @@ class LabelledPoints:
         """Every split of generated and recorded points.
 
         Args:
-            recorded: of each file, from `split_recorded`.
+            recorded: of each file, from `recorded_splits.split_recorded`.
 
         Raises:
             LabellingError: the metric fails on too many points, is constant, or is too slow for the budget.
@@ -248,50 +243,12 @@ class LabelledPoints:
             n_done += len(labels.values)
             rate = n_done / (time.monotonic() - begun)
             self._progress.labelled(n_before + n_done, n_total, rate, "recorded ")
-        for split in SHARES if recorded else ():
+        for split in SPLITS if recorded else ():
             whole = self._chunks(f"recorded_{split}")
             if not whole:
                 raise LabellingError(f"metric {self._metric.name!r}: failed on all recorded points for {split}")
             check_labels(self._metric, torch.cat([chunk.values for chunk in whole]).numpy(), [])
             self._check(split)
-
-
-def split_recorded(recorded: Sequence[Recorded], metric: Metric, seed: int) -> list[dict[str, Examples]]:
-    """The examples of each file that are taken for training, validation and test; sets are of one source each.
-
-    Raises:
-        OutputsError: a file has too few rows.
-    """
-    set_size = sampling.set_size_of(metric)
-    found: list[dict[str, Examples]] = []
-    for number, one in enumerate(recorded):
-        order = torch.randperm(len(one), generator=sampling.generator_of(seed, "split", number))
-        ends = np.cumsum([0, *(round(share * len(one)) for share in SHARES.values())])
-        parts: dict[str, Examples] = {}
-        for k, (split, share) in enumerate(SHARES.items()):
-            rows = order[ends[k] : ends[k + 1]]
-            part = one[rows] if metric.level == "sample" else _in_sets(one, rows, set_size, seed)
-            most = max(2, int(MOST_RECORDED[metric.level] * share / len(recorded))) * set_size
-            parts[split] = part.examples[slice(0, most)]
-            if len(parts[split]) < 2 * set_size:
-                least = math.ceil(2 * set_size / min(SHARES.values()))
-                per = "rows" if metric.level == "sample" else f"rows of one source, for sets of {set_size}"
-                raise OutputsError(
-                    f"{one.name}: has too few rows to fit to and to judge by: {len(one)} of "
-                    f"{len(np.unique(one.source.numpy()))} source(s); it takes about {least:,} {per}, or more"
-                )
-        found.append(parts)
-    return found
-
-
-def _in_sets(one: Recorded, rows: Tensor, set_size: int, seed: int) -> Recorded:
-    """The rows in sets, row after row; the sets in any order. None of them if no source has enough."""
-    generator = sampling.generator_of(seed, "sets")
-    part = one[rows]
-    if np.unique(part.source.numpy(), return_counts=True)[1].max() < set_size:
-        return part[rows[:0]]
-    sets = part.sets(set_size, generator)
-    return part[sets[torch.randperm(len(sets), generator=generator)].flatten()]
 
 
 def told(totals: Totals) -> str:
