@@ -297,11 +297,11 @@ def _search_and_export(
         labelled = LabelledPoints(run, clock, prepared.task, metric, labeller, options.seed, progress)
         labelled.calibrate()
         space = _seeing(run, metric, options, prepared, labeller)
-        points = labelled.all(prepared.recorded)
+        points = labelled.searched(prepared.recorded)
         costs = _costs(run, metric, prepared, space, points)
         judged_s, descent_s = (s * options.budget_s for s in (affordable.JUDGED_SHARE, affordable.DESCENT_SHARE))
-        held_out = (affordable.thinned(c, costs, judged_s) for c in (points.validation, points.recorded_validation))
-        points = replace(points, **dict(zip(("validation", "recorded_validation"), held_out, strict=True)))
+        thinned = (affordable.thinned(c, costs, judged_s) for c in (points.validation, points.recorded_validation))
+        points = replace(points, **dict(zip(("validation", "recorded_validation"), thinned, strict=True)))
         judge = Judge(prepared.task, metric, labeller, prepared.device, points, options.seed, costs, descent_s)
         n_trainers = _n_trainers(options, prepared.device, clock.left_s - reserve_s)
         search = Search(
@@ -311,19 +311,23 @@ def _search_and_export(
             n_workers=n_trainers,
             all_threads=options.workers is None and options.trials is None,  # else it is to be the same for all numbers
         )  # fmt: skip
+        labelled.begin_held_out()
+        hurried = False
         progress.say("searching" if n_trainers == 1 else f"searching, {min(n_trainers, LAG)} trials at a time")
         try:
             search.run(options.trials, reserve_s, judge.regular_held_out(), progress)
         except KeyboardInterrupt:
             if not search.has_complete():
                 raise
+            hurried = True
             progress.say("interrupted: exporting the best loss so far; Ctrl-C again ends at once")
         loss, trial = search.best(judge.regular_mended())
         judge.rescale(loss)
+        held_out = labelled.held_out(hurried=hurried)
         metadata = _metadata(metric, options, prepared.device, trial, search)
         metadata["generator"] = labelled.coverage(points)
         metadata["labelled"] = _labelled(labelled)
-        metadata |= judge.report(loss)
+        metadata |= judge.report(loss, held_out)
     short = shortfalls(metadata)
     if short and not options.force:
         anyway = "--force" if metric.spec is None else f"`autosurrogate fit --resume {run.path} --force`"
@@ -374,7 +378,7 @@ def _costs(run: RunDir, metric: Metric, prepared: _Prepared, space: Space, point
     """What a point costs; found out once a run, so that all its trials are judged on the same points."""
     file = run.labelled / "costs.json"
     if not file.exists():
-        found = affordable.measure(prepared.task, metric, space, points.validation + points.test, prepared.device)
+        found = affordable.measure(prepared.task, metric, space, points.validation, prepared.device)
         write_json(file, [list(found.forward.items()), list(found.step.items())])
     forward, step = json.loads(file.read_text(encoding="utf-8"))
     return Costs(dict(forward), dict(step))

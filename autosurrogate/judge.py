@@ -16,7 +16,7 @@ from autosurrogate import affordable, descent, evaluation
 from autosurrogate.affordable import Costs
 from autosurrogate.descent import Descent, Way
 from autosurrogate.errors import LabellingError
-from autosurrogate.labelled_points import Points
+from autosurrogate.labelled_points import HeldOut, Points
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.labelling import Labeller, Point
 from autosurrogate.registry import Metric
@@ -33,7 +33,7 @@ class Judge:
         metric: the metric.
         labeller: runs the metric.
         device: where to compute.
-        points: the run's labelled points.
+        points: the labelled points that the search is made with.
         seed: of the bootstrap.
         costs: what a point costs; without them the descent check takes as long as it takes.
         descent_s: seconds for a descent check.
@@ -51,16 +51,14 @@ class Judge:
         descent_s: float = math.inf,
     ) -> None:
         self._task, self._metric, self._labeller, self._device = task, metric, labeller, device
-        self._points, self._seed = points, seed
-        self._middling, self._middling_test = (
-            self._to_descend(chunks, costs, descent_s) for chunks in (points.validation, points.test)
-        )
+        self._points, self._seed, self._costs, self._descent_s = points, seed, costs, descent_s
+        self._middling = self._to_descend(points.validation)
         self._regular = evaluation.regular_of_points(task)
 
-    def _to_descend(self, chunks: list[Chunk], costs: Costs | None, seconds: float) -> list[Chunk]:
+    def _to_descend(self, chunks: list[Chunk]) -> list[Chunk]:
         n_points = descent.N_POINTS[self._metric.level]
-        if costs is not None:
-            chunks, n_points = affordable.for_descent(chunks, costs, n_points, seconds)
+        if self._costs is not None:
+            chunks, n_points = affordable.for_descent(chunks, self._costs, n_points, self._descent_s)
         return descent.middling(chunks, self._metric.higher_is_better, n_points)
 
     def mended(self, loss: Any, weight: float = 1.0) -> tuple[float, float]:
@@ -107,29 +105,35 @@ class Judge:
         if factor > 0:
             loss.calibration.stretch(factor)
 
-    def report(self, loss: Any) -> dict[str, Any]:
-        """Figures on points that nothing was chosen by, of a loss that is scaled, and the weight that is suggested."""
+    def report(self, loss: Any, held_out: HeldOut) -> dict[str, Any]:
+        """Figures of a loss that is scaled, and the weight that is suggested.
+
+        Args:
+            loss: the loss.
+            held_out: points that nothing was chosen by.
+        """
+        middling = self._to_descend(held_out.generated)
         gains = {weight: self._gain(loss, weight, self._middling) for weight in WEIGHTS}
         best = max(WEIGHTS, key=lambda weight: gains[weight][0])
         no_worse = [weight for weight, (gain, error, regular) in gains.items() if gain + error >= regular]
         of_points = evaluation.loss_of_points(loss, self._task)
         own = self._norms(of_points)
         report: dict[str, Any] = {
-            "held_out": self._agreements(of_points, self._points.test),
+            "held_out": self._agreements(of_points, held_out.generated),
             "gradient_norm": {"loss": float(own.median()), "regular": float(self._regular_norms.median())},
             "suggested_weight": max([best, *no_worse]),
             "descent": asdict(
                 Descent(
-                    *self._gain(loss, best, self._middling_test),
+                    *self._gain(loss, best, middling),
                     best,
                     self.distance,
-                    sum(len(chunk) for chunk in self._middling_test),
+                    sum(len(chunk) for chunk in middling),
                 )
             ),
             "n_parameters": sum(p.numel() for p in loss.parameters()),
         }
-        if self._points.recorded_test:
-            report["held_out_recorded"] = self._agreements(of_points, self._points.recorded_test)
+        if held_out.recorded:
+            report["held_out_recorded"] = self._agreements(of_points, held_out.recorded)
         return report
 
     def _agreements(self, of_points: evaluation.PointLosses, chunks: Sequence[Chunk]) -> dict[str, Any]:

@@ -1,10 +1,15 @@
-"""The labelled points of a run: generated and recorded, read from its folder or made and written there."""
+"""The labelled points of a run: generated and recorded, read from its folder or made and written there.
+
+Those that losses are fitted to and chosen by come first; those that they are judged by at the end are labelled in a
+thread, while the search goes on.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +28,7 @@ from autosurrogate.run_dir import Clock, RunDir, write_json
 from autosurrogate.tasks import Task
 
 SPLITS = {"train": 18, "validation": 6, "test": 6}  # chunks of generated points, at most: each set size alike
+SEARCHED, HELD_OUT = ("train", "validation"), ("test",)
 LABELLING_SHARE = 0.3  # of the budget, at most
 TOO_SLOW = 0.8  # of the budget: if the least number of calls takes more, nothing is begun
 PIECES = 10_000  # of a recorded file, at most: tells the numbers of its chunks from the next file's
@@ -30,14 +36,20 @@ PIECES = 10_000  # of a recorded file, at most: tells the numbers of its chunks 
 
 @dataclass(frozen=True)
 class Points:
-    """Labelled chunks: of G_R, and of recorded outputs (G_M) where there are any."""
+    """Labelled chunks that a search is made with: of G_R, and of recorded outputs (G_M) where there are any."""
 
     train: list[Chunk]
     validation: list[Chunk]
-    test: list[Chunk]
     recorded_train: list[Chunk]
     recorded_validation: list[Chunk]
-    recorded_test: list[Chunk]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Labelled chunks that nothing is chosen by, alike."""
+
+    generated: list[Chunk]
+    recorded: list[Chunk]
 
 
 class LabelledPoints:
@@ -62,6 +74,8 @@ class LabelledPoints:
         self._cache = LabelCache(None)
         self._n_found = self._n_kept = 0  # labels of earlier runs, and for later ones
         self._said_so = False
+        self._beside: Future[None] | None = None
+        self._hurried = False
         self._seen: dict[str, tuple[list[np.ndarray], list[Problem]]] = {}
 
     def calibrate(self) -> None:
@@ -72,8 +86,8 @@ class LabelledPoints:
         """
         self._severities()
 
-    def all(self, recorded: Sequence[Mapping[str, Examples]]) -> Points:
-        """Every split of generated and recorded points.
+    def searched(self, recorded: Sequence[Mapping[str, Examples]]) -> Points:
+        """The points that a search is made with; recorded ones are labelled for the test, too.
 
         Args:
             recorded: of each file, from `recorded_splits.split_recorded`.
@@ -83,28 +97,45 @@ class LabelledPoints:
         """
         self._generated(LABELLING_SHARE / (2 if recorded else 1))
         self._of_recorded(recorded)
-        if self._n_kept:
-            label_cache.trim()
         of_before = f", of which an earlier run knew {self._n_found:,}" if self._n_found else ""
         self._progress.say(f"{told(self.totals())}{of_before}")
-        found = {split: self._chunks(split) for split in SPLITS}
-        from_recorded = {split: self._chunks(f"recorded_{split}") for split in SPLITS}
-        for split in found:
-            if not found[split]:
-                raise LabellingError(f"metric {self._metric.name!r}: failed on all generated points for {split}")
-        return Points(
-            found["train"],
-            found["validation"],
-            found["test"],
-            from_recorded["train"],
-            from_recorded["validation"],
-            from_recorded["test"],
-        )
+        return Points(*map(self._some, SEARCHED), *(self._chunks(f"recorded_{split}") for split in SEARCHED))
+
+    def begin_held_out(self) -> None:
+        """Begin to label the generated points of the test in a thread: as many chunks as there are for validation."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="held out")
+        self._beside = thread.submit(self._label_held_out)
+        thread.shutdown(wait=False)
+
+    def held_out(self, *, hurried: bool = False) -> HeldOut:
+        """The points of the test, waiting for those that are not labelled yet.
+
+        Args:
+            hurried: whether to wait for as few as will do.
+
+        Raises:
+            LabellingError: the metric fails on too many points.
+        """
+        self._hurried = hurried
+        if self._beside is None:
+            self.begin_held_out()
+        assert self._beside is not None
+        self._beside.result()
+        if self._n_kept:
+            label_cache.trim()
+        return HeldOut(self._some("test"), self._chunks("recorded_test"))
 
     def coverage(self, points: Points) -> dict[str, float]:
         """How evenly the generated points cover the metric's range, and that range."""
         values = torch.cat([chunk.values for chunk in points.train]).numpy()
         return {"coverage": sampling.coverage(values), "low": float(values.min()), "high": float(values.max())}
+
+    def _some(self, split: str) -> list[Chunk]:
+        """The chunks of generated points of a split, of which there are some."""
+        found = self._chunks(split)
+        if not found:
+            raise LabellingError(f"metric {self._metric.name!r}: failed on all generated points for {split}")
+        return found
 
     def _chunks(self, split: str) -> list[Chunk]:
         """The chunks of a split, but for those of which every point was dropped."""
@@ -163,36 +194,54 @@ class LabelledPoints:
             )
 
     def _generated(self, share: float) -> None:
-        wanted = [(split, i) for split, i in _interleaved() if not self._set.has(split, i)]
-        if not wanted or self._is_enough(share):
-            return
-        severities = self._severities()
-        n_total = sum(SPLITS.values()) * sampling.n_points_of_chunk(self._metric)
+        """Label the generated points of a search, within a share of the budget."""
+        wanted = self._missing(SEARCHED)
+        n_total = sum(SPLITS[split] for split in SEARCHED) * sampling.n_points_of_chunk(self._metric)
         n_before = n_total - len(wanted) * sampling.n_points_of_chunk(self._metric)
+        share *= sum(SPLITS[split] for split in SEARCHED) / sum(SPLITS.values())
         start, n_done = time.monotonic(), 0
-        for (split, i), examples, set_size, severity, labels in self._pipelined(wanted, severities, share):
-            self._check("generated", labels, 4 * sampling.n_points_of_chunk(self._metric))
-            self._set.write(split, i, examples, set_size, labels.values, severity=severity, problems=labels.problems)
-            n_done += len(labels.values)
+        for n_points in self._label(wanted, lambda: self._is_enough(share)):
+            n_done += n_points
             self._progress.labelled(n_before + n_done, n_total, n_done / (time.monotonic() - start))
-        self._check("generated")
+
+    def _label_held_out(self) -> None:
+        wanted = [(split, i) for split, i in self._missing(HELD_OUT) if self._set.has("validation", i)]
+        for _ in self._label(wanted, lambda: self._hurried and self._set.has("test", 0)):
+            pass
+
+    def _missing(self, splits: Sequence[str]) -> list[tuple[str, int]]:
+        """The chunks that are not there, in the order of making, so that no split is empty when time runs out."""
+        order = [(split, i) for i in range(max(SPLITS.values())) for split in splits if i < SPLITS[split]]
+        return [(split, i) for split, i in order if not self._set.has(split, i)]
 
     def _is_enough(self, share: float) -> bool:
         """Whether labelling has had its share of the budget, and every split something."""
-        if self._clock.spent_s <= share * self._clock.budget_s or not all(self._set.has(split, 0) for split in SPLITS):
+        if self._clock.spent_s <= share * self._clock.budget_s or not all(
+            self._set.has(split, 0) for split in SEARCHED
+        ):
             return False
         if not self._said_so:
             self._progress.say("labelling has had its share of the budget; going on with the points there are")
             self._said_so = True
         return True
 
+    def _label(self, wanted: Sequence[tuple[str, int]], is_enough: Callable[[], bool]) -> Iterator[int]:
+        """Label and write chunks, and tell how many points each has, until it is enough."""
+        if not wanted or is_enough():
+            return
+        for (split, i), examples, set_size, severity, labels in self._pipelined(wanted, self._severities(), is_enough):
+            self._check("generated", labels, 4 * sampling.n_points_of_chunk(self._metric))
+            self._set.write(split, i, examples, set_size, labels.values, severity=severity, problems=labels.problems)
+            yield len(labels.values)
+        self._check("generated")
+
     def _pipelined(
-        self, wanted: Sequence[tuple[str, int]], severities: sampling.Severities, share: float
+        self, wanted: Sequence[tuple[str, int]], severities: sampling.Severities, is_enough: Callable[[], bool]
     ) -> Iterator[tuple[tuple[str, int], Examples, int, np.ndarray, Labels]]:
         """Labelled chunks; while the workers label one, the next is generated."""
         waiting = None
         for split, i in wanted:
-            if self._is_enough(share):
+            if is_enough():
                 break
             examples, set_size, severity = sampling.chunk(self._task, self._metric, severities, self._seed, split, i)
             job = (split, i), examples, set_size, severity, self._submitted(f"{split}-{i}", examples, set_size)
@@ -253,13 +302,8 @@ class LabelledPoints:
 
 def told(totals: Totals) -> str:
     """What became of the labelled points, as a line."""
-    line = f"labelled {totals.n_points:,} points"
+    line = f"labelled {totals.n_points:,} points to search with"
     if totals.example is None:
         return line
     kinds = ", ".join(f"{count} {kind}" for kind, count in totals.dropped.items())
     return f"{line}; {totals.n_dropped} dropped: {kinds}; for example: {totals.example.message}"
-
-
-def _interleaved() -> list[tuple[str, int]]:
-    """The chunks of all splits in the order of making, so that none is empty when time runs out."""
-    return [(split, i) for i in range(max(SPLITS.values())) for split in SPLITS if i < SPLITS[split]]

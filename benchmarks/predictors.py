@@ -128,7 +128,7 @@ def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, 
     complete = study.get_trials(states=(TrialState.COMPLETE,))
     drawn = sorted(np.random.default_rng(0).permutation(len(complete))[: options.trials])
     with Labeller(metric) as labeller, Clock(run, 1e9) as clock:
-        points = LabelledPoints(run, clock, task, metric, labeller, 0, Progress()).all([])
+        points = LabelledPoints(run, clock, task, metric, labeller, 0, Progress()).searched([])
         judge = Judge(task, metric, labeller, CPU, points, 0)
         for trial in (complete[i] for i in drawn):
             loss: Any = surrogates.build(

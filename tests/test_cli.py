@@ -241,8 +241,8 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
     assert "\x1b" not in text
     patterns = [
         r"run in runs/accuracy-\d{8}-\d{6}$",
-        r"labelling  1,440 of 1,440 points  [\d,]+ points/s$",
-        r"labelled [\d,]+ points$",
+        r"labelling  1,152 of 1,152 points  [\d,]+ points/s$",
+        r"labelled [\d,]+ points to search with$",
         r"trial \d  best held-out Spearman \d+\.\d  regular loss \d+\.\d  \d+ s left$",
         r" +Spearman +95 % +Kendall +95 % +points$",
         r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from autosurrogate import tasks
 from autosurrogate.errors import LabellingError
 from autosurrogate.judge import Judge, shortfalls
-from autosurrogate.labelled_points import Points
+from autosurrogate.labelled_points import HeldOut, Points
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.labelling import Labeller
 from autosurrogate.metric import find
@@ -86,7 +86,7 @@ def labelled(seed: int) -> Chunk:
 
 @pytest.fixture(scope="module")
 def judge() -> Iterator[Judge]:
-    points = Points([], [labelled(0)], [labelled(1)], [], [], [])
+    points = Points([], [labelled(0)], [], [])
     with Labeller(ACCURACY) as labeller:
         yield Judge(TASK, ACCURACY, labeller, torch.device("cpu"), points, 0)
 
@@ -103,7 +103,7 @@ def test_a_loss_that_is_steep_on_a_few_points_mends_less_and_is_to_have_less_wei
     weights = []
     for loss in (even, steep):
         judge.rescale(loss)
-        report = judge.report(loss)
+        report = judge.report(loss, HeldOut([labelled(1)], []))
         assert report["gradient_norm"]["loss"] == pytest.approx(report["gradient_norm"]["regular"], rel=1e-3)
         weights.append(report["suggested_weight"])
         assert report["suggested_weight"] >= report["descent"]["weight"]
@@ -115,7 +115,7 @@ def test_a_metric_that_fails_once_predictions_have_moved_is_told() -> None:
         raise ValueError("moved")
 
     broken = dataclasses.replace(ACCURACY, function=fails, spec=None)
-    points = Points([], [labelled(0)], [labelled(1)], [], [], [])
+    points = Points([], [labelled(0)], [], [])
     with Labeller(broken) as labeller:
         judge = Judge(TASK, broken, labeller, torch.device("cpu"), points, 0)
         with pytest.raises(LabellingError, match="nearly all points of the descent check"):

@@ -137,7 +137,7 @@ def test_a_run_killed_at_any_moment_goes_on_and_labels_no_finished_chunk_twice(t
 
     # When a trial is trained, and not yet told; then while Optuna's lock is held.
     run.killed_before("0000.pt")
-    assert len(run.chunks()) == 30
+    assert len(run.chunks()) >= 24  # those of the test are labelled meanwhile
     assert run.chunks().items() >= finished.items()
     assert not points & set(run.calls()[n_calls:])
     finished, points, n_calls = run.chunks(), run.points(), len(run.calls())
@@ -163,7 +163,9 @@ def test_a_run_killed_at_any_moment_goes_on_and_labels_no_finished_chunk_twice(t
     assert (done.returncode, done.stderr) == (0, "")
     assert list(elsewhere.iterdir()) == []
     assert not list(tmp_path.glob(".*"))
-    assert run.chunks() == finished
+    assert run.chunks().items() >= finished.items()
+    finished = run.chunks()
+    assert len(finished) == 30
     assert not points & set(run.calls()[n_calls:])
     assert list(trial_states(run)).count(1) == 2
     spent.append(run.spent_s())

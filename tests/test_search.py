@@ -50,7 +50,7 @@ def labelled(split: str) -> list[Chunk]:
 
 @pytest.fixture(scope="module")
 def points() -> Points:
-    return Points(labelled("train"), labelled("validation"), [], [], [], [])
+    return Points(labelled("train"), labelled("validation"), [], [])
 
 
 class Judge:

@@ -35,7 +35,7 @@ NETWORK = {"temperatures": [0.3, 0.03], "n_competitors": 3, "width": 8, "n_outpu
 
 @pytest.fixture(scope="module")
 def setup() -> Setup:
-    points = Points([labelled(0, 40), labelled(1, 40)], [labelled(2, 40)], [], [], [], [])
+    points = Points([labelled(0, 40), labelled(1, 40)], [labelled(2, 40)], [], [])
     way = Way([labelled(3)], 1.0, 1.0)
     return Setup(TASK, ACCURACY, SPACE, points, way, CPU, 60.0)
 

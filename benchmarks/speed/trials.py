@@ -41,7 +41,7 @@ def measure(device: str) -> Iterator[Row]:
         first = RunDir(Path(scratch) / "points")
         first.create({}, search_space.text_of(metric.task))
         with Clock(first, 1e9) as clock:
-            points = LabelledPoints(first, clock, task, metric, labeller, 0, Progress()).all([])
+            points = LabelledPoints(first, clock, task, metric, labeller, 0, Progress()).searched([])
         judge = Judge(task, metric, labeller, torch.device(device), points, 0)
         judge.regular_mended()
         ways = {AGAINST: 1, "one at a time": 1}
