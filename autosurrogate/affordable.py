@@ -55,8 +55,7 @@ def measure(task: Task, metric: Metric, space: Space, chunks: Sequence[Chunk], d
 
 def thinned(chunks: Sequence[Chunk], costs: Costs, seconds: float) -> list[Chunk]:
     """As large a part of each chunk as can be judged within some seconds altogether, and a few points at least."""
-    dearest = max(costs.forward.values())  # for sets of a size that was not measured
-    whole = sum(len(chunk) * costs.forward.get(chunk.set_size, dearest) for chunk in chunks)
+    whole = sum(len(chunk) * _cost(costs.forward, chunk) for chunk in chunks)
     share = min(1.0, seconds / whole) if whole > 0 else 1.0
     return [_first(chunk, max(LEAST_OF_CHUNK, round(share * len(chunk)))) for chunk in chunks]
 
@@ -73,13 +72,18 @@ def for_descent(chunks: Sequence[Chunk], costs: Costs, n_points: int, seconds: f
     kept = list(chunks)
 
     def each() -> float:
-        return STEPS * sum(costs.step[chunk.set_size] for chunk in kept) / len(kept)
+        return STEPS * sum(_cost(costs.step, chunk) for chunk in kept) / len(kept)
 
     while n_points * each() > seconds and len({chunk.set_size for chunk in kept}) > 1:
         largest = max(chunk.set_size for chunk in kept)
         kept = [chunk for chunk in kept if chunk.set_size < largest]
     fits = seconds / each() if each() > 0 else n_points
     return kept, int(min(n_points, max(LEAST, fits)))
+
+
+def _cost(seconds: Mapping[int, float], chunk: Chunk) -> float:
+    """Of a point of a chunk; that of the dearest for sets of a size that was not measured."""
+    return seconds.get(chunk.set_size, max(seconds.values()))
 
 
 def _first(chunk: Chunk, n_points: int) -> Chunk:

@@ -28,7 +28,7 @@ from autosurrogate.run_dir import Clock, RunDir, write_json
 from autosurrogate.tasks import Task
 
 SPLITS = {"train": 18, "validation": 6, "test": 6}  # chunks of generated points, at most: each set size alike
-SEARCHED, HELD_OUT = ("train", "validation"), ("test",)
+SEARCHED = ("train", "validation")  # what a search is made with; the test comes beside it
 LABELLING_SHARE = 0.3  # of the budget, at most
 TOO_SLOW = 0.8  # of the budget: if the least number of calls takes more, nothing is begun
 PIECES = 10_000  # of a recorded file, at most: tells the numbers of its chunks from the next file's
@@ -97,18 +97,19 @@ class LabelledPoints:
         """
         self._generated(LABELLING_SHARE / (2 if recorded else 1))
         self._of_recorded(recorded)
+        self._trim()
         of_before = f", of which an earlier run knew {self._n_found:,}" if self._n_found else ""
         self._progress.say(f"{told(self.totals())}{of_before}")
         return Points(*map(self._some, SEARCHED), *(self._chunks(f"recorded_{split}") for split in SEARCHED))
 
     def begin_held_out(self) -> None:
         """Begin to label the generated points of the test in a thread: as many chunks as there are for validation."""
-        thread = ThreadPoolExecutor(1, thread_name_prefix="held out")
-        self._beside = thread.submit(self._label_held_out)
-        thread.shutdown(wait=False)
+        with_one = ThreadPoolExecutor(1, thread_name_prefix="held out")
+        self._beside = with_one.submit(self._label_held_out)
+        with_one.shutdown(wait=False)
 
     def held_out(self, *, hurried: bool = False) -> HeldOut:
-        """The points of the test, waiting for those that are not labelled yet.
+        """The points of the test, once they were begun, waiting for those that are not labelled yet.
 
         Args:
             hurried: whether to wait for as few as will do.
@@ -117,18 +118,19 @@ class LabelledPoints:
             LabellingError: the metric fails on too many points.
         """
         self._hurried = hurried
-        if self._beside is None:
-            self.begin_held_out()
-        assert self._beside is not None
+        assert self._beside is not None, "begin_held_out comes first"
         self._beside.result()
-        if self._n_kept:
-            label_cache.trim()
+        self._trim()
         return HeldOut(self._some("test"), self._chunks("recorded_test"))
 
     def coverage(self, points: Points) -> dict[str, float]:
         """How evenly the generated points cover the metric's range, and that range."""
         values = torch.cat([chunk.values for chunk in points.train]).numpy()
         return {"coverage": sampling.coverage(values), "low": float(values.min()), "high": float(values.max())}
+
+    def _trim(self) -> None:
+        if self._n_kept:
+            label_cache.trim()
 
     def _some(self, split: str) -> list[Chunk]:
         """The chunks of generated points of a split, of which there are some."""
@@ -196,16 +198,16 @@ class LabelledPoints:
     def _generated(self, share: float) -> None:
         """Label the generated points of a search, within a share of the budget."""
         wanted = self._missing(SEARCHED)
-        n_total = sum(SPLITS[split] for split in SEARCHED) * sampling.n_points_of_chunk(self._metric)
-        n_before = n_total - len(wanted) * sampling.n_points_of_chunk(self._metric)
-        share *= sum(SPLITS[split] for split in SEARCHED) / sum(SPLITS.values())
+        n_chunks, n_each = sum(SPLITS[split] for split in SEARCHED), sampling.n_points_of_chunk(self._metric)
+        n_total, n_before = n_chunks * n_each, (n_chunks - len(wanted)) * n_each
+        share *= n_chunks / sum(SPLITS.values())  # the rest is for the test's
         start, n_done = time.monotonic(), 0
         for n_points in self._label(wanted, lambda: self._is_enough(share)):
             n_done += n_points
             self._progress.labelled(n_before + n_done, n_total, n_done / (time.monotonic() - start))
 
     def _label_held_out(self) -> None:
-        wanted = [(split, i) for split, i in self._missing(HELD_OUT) if self._set.has("validation", i)]
+        wanted = [(split, i) for split, i in self._missing(("test",)) if self._set.has("validation", i)]
         for _ in self._label(wanted, lambda: self._hurried and self._set.has("test", 0)):
             pass
 

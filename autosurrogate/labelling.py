@@ -12,7 +12,7 @@ import pickle
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
@@ -154,26 +154,28 @@ class Labeller:
         self.close()
 
     def submit(self, points: Sequence[Point]) -> PendingLabels:
-        """Start labelling `points`, each a `(preds, target)` the metric is called on; returns at once.
+        """Label `points`, each a `(preds, target)` the metric is called on, after what is there to do; returns at once.
 
         The result raises `LabellingError` if the workers cannot load the metric, if it hangs or crashes on so many
         points that going on is pointless, or if the labeller is closed first.
         """
-        job = PendingLabels(points)
+        return self._begun(PendingLabels(points), self._jobs.append)
+
+    def label(self, points: Sequence[Point]) -> Labels:
+        """The labels of `points`, waiting for them; before all that was submitted and that nobody may wait for."""
+        return self._begun(PendingLabels(points), self._jobs.appendleft).result()
+
+    def _begun(self, job: PendingLabels, put: Callable[[PendingLabels], None]) -> PendingLabels:
         with self._changed:
             if self._error is not None:
                 job._fail(self._error)
-            elif not points:
+            elif not job.n_points:
                 job._finish()
             else:
-                self._jobs.append(job)
+                put(job)
                 self._unfinished.add(job)
                 self._changed.notify_all()
         return job
-
-    def label(self, points: Sequence[Point]) -> Labels:
-        """The labels of `points`, waiting for them."""
-        return self.submit(points).result()
 
     def close(self) -> None:
         """End the workers at once, in the middle of a call if need be. Jobs that are not done fail."""

@@ -21,8 +21,8 @@ paper's does (the probability of the target, its heatmap), trained as in the pap
 where the paper has none for a task it is one that sees the target's probability. *Approximation* is the search with
 the mean squared error against the metric as objective.
 
-These rows are of losses that were chosen by an earlier rule and descent check, from earlier networks and search spaces;
-they are to be measured again.
+These rows are of losses that were chosen by an earlier rule and descent check, from earlier networks and search spaces,
+and of recognisers that were trained on fewer rendered words; they are to be measured again.
 """
 FLOORS_HEAD = """
 ## On outputs of real models

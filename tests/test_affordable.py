@@ -45,6 +45,12 @@ def test_large_sets_are_left_out_of_a_descent_first(chunks: list[Chunk]) -> None
     assert for_descent(chunks, COSTS, 64, 0.0)[1] == LEAST
 
 
+def test_sets_of_a_size_that_was_not_measured_cost_as_the_dearest() -> None:
+    strange, dearest = ([chunk(size)] for size in (8, 64))
+    assert for_descent(strange, COSTS, 64, 32 * STEPS * COSTS.step[64])[1] == 32
+    assert len(thinned(strange, COSTS, 1.0)[0]) == len(thinned(dearest, COSTS, 1.0)[0])
+
+
 def test_larger_sets_are_measured_to_cost_more() -> None:
     metric = find("corpus_bleu")
     task, space = tasks.get(metric.task), search_space.load(metric.task)

@@ -27,6 +27,9 @@ OBEY = """
     def obey(preds, target):
         if preds == "sleep":
             time.sleep(60)
+        if preds == "nap":
+            time.sleep(0.05)
+            return 0
         if preds == "hang":  # with the interpreter's lock held, and deaf
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
             ctypes.PyDLL(None).sleep(60)
@@ -107,6 +110,14 @@ def wait_for_pids(file: Path, n: int) -> list[int]:
 
 def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def test_labels_that_are_waited_for_come_before_those_that_were_submitted(obey: Metric) -> None:
+    with Labeller(obey, n_workers=1, timeout_s=5) as labeller:
+        pending = labeller.submit(points(*["nap"] * 40))
+        assert labeller.label(points(2.0)).values == [2.0]
+        assert not pending.done()
+        assert pending.result().problems == []
 
 
 def test_values_are_those_of_serial_calls_in_order():

@@ -1,10 +1,10 @@
 """A small recogniser of scene text words, with two heads: frames for CTC, or output positions that attend.
 
 Words are those of IIIT 5K-Word (`text_recognition/`), case-insensitive: 26 letters and 10 digits. It trains on the
-official training words and on words rendered in the fonts of the machine, so many that a training sees each about twice
-and knows none by heart; the figures in docs/results.md are with Debian's fonts-dejavu, -liberation, -freefont, -lato
-and -noto-core. Of the official test words every sixth is for validation. The few words of more than 15 characters are
-left out.
+official training words and on words rendered in the fonts of the machine (Debian has fonts-dejavu, -liberation,
+-freefont, -lato and -noto-core): so many that the longest training sees each about twice, for one that knows its words
+by heart has nothing left for a metric to mend. Of the official test words every sixth is for validation. The few words
+of more than 15 characters are left out.
 """
 
 from __future__ import annotations
