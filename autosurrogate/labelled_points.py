@@ -29,7 +29,7 @@ from autosurrogate.tasks import Task
 
 SPLITS = {"train": 18, "validation": 6, "test": 6}  # chunks of generated points, at most: each set size alike
 SEARCHED = ("train", "validation")  # what a search is made with; the test comes beside it
-LABELLING_SHARE = 0.3  # of the budget, at most
+LABELLING_SHARE = 0.3  # of the budget, at most, before the search begins
 TOO_SLOW = 0.8  # of the budget: if the least number of calls takes more, nothing is begun
 PIECES = 10_000  # of a recorded file, at most: tells the numbers of its chunks from the next file's
 
@@ -200,7 +200,6 @@ class LabelledPoints:
         wanted = self._missing(SEARCHED)
         n_chunks, n_each = sum(SPLITS[split] for split in SEARCHED), sampling.n_points_of_chunk(self._metric)
         n_total, n_before = n_chunks * n_each, (n_chunks - len(wanted)) * n_each
-        share *= n_chunks / sum(SPLITS.values())  # the rest is for the test's
         start, n_done = time.monotonic(), 0
         for n_points in self._label(wanted, lambda: self._is_enough(share)):
             n_done += n_points
