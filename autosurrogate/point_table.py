@@ -25,8 +25,8 @@ from autosurrogate.labelled_set import Chunk
 from autosurrogate.surrogates import arguments
 from autosurrogate.tasks import Task
 
-BLOCK_ROWS = 64  # examples whose Jacobians are held at a time, at most
-BLOCK_NUMBERS = 20_000_000  # of a Jacobian, at most
+BLOCK_ROWS = {"cpu": 64, "cuda": 16_384}  # examples whose Jacobians are held at a time, at most
+BLOCK_NUMBERS = {"cpu": 20_000_000, "cuda": 200_000_000}  # of a Jacobian, at most
 
 _Block = tuple[Tensor, Tensor | None, Tensor]  # features, Gram matrices and values of some points
 
@@ -152,8 +152,8 @@ def _blocks(
             for loss in losses:
                 task.configure(loss, first)
             n_features = losses[0].features(*arguments(task, first), size).shape[1] if gram else 1
-        rows = BLOCK_NUMBERS // (n_features * max(1, chunk.examples.preds[0].numel()))
-        n_points = max(1, (min(BLOCK_ROWS, rows) if gram else rows) // size)
+        rows = BLOCK_NUMBERS[device.type] // (n_features * max(1, chunk.examples.preds[0].numel()))
+        n_points = max(1, (min(BLOCK_ROWS[device.type], rows) if gram else rows) // size)
         for i in range(0, len(chunk), n_points):
             yield (
                 chunk.examples[slice(i * size, (i + n_points) * size)], size, chunk.values[i : i + n_points]

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosurrogate.objective import approximation, correlation, hard_rank
+from autosurrogate.gradients import Gradients, Objective, score
+from autosurrogate.objective import hard_rank
 from autosurrogate.point_table import PointTable
 from autosurrogate.statistics import spearman
 
@@ -66,7 +67,7 @@ class Tables:
 
 def losses(loss: Any, tables: Sequence[PointTable]) -> Tensor:
     """The loss of each point of the tables, one table after the other, shape (n_points,)."""
-    return torch.cat([_score(loss, table.features) for table in tables])
+    return torch.cat([score(loss, table.features) for table in tables])
 
 
 def rank_correlation(loss: Any, tables: Sequence[PointTable], higher_is_better: bool, n_stretches: int = 1) -> float:
@@ -106,6 +107,7 @@ def train(
     seed: int,
     report: Callable[[int, float], None] = lambda step, correlation: None,
     out_of_time: Callable[[], bool] = lambda: False,
+    graphs: bool = True,
 ) -> float:
     """Train `loss` in place; it is left at its best checkpoint by rank correlation on held-out points.
 
@@ -117,6 +119,7 @@ def train(
         seed: of the order of the points.
         report: called with the step and the held-out correlation at each checkpoint; what it raises ends training.
         out_of_time: asked after each checkpoint; training stops there when true.
+        graphs: whether steps on a GPU are captured in a CUDA graph and replayed.
 
     Returns:
         The best held-out rank correlation, see `held_out_correlation`.
@@ -128,6 +131,11 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, settings.learning_rate, total_steps=settings.n_steps + 1, pct_start=WARM_UP
     )
+    gradients = Gradients(
+        loss,
+        Objective(settings.objective, settings.soft_rank, settings.steepness, settings.penalty),
+        graphs=graphs,
+    )
     generated = [_Ordered.of(table, higher_is_better) for table in tables.generated]
     recorded = [_Ordered.of(table, higher_is_better) for table in tables.recorded]
     best, kept = -2.0, copy.deepcopy(loss.state_dict())
@@ -137,10 +145,10 @@ def train(
         if recorded and torch.rand((), generator=generator).item() >= settings.random_share:
             source = recorded
         chosen = _one_of(source, generator)
-        index = _draw(chosen.order, settings, generator).to(chosen.table.features.device)
-        objective = _objective(loss, chosen.table, chosen.badness, index, settings)
-        optimiser.zero_grad(set_to_none=True)
-        objective.backward()  # type: ignore[no-untyped-call]
+        index = _draw(chosen.order, settings, generator)
+        badness = chosen.badness[index]
+        approximated = settings.objective == "approximation"
+        gradients.put(chosen.table, index, badness.float() if approximated else hard_rank(badness))
         optimiser.step()
         schedule.step()
         if step % EVALUATE_EVERY == 0 or step == settings.n_steps:
@@ -189,36 +197,9 @@ def _draw(order: Tensor, settings: Settings, generator: torch.Generator) -> Tens
     return order[start + torch.randperm(length, generator=generator)[: settings.batch_points]]
 
 
-def _score(loss: Any, features: Tensor) -> Tensor:
-    found: Tensor = loss.network.score(features.flatten(0, 1), features.shape[1]) * loss.sign
-    return found
-
-
 def _badness(table: PointTable, higher_is_better: bool) -> Tensor:
-    """The metric scaled to [0, 1], 0 the best value of the table, shape (n_points,)."""
-    low, high = table.values.min(), table.values.max()
-    scaled = (table.values - low) / (high - low).clamp_min(1e-12)
+    """The metric scaled to [0, 1], 0 the best value of the table, shape (n_points,), float64, on a CPU."""
+    values = table.values.cpu()
+    low, high = values.min(), values.max()
+    scaled = (values - low) / (high - low).clamp_min(1e-12)
     return 1 - scaled if higher_is_better else scaled
-
-
-def _objective(loss: Any, table: PointTable, badness: Tensor, index: Tensor, settings: Settings) -> Tensor:
-    features = table.features.index_select(0, index).requires_grad_(settings.penalty > 0)
-    found = _score(loss, features)
-    if settings.objective == "approximation":
-        objective = approximation(found, badness[index].to(found.dtype))
-    else:
-        # Ranks of badness, so that the loss is to rise with them: minimise the negative correlation.
-        objective = -correlation(
-            found, hard_rank(badness[index]), method=settings.soft_rank, steepness=settings.steepness
-        )
-    if settings.penalty > 0:
-        assert table.gram is not None, "a surrogate is trained on points with Gram matrices"
-        objective = objective + settings.penalty * _gradient_penalty(found, features, table.gram.index_select(0, index))
-    return objective
-
-
-def _gradient_penalty(found: Tensor, features: Tensor, gram: Tensor) -> Tensor:
-    """The mean of (‖∇_preds L‖₂ - 1)² over points (ReLoss, eq. 8), see `point_table`."""
-    (v,) = torch.autograd.grad(found.sum(), features, create_graph=True)
-    squared = torch.einsum("pra,prab,prb->p", v, gram, v)
-    return (squared.clamp_min(1e-12).sqrt() - 1).square().mean()

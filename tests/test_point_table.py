@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from autosurrogate import surrogates, tasks, training
+from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
+from autosurrogate.gradients import gradient_penalty, score
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.point_table import BLOCK_ROWS, PointTable, _Quicker, tabulate
 from autosurrogate.surrogates import arguments
+from autosurrogate.training import losses
 
 CPU = torch.device("cpu")
 NETWORKS: dict[tuple[str, str], dict[str, Any]] = {
@@ -42,7 +44,7 @@ def chunk(task: str, set_size: int, seed: int, n_points: int = 3) -> Chunk:
 
 def chunks(task: str, set_size: int) -> list[Chunk]:
     """Points of two sizes of example, of more rows than are worked on at a time where they are single ones."""
-    return [chunk(task, set_size, 0), chunk(task, set_size, 1, BLOCK_ROWS + 5 if set_size == 1 else 2)]
+    return [chunk(task, set_size, 0), chunk(task, set_size, 1, BLOCK_ROWS["cpu"] + 5 if set_size == 1 else 2)]
 
 
 def gradients(loss: Any, task: str, chunk: Chunk, *, create_graph: bool = False) -> Tensor:
@@ -55,7 +57,7 @@ def gradients(loss: Any, task: str, chunk: Chunk, *, create_graph: bool = False)
 
 def check_norms(loss: Any, task: str, table: PointTable, points: list[Chunk]) -> None:
     features = table.features.clone().requires_grad_()
-    (v,) = torch.autograd.grad(training._score(loss, features).sum(), features)
+    (v,) = torch.autograd.grad(score(loss, features).sum(), features)
     found = torch.einsum("pra,prab,prb->p", v, table.gram, v).sqrt()
     expected = torch.cat([gradients(loss, task, c).norm(dim=1) for c in points])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
@@ -86,7 +88,7 @@ def test_the_losses_of_a_table_are_those_of_its_points(task: str, network: str, 
     loss, points = built(task, network, level), chunks(task, set_size)
     (table,) = tabulate(loss, tasks.get(task), points, CPU)
     expected = torch.cat([loss.points(*arguments(tasks.get(task), c.examples), set_size) for c in points])
-    torch.testing.assert_close(training.losses(loss, [table]), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(losses(loss, [table]), expected, rtol=1e-5, atol=1e-5)
     assert torch.equal(table.values, torch.cat([c.values for c in points]))
 
 
@@ -171,7 +173,7 @@ def test_the_gradient_penalty_and_its_gradients_are_those_of_a_double_backward(
     loss, points = built(task, network, level), chunks(task, set_size)
     (table,) = tabulate(loss, tasks.get(task), points, CPU)
     features = table.features.clone().requires_grad_()
-    found = training._gradient_penalty(training._score(loss, features), features, table.gram)
+    found = gradient_penalty(score(loss, features), features, table.gram)
     norms = torch.cat([gradients(loss, task, c, create_graph=True).square().sum(1) for c in points])
     expected = (norms.clamp_min(1e-12).sqrt() - 1).square().mean()
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)

@@ -11,6 +11,7 @@ import scipy.stats
 import torch
 
 from autosurrogate import surrogates, tasks, training
+from autosurrogate.gradients import gradient_penalty, score
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.point_table import PointTable, tabulate
 from autosurrogate.training import Settings, Tables, held_out_correlation, losses, rank_correlation, train
@@ -101,7 +102,7 @@ def test_the_penalty_draws_gradients_to_a_norm_of_1(tables: Tables) -> None:
         loss = built()
         train(loss, tables, dataclasses.replace(SETTINGS, penalty=penalty, n_steps=300), higher_is_better=True, seed=0)
         features = tables.held_out[0].features.clone().requires_grad_()
-        found = training._gradient_penalty(training._score(loss, features), features, tables.held_out[0].gram)
+        found = gradient_penalty(score(loss, features), features, tables.held_out[0].gram)
         return float(found.detach())
 
     assert off(10.0) < 0.5 * off(0.0)

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from autosurrogate import tasks
+from autosurrogate.gradients import gradient_penalty, score
 from autosurrogate.point_table import tabulate
-from autosurrogate.training import _gradient_penalty, _score
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import recipe, soft_ranks, step
 from benchmarks.speed._page import page
@@ -29,9 +29,9 @@ def test_its_penalty_and_correlation_have_the_recipe_s_gradient() -> None:
     (table,) = tabulate(ours, tasks.get("classification"), [step.as_chunk(logits, target)], torch.device("cpu"))
     assert table.gram is not None
     features = table.features.requires_grad_()
-    losses = _score(ours, features)
+    losses = score(ours, features)
     ranks, wanted = theirs.ranks(losses), theirs.ranks(labels)
-    objective = recipe.spearman(ranks, wanted) + recipe.PENALTY * _gradient_penalty(losses, features, table.gram)
+    objective = recipe.spearman(ranks, wanted) + recipe.PENALTY * gradient_penalty(losses, features, table.gram)
     objective.backward()  # type: ignore[no-untyped-call]
     for own, other in zip(ours.network.layers.parameters(), theirs.network.parameters(), strict=True):
         torch.testing.assert_close(own.grad, other.grad, rtol=1e-4, atol=1e-5)
