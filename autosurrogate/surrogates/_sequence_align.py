@@ -24,10 +24,12 @@ class Align(nn.Module):
     """
 
     FEATURE_SETTINGS = ("temperatures",)
+    heats: Tensor  # the temperatures, where the logits are
 
     def __init__(self, temperatures: list[float], width: int = 64, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
+        self.register_buffer("heats", torch.tensor(self.temperatures), persistent=False)
         n_context = len(temperatures) + N_LENGTHS
         self.layers = Falling(len(self.columns()) - n_context, n_context, width, n_hidden)
 
@@ -59,35 +61,21 @@ class Align(nn.Module):
         of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
         tokens = real.to(of_reference.dtype)
         hypothesis, reference = keep.sum(1).to(of_reference.dtype), tokens.sum(1)
-        saved: list[Tensor] = []
-        matches: list[Tensor] = []
-        gaps: list[Tensor] = []
-        written: list[Tensor] = []
-        for i, temperature in enumerate(self.temperatures):
-            match, mass, n_written, in_gaps = soft_matches(
-                logits, of_reference, of_end, normalisers[:, :, i], there, keep, target, real, temperature, eos_id,
-                blank_id,
-            )  # fmt: skip
-            saved.append((mass.unsqueeze(2) + match) * tokens.unsqueeze(1))
-            matches.append(match)
-            written.append(n_written)
-            if in_gaps is not None:
-                gaps.append(in_gaps)
-        most = _sums_along(saved, matches, gaps).view(2, len(matches), -1)
-        features: list[Tensor] = []
-        lengths: list[Tensor] = []
-        for i, match in enumerate(matches):
-            in_gaps = gaps[i] if len(gaps) > 0 else None
-            features.append(_of_alignments(match, written[i], in_gaps, most[0, i], most[1, i], tokens, set_size))
-            lengths.append((written[i] / reference.clamp_min(1)).clamp(max=4.0))
+        match, mass, written, in_gaps = soft_matches(
+            logits, of_reference, of_end, normalisers, there, keep, target, real, self.heats, eos_id, blank_id
+        )
+        saved = (mass.unsqueeze(3) + match) * tokens.unsqueeze(1).unsqueeze(1)
+        most = _sums_along(saved, match, in_gaps)
+        features = _of_alignments(match, written, in_gaps, most[0], most[1], tokens, set_size)
         longer = torch.maximum(hypothesis, reference).clamp_min(1)
-        lengths += [
+        lengths = [
             (hypothesis / reference.clamp_min(1)).clamp(max=4.0),
             1 - (hypothesis - reference).abs() / longer,
             1 / reference.clamp_min(1),
         ]
-        features.append(_means(lengths, set_size))
-        return torch.cat(features, 1)
+        of_written = (written / reference.clamp_min(1).unsqueeze(1)).clamp(max=4.0)
+        context = torch.cat([of_written, torch.stack(lengths, 1)], 1)
+        return torch.cat([features.flatten(1), context.view(-1, set_size, context.size(1)).mean(1)], 1)
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
@@ -103,28 +91,28 @@ def _of_alignments(
     tokens: Tensor,
     set_size: int,
 ) -> Tensor:
-    """Features at one temperature, shape (n_points, 12).
+    """Features at each of k temperatures, shape (n_points, k, 12).
 
     Args:
-        match: match matrix, shape (n, T, S).
-        written: how much is written in all, shape (n,).
-        in_gaps: what the gaps between the tokens hold of the reference's, shape (n, T + 1, S).
-        most_saved: what the best alignment saves of edits, shape (n,).
-        most_common: length of the longest common subsequence, shape (n,).
+        match: match matrices, shape (n, k, T, S).
+        written: how much is written in all, shape (n, k).
+        in_gaps: what the gaps between the tokens hold of the reference's, shape (n, k, T + 1, S).
+        most_saved: what the best alignment saves of edits, shape (n, k).
+        most_common: length of the longest common subsequence, shape (n, k).
         tokens: 1 for each token of the reference, shape (n, S).
         set_size: examples a point.
     """
-    reference = tokens.sum(1)
+    reference = tokens.sum(1, keepdim=True)
     edits = (written + reference - most_saved).clamp_min(0)
     longer, some = torch.maximum(written, reference).clamp_min(1), reference.clamp_min(1)
-    recalled = match.amax(1)
+    recalled = match.amax(2)
     if in_gaps is not None:
-        recalled = torch.maximum(recalled, in_gaps.amax(1))
+        recalled = torch.maximum(recalled, in_gaps.amax(2))
     # An exported program does not serve diagonals of length 1.
-    diagonal = torch.diagonal(F.pad(match, (0, 2, 0, 2)), 0, 1, 2)
-    place = F.pad(tokens, (0, match.size(1) + 2))[:, : diagonal.size(1)]
+    diagonal = torch.diagonal(F.pad(match, (0, 2, 0, 2)), 0, 2, 3)
+    place = F.pad(tokens, (0, match.size(2) + 2))[:, : diagonal.size(2)].unsqueeze(1)
     as_long = (1 - (written - reference).abs()).clamp_min(0)
-    features = [
+    of_examples = [
         1 - edits / longer,
         -(edits / some).clamp(max=4.0),
         -torch.log1p(edits) / 2,
@@ -133,37 +121,33 @@ def _of_alignments(
         2 * most_common / (written + reference).clamp_min(1),
         most_common / some,
         most_common / written.clamp_min(1),
-        diagonal.sum(1) / some,
-        (diagonal + 1 - place).amin(1) * as_long,
-        recalled.sum(1) / some,
+        diagonal.sum(2) / some,
+        (diagonal + 1 - place).amin(2) * as_long,
+        recalled.sum(2) / some,
     ]
-    of_all = edits.view(-1, set_size).sum(1) / reference.view(-1, set_size).sum(1).clamp_min(1)
-    return torch.cat([_means(features, set_size), -of_all.clamp(max=4.0).unsqueeze(1)], 1)
+    features = torch.stack(of_examples, 2)
+    features = features.view(-1, set_size, features.size(1), features.size(2)).mean(1)
+    of_all = edits.view(-1, set_size, edits.size(1)).sum(1) / reference.view(-1, set_size, 1).sum(1).clamp_min(1)
+    return torch.cat([features, -of_all.clamp(max=4.0).unsqueeze(2)], 2)
 
 
-def _sums_along(saved: list[Tensor], matches: list[Tensor], gaps: list[Tensor]) -> Tensor:
+def _sums_along(saved: Tensor, match: Tensor, in_gaps: Tensor | None) -> Tensor:
     """The sums of both kinds of gains along their own best alignments, values and gradients.
 
     Args:
-        saved: gains of each temperature, shape (n, T, S) each.
-        matches: as many.
-        gaps: shape (n, T + 1, S) each; empty if there are none.
+        saved: gains, shape (n, k, T, S).
+        match: gains as well.
+        in_gaps: of `match`, shape (n, k, T + 1, S).
 
     Returns:
-        Shape (2 * n_temperatures * n,): of `saved`, then of `matches`.
+        Shape (2, n, k): of `saved`, then of `match`.
     """
-    gain = torch.cat(saved + matches)
+    gain = torch.stack([saved, match]).flatten(0, 2)
     gap: Tensor | None = None
-    if len(gaps) > 0:
-        of_match = torch.cat(gaps)
-        gap = torch.cat([2 * of_match, of_match])  # what little is there is neither deleted nor inserted
+    if in_gaps is not None:  # what little is there is neither deleted nor inserted
+        gap = torch.stack([2 * in_gaps, in_gaps]).flatten(0, 2)
     best, weight, gap_weight = best_alignment(gain, gap)
     best = best + (weight * (gain - gain.detach())).sum(2).sum(1)
     if gap is not None and gap_weight is not None:
         best = best + (gap_weight * (gap - gap.detach())).sum(2).sum(1)
-    return best
-
-
-def _means(features: list[Tensor], set_size: int) -> Tensor:
-    """The mean of each feature, shape (n,), over the examples of a point: shape (n // set_size, n_features)."""
-    return torch.stack(features, 1).view(-1, set_size, len(features)).mean(1)
+    return best.view(2, match.size(0), match.size(1))

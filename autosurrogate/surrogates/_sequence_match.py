@@ -5,9 +5,9 @@ from torch import Tensor
 
 from autosurrogate.surrogates._layers import FAR, bounded
 
-# Logits that a scripted loss works on at a time: on a CPU they stay in its cache.
+# Logits that a scripted loss works on at a time: on a CPU they stay in its cache, on a GPU they spare memory.
 PIECE = 2**21
-PIECE_ON_GPU = 2**26
+PIECE_ON_GPU = 2**24
 MANY = 2**23  # logits from which memory is spared
 SHARP = 0.1  # a temperature below which exponentials are often too small for normal numbers, and slow
 
@@ -89,56 +89,80 @@ def soft_matches(
     logits: Tensor,
     reference_logits: Tensor,
     end_logits: Tensor,
-    normaliser: Tensor,
+    normalisers: Tensor,
     there: Tensor,
     keep: Tensor,
     target: Tensor,
     real: Tensor,
-    temperature: float,
+    temperatures: Tensor,
     eos_id: int,
     blank_id: int,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Probabilities at one temperature; as it falls they tend to what is decoded.
+    """Probabilities at each temperature; as it falls they tend to what is decoded.
 
     Args:
         logits: shape (n, T, V).
         reference_logits: shape (n, T, S), see `softmax_parts`.
         end_logits: shape (n, T), as well.
-        normaliser: logarithm of the softmax's denominator, shape (n, T), as well.
+        normalisers: logarithms of the softmax's denominators, shape (n, T, k), as well.
         there: bool (n, T), the positions there are.
         keep: bool (n, T), those that hold a token of the hypothesis.
         target: shape (n, S).
         real: bool (n, S), the tokens of the reference.
-        temperature: of the softmax.
+        temperatures: of the softmax, shape (k,).
         eos_id: the token whose probability ends the hypothesis; -1: none.
         blank_id: the blank of CTC; -1: none.
 
     Returns:
-        The match matrix (n, T, S), A[t, s] the probability that the hypothesis's t-th token is the reference's s-th,
-        rows without a token last; how much of a token each row holds, (n, T); how much is written in all, (n,); and
-        with a blank, what the gaps between the tokens hold of the reference's, (n, T + 1, S), each before its token.
+        The match matrices (n, k, T, S), A[t, s] the probability that the hypothesis's t-th token is the reference's
+        s-th, rows without a token last; how much of a token each row holds, (n, k, T); how much is written in all,
+        (n, k); and with a blank, what the gaps between the tokens hold of the reference's, (n, k, T + 1, S), each
+        before its token.
     """
-    match = torch.exp(reference_logits / temperature - normaliser.unsqueeze(2))
-    match = match * (real & (target != blank_id)).unsqueeze(1)
+    temperatures = temperatures.to(normalisers.dtype)
+    match = torch.exp(
+        reference_logits.unsqueeze(1) / temperatures.view(-1, 1, 1) - normalisers.transpose(1, 2).unsqueeze(3)
+    )
+    match = match * (real & (target != blank_id)).unsqueeze(1).unsqueeze(1)
     if blank_id >= 0:
-        probability = torch.exp(bounded(logits) / temperature - normaliser.unsqueeze(2)) * there.unsqueeze(2)
-        is_blank = logits.argmax(2) == blank_id
-        return _collapsed(probability, match * there.unsqueeze(2), keep, is_blank, blank_id)
-    order = torch.argsort((~keep).to(torch.uint8), dim=1, stable=True)
-    mass = keep.to(normaliser.dtype)
+        return _of_frames(logits, normalisers, there, keep, match, temperatures, blank_id)
+    order = torch.argsort((~keep).to(torch.uint8), dim=1, stable=True).unsqueeze(1).expand(-1, match.size(1), -1)
+    mass = keep.to(normalisers.dtype).unsqueeze(1).expand(-1, match.size(1), -1)
     if eos_id >= 0:
-        end = torch.exp(end_logits / temperature - normaliser).clamp(max=1 - 1e-6)
-        mass = torch.exp(torch.log1p(-end).cumsum(1))
-        match = match / (1 - end).unsqueeze(2)  # the probability of a token that is not the end
-    match = match * mass.unsqueeze(2)
-    match = match.gather(1, order.unsqueeze(2).expand(-1, -1, match.size(2)))
-    return match, mass.gather(1, order), mass.sum(1), None
+        end = torch.exp(end_logits.unsqueeze(1) / temperatures.view(-1, 1) - normalisers.transpose(1, 2))
+        end = end.clamp(max=1 - 1e-6)
+        mass = torch.exp(torch.log1p(-end).cumsum(2))
+        match = match / (1 - end).unsqueeze(3)  # the probability of a token that is not the end
+    match = match * mass.unsqueeze(3)
+    match = match.gather(2, order.unsqueeze(3).expand(-1, -1, -1, match.size(3)))
+    return match, mass.gather(2, order), mass.sum(2), None
+
+
+def _of_frames(
+    logits: Tensor, normalisers: Tensor, there: Tensor, keep: Tensor, match: Tensor, temperatures: Tensor, blank_id: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """`soft_matches` of CTC's frames, one temperature after the other: the probabilities of all tokens are needed."""
+    is_blank, finite = logits.argmax(2) == blank_id, bounded(logits)
+    matches: list[Tensor] = []
+    masses: list[Tensor] = []
+    written: list[Tensor] = []
+    gaps: list[Tensor] = []
+    for i in range(match.size(1)):
+        probability = torch.exp(finite / temperatures[i] - normalisers[:, :, i].unsqueeze(2)) * there.unsqueeze(2)
+        found, mass, in_all, in_gaps = _collapsed(
+            probability, match[:, i] * there.unsqueeze(2), keep, is_blank, blank_id
+        )
+        matches.append(found)
+        masses.append(mass)
+        written.append(in_all)
+        gaps.append(in_gaps)
+    return torch.stack(matches, 1), torch.stack(masses, 1), torch.stack(written, 1), torch.stack(gaps, 1)
 
 
 def _collapsed(
     probability: Tensor, match: Tensor, keep: Tensor, is_blank: Tensor, blank_id: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """CTC's frames as `soft_matches` returns them.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """CTC's frames at one temperature as `soft_matches` returns them.
 
     A frame writes of each token as much as its probability rises from the frame before: nothing in a run, for
     neighbouring frames are alike. What the frames write in which a token wins is written in that token's place,

@@ -21,9 +21,12 @@ class NGrams(nn.Module):
         temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
     """
 
+    heats: Tensor  # the temperatures, where the logits are
+
     def __init__(self, temperatures: list[float]) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
+        self.register_buffer("heats", torch.tensor(self.temperatures), persistent=False)
 
     def rows(self, set_size: int) -> int:
         """Rows of `features` a point: the examples of a point are summed before any ratio is taken."""
@@ -59,51 +62,45 @@ class NGrams(nn.Module):
             same_grams = same_grams * _shifted(same_token, n)
             repeats.append(same_grams.sum(2).clamp_min(1))  # how often the reference has the n-gram
 
-        matches: list[Tensor] = []
-        written: list[Tensor] = []
-        for i, temperature in enumerate(self.temperatures):
-            match, _, n_written, in_gaps = soft_matches(
-                logits, of_reference, of_end, normalisers[:, :, i], there, keep, target, real, temperature, eos_id,
-                blank_id,
-            )  # fmt: skip
-            written.append(n_written)
-            padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
-            for shift in (-1, 0, 1):
-                matches.append(torch.diagonal(padded, shift, 1, 2).sum(1))
-            grams = match
-            for n in range(4):
-                if n > 0:
-                    grams = grams * _shifted(match, n)
-                found, recalled = grams.sum(1), grams.amax(1)
-                if n == 0 and in_gaps is not None:  # so that missing tokens have a gradient
-                    found, recalled = found + in_gaps.sum(1), torch.maximum(recalled, in_gaps.amax(1))
-                matches.append((torch.minimum(found, repeats[n]) / repeats[n]).sum(1))
-                matches.append(recalled.sum(1))
-                matches.append(grams.amax(2).sum(1))
+        match, _, written, in_gaps = soft_matches(
+            logits, of_reference, of_end, normalisers, there, keep, target, real, self.heats, eos_id, blank_id
+        )
+        padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
+        matches = [torch.diagonal(padded, shift, 2, 3).sum(2) for shift in (-1, 0, 1)]
+        grams = match
+        for n in range(4):
+            if n > 0:
+                grams = grams * _shifted(match, n)
+            found, recalled = grams.sum(2), grams.amax(2)
+            if n == 0 and in_gaps is not None:  # so that missing tokens have a gradient
+                found, recalled = found + in_gaps.sum(2), torch.maximum(recalled, in_gaps.amax(2))
+            there_are = repeats[n].unsqueeze(1)
+            matches.append((torch.minimum(found, there_are) / there_are).sum(2))
+            matches.append(recalled.sum(2))
+            matches.append(grams.amax(3).sum(2))
         decoded = keep.to(of_reference.dtype).sum(1, keepdim=True)
         reference = real.to(of_reference.dtype).sum(1, keepdim=True)
         return self._ratios(
-            torch.stack(matches, 1).view(-1, set_size, len(matches)).sum(1),
-            _counts(torch.stack(written, 1), set_size),
+            torch.stack(matches, 2).view(-1, set_size, len(self.temperatures), len(matches)).sum(1),
+            _counts(written, set_size),
             _counts(decoded, set_size),
             _counts(reference, set_size),
         )
 
-    def _ratios(self, matches: Tensor, written: Tensor, decoded: Tensor, reference: Tensor) -> Tensor:
+    def _ratios(self, matched: Tensor, written: Tensor, decoded: Tensor, reference: Tensor) -> Tensor:
         """Shares of n-grams that match, and lengths, shape (n_points, n_features).
 
         Args:
-            matches: shape (n_points, 15 · n_temperatures).
+            matched: shape (n_points, n_temperatures, 15).
             written: n-grams of each order that the hypotheses have at each temperature, (n_points, n_temperatures, 4).
             decoded: those they have when decoded, shape (n_points, 1, 4).
             reference: those of the references, shape (n_points, 1, 4).
         """
-        matched = matches.view(-1, len(self.temperatures), 15)
         grams = matched[:, :, 3:].reshape(-1, len(self.temperatures), 4, 3)
         clipped = grams[:, :, :, 0]
         reference_length = reference[:, :, :1].clamp_min(1)
         precision = torch.log((clipped + 0.25) / (written + 0.25))
-        n_orders = (decoded > 0).to(matches.dtype).sum(2, keepdim=True).clamp_min(1)
+        n_orders = (decoded > 0).to(matched.dtype).sum(2, keepdim=True).clamp_min(1)
         total, all_reference = clipped.sum(2, keepdim=True), reference.sum(2, keepdim=True)
         all_written = written.sum(2, keepdim=True)
         of_lengths = _brevity(written, reference)
@@ -173,5 +170,5 @@ def _brevity(hypothesis: Tensor, reference: Tensor) -> Tensor:
 
 
 def _shifted(match: Tensor, by: int) -> Tensor:
-    """match[:, t + by, s + by], 0 beyond the end; the same shape."""
-    return F.pad(match, (0, by, 0, by))[:, by:, by:]  # in this order an exported program serves the shortest, too
+    """match[..., t + by, s + by], 0 beyond the end; the same shape."""
+    return F.pad(match, (0, by, 0, by))[..., by:, by:]  # in this order an exported program serves the shortest, too
