@@ -31,7 +31,8 @@ HERE = Path(__file__).parents[1]
 RESULTS = HERE / "results" / "speed.json"
 DOCS = HERE.parent / "docs"
 NAMES = (
-    "step", "time_to", "soft_ranks", "labelling", "trials", "exported", "training_step", "start_up", "growth",
+    "step", "time_to", "soft_ranks", "labelling", "trials", "whole_search", "exported", "training_step",
+    "start_up", "growth",
 )  # fmt: skip
 
 

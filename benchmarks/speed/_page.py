@@ -24,6 +24,7 @@ PLOTS = "plots/speed"
 FIGURES = {  # of a row, beside its seconds: name to head and format
     "peak_mib": ("peak, MiB", "{:,.0f}"),
     "per_minute": ("trials a minute", "{:.1f}"),
+    "busy": ("busy", "{:.0f} %"),
     "best": ("best", "{:.1f}"),
     "reached": ("reached", "{:.1f}"),
 }
