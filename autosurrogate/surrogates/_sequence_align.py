@@ -29,6 +29,7 @@ class Align(nn.Module):
     def __init__(self, temperatures: list[float], width: int = 64, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
+        self.sharpest = min(range(len(self.temperatures)), key=self.temperatures.__getitem__)
         self.register_buffer("heats", torch.tensor(self.temperatures), persistent=False)
         n_context = len(temperatures) + N_LENGTHS
         self.layers = Falling(len(self.columns()) - n_context, n_context, width, n_hidden)
@@ -60,10 +61,12 @@ class Align(nn.Module):
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
         of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
         tokens = real.to(of_reference.dtype)
-        hypothesis, reference = keep.sum(1).to(of_reference.dtype), tokens.sum(1)
         match, mass, written, in_gaps = soft_matches(
             logits, of_reference, of_end, normalisers, there, keep, target, real, self.heats, eos_id, blank_id
         )
+        hypothesis, reference = keep.sum(1).to(of_reference.dtype), tokens.sum(1)
+        if blank_id >= 0:
+            hypothesis = written[:, self.sharpest]  # where a token begins to win it does not jump
         saved = (mass.unsqueeze(3) + match) * tokens.unsqueeze(1).unsqueeze(1)
         most = _sums_along(saved, match, in_gaps)
         features = _of_alignments(match, written, in_gaps, most[0], most[1], tokens, set_size)

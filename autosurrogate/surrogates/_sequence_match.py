@@ -120,10 +120,7 @@ def soft_matches(
         before its token.
     """
     temperatures = temperatures.to(normalisers.dtype)
-    match = torch.exp(
-        reference_logits.unsqueeze(1) / temperatures.view(-1, 1, 1) - normalisers.transpose(1, 2).unsqueeze(3)
-    )
-    match = match * (real & (target != blank_id)).unsqueeze(1).unsqueeze(1)
+    match = _of_reference(reference_logits, normalisers, target, real, temperatures, blank_id)
     if blank_id >= 0:
         return _of_frames(logits, normalisers, there, keep, match, temperatures, blank_id)
     order = torch.argsort((~keep).to(torch.uint8), dim=1, stable=True).unsqueeze(1).expand(-1, match.size(1), -1)
@@ -138,6 +135,46 @@ def soft_matches(
     return match, mass.gather(2, order), mass.sum(2), None
 
 
+def frame_matches(
+    logits: Tensor,
+    reference_logits: Tensor,
+    normalisers: Tensor,
+    there: Tensor,
+    target: Tensor,
+    real: Tensor,
+    temperatures: Tensor,
+    blank_id: int,
+) -> tuple[Tensor, Tensor]:
+    """What each of CTC's frames writes, whether its blank wins or not; arguments as those of `soft_matches`.
+
+    Returns:
+        How much of each of the reference's tokens, (n, k, T, S), and of any token, (n, k, T), at most 1.
+    """
+    temperatures = temperatures.to(normalisers.dtype)
+    match = _of_reference(reference_logits, normalisers, target, real, temperatures, blank_id)
+    match = _rises((match * there.unsqueeze(1).unsqueeze(3)).flatten(0, 1)).view(match.size())
+    finite = bounded(logits)
+    masses: list[Tensor] = []
+    for i in range(match.size(1)):
+        rises = _rises(_probabilities(finite, normalisers, there, temperatures, i))
+        masses.append(rises.sum(2) - rises[:, :, blank_id])
+    return match, torch.stack(masses, 1)
+
+
+def _of_reference(
+    reference_logits: Tensor, normalisers: Tensor, target: Tensor, real: Tensor, temperatures: Tensor, blank_id: int
+) -> Tensor:
+    """The probability of each token of the reference at each position, shape (n, k, T, S)."""
+    scaled = reference_logits.unsqueeze(1) / temperatures.view(-1, 1, 1)
+    found = torch.exp(scaled - normalisers.transpose(1, 2).unsqueeze(3))
+    return found * (real & (target != blank_id)).unsqueeze(1).unsqueeze(1)
+
+
+def _probabilities(finite: Tensor, normalisers: Tensor, there: Tensor, temperatures: Tensor, i: int) -> Tensor:
+    """Of all tokens at the i-th temperature, shape (n, T, V), 0 where there is no position."""
+    return torch.exp(finite / temperatures[i] - normalisers[:, :, i].unsqueeze(2)) * there.unsqueeze(2)
+
+
 def _of_frames(
     logits: Tensor, normalisers: Tensor, there: Tensor, keep: Tensor, match: Tensor, temperatures: Tensor, blank_id: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
@@ -148,7 +185,7 @@ def _of_frames(
     written: list[Tensor] = []
     gaps: list[Tensor] = []
     for i in range(match.size(1)):
-        probability = torch.exp(finite / temperatures[i] - normalisers[:, :, i].unsqueeze(2)) * there.unsqueeze(2)
+        probability = _probabilities(finite, normalisers, there, temperatures, i)
         found, mass, in_all, in_gaps = _collapsed(
             probability, match[:, i] * there.unsqueeze(2), keep, is_blank, blank_id
         )

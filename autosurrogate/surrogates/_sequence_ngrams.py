@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates._falling import Falling
-from autosurrogate.surrogates._sequence_match import soft_matches, softmax_parts
+from autosurrogate.surrogates._layers import matmul
+from autosurrogate.surrogates._sequence_match import frame_matches, soft_matches, softmax_parts
 
 N_LENGTHS = 4  # of the columns, at the end
 
@@ -26,6 +27,7 @@ class NGrams(nn.Module):
     def __init__(self, temperatures: list[float]) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
+        self.sharpest = min(range(len(self.temperatures)), key=self.temperatures.__getitem__)
         self.register_buffer("heats", torch.tensor(self.temperatures), persistent=False)
 
     def rows(self, set_size: int) -> int:
@@ -62,23 +64,29 @@ class NGrams(nn.Module):
             same_grams = same_grams * _shifted(same_token, n)
             repeats.append(same_grams.sum(2).clamp_min(1))  # how often the reference has the n-gram
 
-        match, _, written, in_gaps = soft_matches(
-            logits, of_reference, of_end, normalisers, there, keep, target, real, self.heats, eos_id, blank_id
-        )
-        padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
-        matches = [torch.diagonal(padded, shift, 2, 3).sum(2) for shift in (-1, 0, 1)]
+        follows: Tensor | None = None
+        if blank_id >= 0:
+            match, mass = frame_matches(logits, of_reference, normalisers, there, target, real, self.heats, blank_id)
+            written, follows = mass.sum(2), _follows(mass)
+            decoded = written[:, self.sharpest : self.sharpest + 1]  # where a token begins to win it does not jump
+            matches = _near_diagonals(match, mass)
+        else:
+            match, _, written, _ = soft_matches(
+                logits, of_reference, of_end, normalisers, there, keep, target, real, self.heats, eos_id, blank_id
+            )
+            decoded = keep.to(of_reference.dtype).sum(1, keepdim=True)
+            padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
+            matches = [torch.diagonal(padded, shift, 2, 3).sum(2) for shift in (-1, 0, 1)]
         grams = match
         for n in range(4):
             if n > 0:
-                grams = grams * _shifted(match, n)
-            found, recalled = grams.sum(2), grams.amax(2)
-            if n == 0 and in_gaps is not None:  # so that missing tokens have a gradient
-                found, recalled = found + in_gaps.sum(2), torch.maximum(recalled, in_gaps.amax(2))
+                grams = _longer(grams, match, n, follows)
+            found = grams.sum(2)
             there_are = repeats[n].unsqueeze(1)
             matches.append((torch.minimum(found, there_are) / there_are).sum(2))
-            matches.append(recalled.sum(2))
+            # A token that several frames write in turn is recalled by all of them.
+            matches.append((grams.amax(2) if follows is None else found.clamp(max=1.0)).sum(2))
             matches.append(grams.amax(3).sum(2))
-        decoded = keep.to(of_reference.dtype).sum(1, keepdim=True)
         reference = real.to(of_reference.dtype).sum(1, keepdim=True)
         return self._ratios(
             torch.stack(matches, 2).view(-1, set_size, len(self.temperatures), len(matches)).sum(1),
@@ -167,6 +175,39 @@ def _counts(lengths: Tensor, set_size: int) -> Tensor:
 def _brevity(hypothesis: Tensor, reference: Tensor) -> Tensor:
     """The logarithm of BLEU's brevity penalty from numbers of n-grams, at least -4, (n_points, k, 4) to (…, k, 1)."""
     return (1 - reference[:, :, :1] / hypothesis[:, :, :1].clamp_min(1)).clamp(min=-4.0, max=0.0)
+
+
+def _longer(grams: Tensor, match: Tensor, n: int, follows: Tensor | None) -> Tensor:
+    """Soft matches of n-grams that are longer by a token, (n, k, T, S), [t, s] where they begin.
+
+    Args:
+        grams: those of n tokens, of the same shape.
+        match: those of one token.
+        n: how many tokens.
+        follows: of frames, how much of what one writes is followed by what another writes, (n, k, T, T).
+    """
+    if follows is None:
+        return grams * _shifted(match, n)
+    return match * matmul(follows, F.pad(grams, (0, 1))[..., 1:])
+
+
+def _follows(mass: Tensor) -> Tensor:
+    """How probably nothing is written between two frames, (n, k, T) to (n, k, T, T); 0 if the second is not later."""
+    nothing = torch.log1p(-mass.clamp(max=1 - 1e-5))
+    until = nothing.cumsum(2)
+    between = (until - nothing).unsqueeze(2) - until.unsqueeze(3)
+    later = torch.ones(mass.size(2), mass.size(2), dtype=torch.bool, device=mass.device).triu(1)
+    return torch.exp(between.masked_fill(~later, -1e4))
+
+
+def _near_diagonals(match: Tensor, mass: Tensor) -> list[Tensor]:
+    """How much is written at its place, a place too late and a place too early, shape (n, k) each.
+
+    A frame's place is how much is written before it; what lies between two places counts for both.
+    """
+    place = (mass.cumsum(2) - mass).unsqueeze(3)
+    places = torch.arange(match.size(3), dtype=match.dtype, device=match.device)
+    return [(match * (1 - (place + shift - places).abs()).clamp_min(0)).sum(3).sum(2) for shift in (-1.0, 0.0, 1.0)]
 
 
 def _shifted(match: Tensor, by: int) -> Tensor:

@@ -370,6 +370,30 @@ def test_frames_where_the_blank_wins_have_a_gradient(network: str) -> None:
         assert gradient[0, 3, 0] < -1e-3, column
 
 
+@pytest.mark.parametrize("wrong", [False, True])
+def test_n_grams_do_not_jump_where_a_token_begins_to_win_against_the_blank(wrong: bool) -> None:
+    """Else following the gradient may lead across a jump, where the loss is higher."""
+    loss = built("match", temperatures=[1.0, 0.2])
+    loss.blank_id = 0
+    target = torch.tensor([[1, 2, 4, 3]])
+    found = []
+    for logit in (3.999, 4.001):
+        preds = 4 * torch.nn.functional.one_hot(torch.tensor([[1, 0, 2, 0, 3]]), 6).float()
+        preds[0, 3, 5 if wrong else 4] = logit
+        found.append(loss.features(preds, target, None, 1))
+    torch.testing.assert_close(*found, atol=0.01, rtol=0.01)
+
+
+def test_n_grams_of_frames_are_those_whose_tokens_nothing_lies_between() -> None:
+    loss = sharp("match", "sample")
+    loss.blank_id = 0
+    tokens = [[1, 1, 0, 2, 0, 3, 0, 0], [1, 0, 2, 5, 3, 0, 0, 0], [1, 0, 0, 3, 0, 0, 2, 0]]
+    preds = 8 * torch.nn.functional.one_hot(torch.tensor(tokens), 6).float()
+    features = loss.features(preds, torch.tensor([[1, 2, 3]] * 3), None, 1)
+    column = loss.network.columns().index(next(name for name in loss.network.columns() if name[:10] == "recalled 2"))
+    torch.testing.assert_close(features[:, column] * 2, torch.tensor([2.0, 1.0, 0.0]), atol=1e-3, rtol=1e-3)
+
+
 def grams(tokens: list[int], order: int) -> list[tuple[int, ...]]:
     return [tuple(tokens[i : i + order]) for i in range(len(tokens) - order + 1)]
 
