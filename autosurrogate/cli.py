@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 REFUSED = 3
 INTERRUPTED = 130
+FULL = (
+    "a file cannot be written: the disk is full, or its quota; make room and run it again. "
+    "A fit keeps its trials: go on with --resume and the folder of its run"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +39,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # as of `autosurrogate inspect LOSS --json | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Exception as e:
+        if not _is_of_a_full_disk(e):
+            raise
+        print(f"autosurrogate: {FULL}", file=sys.stderr)
+        return AutosurrogateError.exit_code
     return code
+
+
+def _is_of_a_full_disk(error: Exception) -> bool:
+    """Whether a file could not be written whole; torch and safetensors have errors of their own for it."""
+    numbers = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    if isinstance(error, OSError) and error.errno in numbers:
+        return True
+    return any(text in str(error) for text in ("PytorchStreamWriter", *map(os.strerror, numbers)))
 
 
 def _parser() -> argparse.ArgumentParser:

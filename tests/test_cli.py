@@ -339,6 +339,23 @@ def test_a_reader_that_has_had_enough_is_no_error_to_tell(fitted: Path) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="a limit on the size of files stands for a full disk")
+@pytest.mark.parametrize("arguments", ["export accuracy", "fit --metric accuracy --space small.toml --trials 1"])
+def test_a_full_disk_is_told_and_what_there_was_is_kept(arguments: str, tmp_path: Path) -> None:
+    import resource
+
+    program.write(tmp_path / "small.toml", program.SPACE)
+    (tmp_path / "accuracy.pt").write_bytes(b"old")
+    done = subprocess.run(
+        program.command(*arguments.split(), "--overwrite"), cwd=tmp_path, env=program.ENVIRONMENT, capture_output=True,
+        text=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (24_000, 24_000)), check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert re.fullmatch(r"autosurrogate: a file cannot be written: the disk is full, .*\n", done.stderr)
+    assert (tmp_path / "accuracy.pt").read_bytes() == b"old"
+    assert not list(tmp_path.glob(".*"))
+
+
 LONG_SPACE = program.SPACE.replace("n_steps = 60", "n_steps = [60, 100]")
 Start = Callable[..., subprocess.Popen[str]]
 
