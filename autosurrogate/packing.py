@@ -7,8 +7,10 @@ of a large one.
 from __future__ import annotations
 
 import io
+import operator
 import pickle
 import threading
+from itertools import pairwise
 from typing import Any
 
 SMALL = 65_536  # numbers; larger arrays are pickled as they are
@@ -31,44 +33,58 @@ def packed(points: Any) -> bytes:
 def unpacked(content: bytes) -> Any:
     """The points; arrays are their own to write in, and share nothing but a block of memory."""
     joined, pickled = pickle.loads(content)
-    _OPEN.joined = joined
+    _OPEN.blocks = [[array[start:end] for start, end in pairwise(ends)] for array, ends in joined]
     try:
         return pickle.loads(pickled)
     finally:
-        _OPEN.joined = None
+        _OPEN.blocks = None
 
 
-_OPEN = threading.local()  # the blocks of what a thread is unpacking
+_OPEN = threading.local()  # the arrays of the blocks that a thread is unpacking
 
 
-def _cut(number: int, start: int, end: int) -> Any:
-    return _OPEN.joined[number][start:end]
+def _arrays_of(number: int) -> Any:
+    return _OPEN.blocks[number]
+
+
+class _Block:
+    """Arrays of one kind: how many there are, them, and where each ends in the whole.
+
+    Stands in a pickle, once, for the list of its arrays, out of which each is then taken without a line of Python.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number, self.arrays, self.ends = number, list[Any](), [0]
+
+    def __reduce__(self) -> Any:
+        return _arrays_of, (self.number,)
 
 
 class _Pickler(pickle.Pickler):
     def __init__(self, file: io.BytesIO) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self._blocks: dict[tuple[Any, ...], tuple[int, list[Any]]] = {}  # number and arrays of each kind
-        self._ends: list[int] = []
+        self._blocks: dict[tuple[Any, ...], _Block] = {}
 
     def reducer_override(self, thing: Any) -> Any:  # asked of all that are no plain Python objects
         kind = type(thing)
         if kind.__name__ != "ndarray" or kind.__module__ != "numpy":  # known without importing it
             return NotImplemented
-        shape = thing.shape
-        if not shape or thing.dtype.kind not in "biuf" or not thing.dtype.isnative or thing.size > SMALL:
+        dtype, shape = thing.dtype, thing.shape
+        if not shape or dtype.kind not in "biuf" or not dtype.isnative or thing.size > SMALL:
             return NotImplemented
-        number, arrays = self._blocks.setdefault((thing.dtype, *shape[1:]), (len(self._blocks), []))
-        if not arrays:
-            self._ends.append(0)
-        arrays.append(thing)
-        start = self._ends[number]
-        self._ends[number] = end = start + shape[0]
-        return _cut, (number, start, end)
+        of_kind = (dtype.char, *shape[1:])
+        block = self._blocks.get(of_kind)
+        if block is None:
+            block = self._blocks[of_kind] = _Block(len(self._blocks))
+        index = len(block.arrays)
+        block.arrays.append(thing)
+        block.ends.append(block.ends[index] + shape[0])
+        return operator.getitem, (block, index)
 
     def joined(self) -> list[Any]:
+        """Of each block the arrays end to end, and where each begins and ends."""
         if not self._blocks:
             return []
         import numpy as np
 
-        return [np.concatenate(arrays) for _, arrays in self._blocks.values()]
+        return [(np.concatenate(block.arrays), block.ends) for block in self._blocks.values()]
