@@ -35,20 +35,23 @@ N_REPEATS = 3  # of each real training word, beside the rendered ones
 FAMILIES = ("DejaVu", "Liberation", "FreeSans", "FreeSerif", "FreeMono", "NotoSans-", "NotoSerif-", "Ubuntu", "Lato")
 
 
-def load(folder: Path, *, ends: bool) -> dict[str, Data]:
+def load(folder: Path, *, ends: bool, trained: Sequence[str] = ("rendered", "photographed")) -> dict[str, Data]:
     """The splits: image uint8 (n, 16, 64), target (n, 16), -100 pads.
 
     Args:
         folder: of the real data.
         ends: whether a word's target has an end.
+        trained: kinds of words to train on.
     """
     with np.load(folder / "text_recognition" / "iiit5k_h32.npz") as file:
         arrays = dict(file)
     real = list(_words(arrays, "train"))
-    rendered = _rendered(_vocabulary(folder, [word for _, word in real]))
+    words = N_REPEATS * real if "photographed" in trained else []
+    if "rendered" in trained:
+        words = _rendered(_vocabulary(folder, [word for _, word in real])) + words
     test = list(_words(arrays, "test"))
     random.Random(0).shuffle(test)
-    splits = {"train": rendered + N_REPEATS * real, "validation": test[::6]}
+    splits = {"train": words, "validation": test[::6]}
     splits["test"] = [test[i] for i in range(len(test)) if i % 6]
     return {name: _data(words, ends) for name, words in splits.items()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -40,12 +41,11 @@ RIVALS = {"soft edit distance": Rival("after LS-ED: Patel et al., ECCV 2020", so
 
 
 def fine_tuned(head: str) -> Comparison:
-    """A recogniser that the regular loss has trained on rendered words and photographs until it gains little more."""
+    """A recogniser that the regular loss has trained on rendered words, and that is trained on photographs then."""
     model = EXPERIMENTS[f"recogniser_{head}"]
-    pretraining = replace(model, n_steps=3600)
-    return by_metrics(
-        replace(model, n_steps=400, learning_rate=2e-3), METRICS, RIVALS, pretraining=pretraining, tuning_share=0.5
-    )
+    pretraining = replace(model, load=partial(model.load, trained=("rendered",)), n_steps=3600)
+    photographs = replace(model, load=partial(model.load, trained=("photographed",)), n_steps=400, learning_rate=2e-3)
+    return by_metrics(photographs, METRICS, RIVALS, pretraining=pretraining, tuning_share=0.5)
 
 
 COMPARISONS = {f"recognition_{head}": fine_tuned(head) for head in ("ctc", "positions")}
