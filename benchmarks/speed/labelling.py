@@ -42,7 +42,7 @@ def measure(device: str) -> Iterator[Row]:
                 "in a loop": lambda points=points, score=metric.function: [score(*point) for point in points],
                 "generating": lambda metric=metric, n_points=n_points: _points(metric, n_points),
             }
-            for row in side_by_side(f"{name}, {n_points:,} points", variants, "cpu", n_repeats=9):
+            for row in side_by_side(f"{name}, {n_points:,} points", variants, "cpu", n_repeats=21):
                 share = n_points * (n_cores if row.variant == "in a loop" else 1)
                 yield Row(row.setting, row.variant, [seconds / share for seconds in row.seconds], "call of the metric")
         processes.shutdown(kill_workers=True)
