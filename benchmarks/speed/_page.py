@@ -13,8 +13,8 @@ from benchmarks.figures import save
 HEAD = """# Performance
 
 `python -m benchmarks.speed` times everything on this page, the variants of a table in turn within one run, and writes
-it. Times are medians, with the least and the largest of the repeats in brackets; the ratio is to the variant that has
-1. On a machine with a GPU: `python -m benchmarks.speed --device cuda`.
+it. Times are medians, with the least and the largest of the repeats in brackets; ratios are to the variant whose own
+is 1. On a machine with a GPU: `python -m benchmarks.speed --device cuda`.
 """
 TABLE = """
 | | | seconds of a {unit} | ratio |{heads}
