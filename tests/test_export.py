@@ -265,6 +265,17 @@ def test_it_moves_to_a_gpu(exported: Exported) -> None:
     torch.testing.assert_close(value.cpu(), exported.loss(*given).detach(), rtol=1e-2, atol=1e-3)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_a_gpu_can_capture_it(one: Exported) -> None:
+    loss, (preds, target, _) = one.load().to("cuda"), made(one.task, 5)
+    assert preds is not None
+    there = preds.cuda().requires_grad_(), target.cuda()
+    captured = torch.cuda.make_graphed_callables(lambda preds, target: loss(preds, target), there)  # type: ignore[no-untyped-call]
+    expected = value_and_gradient(one.loss, (preds, target))
+    for found, wanted in zip(value_and_gradient(captured, there), expected, strict=True):
+        torch.testing.assert_close(found.cpu(), wanted, atol=1e-4, rtol=1e-3)
+
+
 @pytest.mark.parametrize("attribute", ["eos_id", "blank_id"])
 def test_eos_and_blank_can_be_set_in_the_loaded_file(one: Exported, attribute: str) -> None:
     loss, eager = one.load(), copy.deepcopy(one.loss)
