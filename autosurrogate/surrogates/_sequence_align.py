@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._sequence_alignment import best_alignment
-from autosurrogate.surrogates._sequence_match import soft_matches, softmax_parts
+from autosurrogate.surrogates._sequence_match import frame_matches, near_diagonal, soft_matches, softmax_parts
 
 N_LENGTHS = 3  # of the columns, at the end
 
@@ -61,15 +61,24 @@ class Align(nn.Module):
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
         of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
         tokens = real.to(of_reference.dtype)
-        match, mass, written, in_gaps = soft_matches(
-            logits, of_reference, of_end, normalisers, there, keep, target, real, self.heats, eos_id, blank_id
-        )
-        hypothesis, reference = keep.sum(1).to(of_reference.dtype), tokens.sum(1)
+        reference = tokens.sum(1)
         if blank_id >= 0:
+            match, mass, written = frame_matches(
+                logits, of_reference, normalisers, there, target, real, self.heats, blank_id
+            )
             hypothesis = written[:, self.sharpest]  # where a token begins to win it does not jump
-        saved = (mass.unsqueeze(3) + match) * tokens.unsqueeze(1).unsqueeze(1)
-        most = _sums_along(saved, match, in_gaps)
-        features = _of_alignments(match, written, in_gaps, most[0], most[1], tokens, set_size)
+            recalled = match.sum(2).clamp(max=1.0)  # a token that several frames write in turn, by all of them
+            diagonal, place = near_diagonal(match, mass, 0.0), tokens
+        else:
+            match, mass, written = soft_matches(
+                of_reference, of_end, normalisers, keep, target, real, self.heats, eos_id
+            )
+            hypothesis, recalled = keep.sum(1).to(of_reference.dtype), match.amax(2)
+            # An exported program does not serve diagonals of length 1.
+            diagonal = torch.diagonal(F.pad(match, (0, 2, 0, 2)), 0, 2, 3)
+            place = F.pad(tokens, (0, match.size(2) + 2))[:, : diagonal.size(2)]
+        most = _sums_along((mass.unsqueeze(3) + match) * tokens.unsqueeze(1).unsqueeze(1), match)
+        features = _of_alignments(written, most[0], most[1], recalled, diagonal, place, tokens, set_size)
         longer = torch.maximum(hypothesis, reference).clamp_min(1)
         lengths = [
             (hypothesis / reference.clamp_min(1)).clamp(max=4.0),
@@ -86,34 +95,30 @@ class Align(nn.Module):
 
 
 def _of_alignments(
-    match: Tensor,
     written: Tensor,
-    in_gaps: Tensor | None,
     most_saved: Tensor,
     most_common: Tensor,
+    recalled: Tensor,
+    diagonal: Tensor,
+    place: Tensor,
     tokens: Tensor,
     set_size: int,
 ) -> Tensor:
     """Features at each of k temperatures, shape (n_points, k, 12).
 
     Args:
-        match: match matrices, shape (n, k, T, S).
         written: how much is written in all, shape (n, k).
-        in_gaps: what the gaps between the tokens hold of the reference's, shape (n, k, T + 1, S).
         most_saved: what the best alignment saves of edits, shape (n, k).
         most_common: length of the longest common subsequence, shape (n, k).
+        recalled: how much of each token of the reference is written anywhere, shape (n, k, S).
+        diagonal: and at its place, shape (n, k, L).
+        place: 1 for each place that the reference has, shape (n, L).
         tokens: 1 for each token of the reference, shape (n, S).
         set_size: examples a point.
     """
     reference = tokens.sum(1, keepdim=True)
     edits = (written + reference - most_saved).clamp_min(0)
     longer, some = torch.maximum(written, reference).clamp_min(1), reference.clamp_min(1)
-    recalled = match.amax(2)
-    if in_gaps is not None:
-        recalled = torch.maximum(recalled, in_gaps.amax(2))
-    # An exported program does not serve diagonals of length 1.
-    diagonal = torch.diagonal(F.pad(match, (0, 2, 0, 2)), 0, 2, 3)
-    place = F.pad(tokens, (0, match.size(2) + 2))[:, : diagonal.size(2)].unsqueeze(1)
     as_long = (1 - (written - reference).abs()).clamp_min(0)
     of_examples = [
         1 - edits / longer,
@@ -125,7 +130,7 @@ def _of_alignments(
         most_common / some,
         most_common / written.clamp_min(1),
         diagonal.sum(2) / some,
-        (diagonal + 1 - place).amin(2) * as_long,
+        (diagonal + 1 - place.unsqueeze(1)).amin(2) * as_long,
         recalled.sum(2) / some,
     ]
     features = torch.stack(of_examples, 2)
@@ -134,23 +139,17 @@ def _of_alignments(
     return torch.cat([features, -of_all.clamp(max=4.0).unsqueeze(2)], 2)
 
 
-def _sums_along(saved: Tensor, match: Tensor, in_gaps: Tensor | None) -> Tensor:
+def _sums_along(saved: Tensor, match: Tensor) -> Tensor:
     """The sums of both kinds of gains along their own best alignments, values and gradients.
 
     Args:
-        saved: gains, shape (n, k, T, S).
-        match: gains as well.
-        in_gaps: of `match`, shape (n, k, T + 1, S).
+        saved: shape (n, k, T, S).
+        match: as well.
 
     Returns:
         Shape (2, n, k): of `saved`, then of `match`.
     """
     gain = torch.stack([saved, match]).flatten(0, 2)
-    gap: Tensor | None = None
-    if in_gaps is not None:  # what little is there is neither deleted nor inserted
-        gap = torch.stack([2 * in_gaps, in_gaps]).flatten(0, 2)
-    best, weight, gap_weight = best_alignment(gain, gap)
+    best, weight = best_alignment(gain)
     best = best + (weight * (gain - gain.detach())).sum(2).sum(1)
-    if gap is not None and gap_weight is not None:
-        best = best + (gap_weight * (gap - gap.detach())).sum(2).sum(1)
     return best.view(2, match.size(0), match.size(1))

@@ -5,9 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def best_alignment(
-    gain: Tensor, gap: Tensor | None = None, softness: float = 0.05
-) -> tuple[Tensor, Tensor, Tensor | None]:
+def best_alignment(gain: Tensor, softness: float = 0.05) -> tuple[Tensor, Tensor]:
     """The largest sum of gains over cells of which each next one has a larger row and a larger column.
 
     With gains that are matches it is the length of the longest common subsequence. With a gain of 1 plus the match, it
@@ -19,66 +17,48 @@ def best_alignment(
 
     Args:
         gain: shape (n, T, S), not negative.
-        gap: shape (n, T + 1, S), gains of further cells, which lie before each row and after the last; any number of
-            columns may meet in one.
         softness: in units of gain; cells on alignments that are worse by little count, too, in the gradient.
 
     Returns:
-        The sum, shape (n,), without gradient; and the alignment as weights of the cells of `gain` and of `gap`: the
-        gradient of the sum by the gains. In each row of `gain` and in each column they are 1 or less together.
+        The sum, shape (n,), without gradient; and the alignment as weights of the cells, shape (n, T, S): the gradient
+        of the sum by the gains. In each row and in each column they are 1 or less together.
     """
     gain, n = gain.detach(), gain.size(0)
-    both = torch.cat([gain, gain.flip(1).flip(2)])
-    gaps: Tensor | None = None
-    if gap is not None:
-        gap = gap.detach()
-        gaps = torch.cat([gap, gap.flip(1).flip(2)])
-    found = _prefixes(both, gaps)
+    found = _prefixes(torch.cat([gain, gain.flip(1).flip(2)]))
     before, after = found[:n], found[n:].flip(1).flip(2)
     through = before[:, :-1, :-1] + gain + after[:, 1:, 1:]  # the best alignment that holds the cell
     best = torch.maximum(through.amax(2).amax(1), torch.maximum(before[:, -1, -1], after[:, 0, 0]))
-    shortfall = best.unsqueeze(1).unsqueeze(2)
-    weight = torch.exp((through - shortfall) / softness) * (gain > 0)
+    weight = torch.exp((through - best.unsqueeze(1).unsqueeze(2)) / softness) * (gain > 0)
     weight = weight / weight.sum(2, keepdim=True).clamp_min(1)
-    column = weight.sum(1, keepdim=True)
-    if gap is None:
-        return best, weight / column.clamp_min(1), None
-    through = before[:, :, :-1] + gap + after[:, :, 1:]
-    gap_weight = torch.exp((through - shortfall) / softness) * (gap > 0)
-    column = (column + gap_weight.sum(1, keepdim=True)).clamp_min(1)
-    return best, weight / column, gap_weight / column
+    return best, weight / weight.sum(1, keepdim=True).clamp_min(1)
 
 
-def _prefixes(gain: Tensor, gap: Tensor | None) -> Tensor:
+def _prefixes(gain: Tensor) -> Tensor:
     """The best sum within the first t rows and s columns, for each t and s, shape (n, T + 1, S + 1)."""
-    n_columns = gain.size(2) + 1
-    step = _skewed(F.pad(gain, (1, 0, 1, 0))).permute(2, 1, 0)
-    aside = torch.zeros_like(step) if gap is None else _skewed(F.pad(gap, (1, 0))).permute(2, 1, 0)
-    return _back(_swept(step.contiguous(), aside.contiguous()).permute(2, 1, 0), n_columns)
+    step = _skewed(F.pad(gain, (1, 0, 1, 0))).permute(2, 1, 0).contiguous()
+    return _back(_swept(step).permute(2, 1, 0), gain.size(2) + 1)
 
 
-def _swept(step: Tensor, aside: Tensor) -> Tensor:
+def _swept(step: Tensor) -> Tensor:
     """The best sums, one diagonal after the other; what lies outside the table has 0 and does not reach into it.
 
     Args:
         step: gain of reaching a cell from the one before it in row and column, shape (t + s, t, n).
-        aside: gain of reaching it from the one before it in its row, of the same shape.
 
     Returns:
         The same shape.
     """
     if not torch.jit.is_scripting():  # type: ignore[attr-defined]
         if torch.compiler.is_compiling():
-            return _swept_in_program(step, aside)
+            return _swept_in_program(step)
     table = step.new_zeros(step.size(0) + 1, step.size(1) + 1, step.size(2))
     for i in range(2, table.size(0)):
         one, two = table[i - 1], table[i - 2]
-        straight = torch.maximum(one[1:] + aside[i - 1], one[:-1])
-        torch.maximum(straight, two[:-1] + step[i - 1], out=table[i, 1:])
+        torch.maximum(torch.maximum(one[1:], one[:-1]), two[:-1] + step[i - 1], out=table[i, 1:])
     return table[1:, 1:]
 
 
-def _swept_in_program(step: Tensor, aside: Tensor) -> Tensor:
+def _swept_in_program(step: Tensor) -> Tensor:
     """The same in an exported program, whose number of diagonals is to stay free."""
     from torch._higher_order_ops.while_loop import while_loop
 
@@ -88,8 +68,7 @@ def _swept_in_program(step: Tensor, aside: Tensor) -> Tensor:
     def go_on(i: Tensor, one: Tensor, two: Tensor, found: Tensor) -> tuple[Tensor, ...]:
         here = i.view(1)
         up, across = F.pad(one[:-1], (0, 0, 1, 0)), F.pad(two[:-1], (0, 0, 1, 0))
-        straight = torch.maximum(one + aside.index_select(0, here).squeeze(0), up)
-        best = torch.maximum(straight, across + step.index_select(0, here).squeeze(0))
+        best = torch.maximum(torch.maximum(one, up), across + step.index_select(0, here).squeeze(0))
         return i + 1, best, one.clone(), found.index_copy(0, here, best.unsqueeze(0))
 
     first = torch.ones((), dtype=torch.int64, device=step.device)

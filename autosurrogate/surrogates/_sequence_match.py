@@ -86,43 +86,34 @@ def _softmax_parts(
 
 
 def soft_matches(
-    logits: Tensor,
     reference_logits: Tensor,
     end_logits: Tensor,
     normalisers: Tensor,
-    there: Tensor,
     keep: Tensor,
     target: Tensor,
     real: Tensor,
     temperatures: Tensor,
     eos_id: int,
-    blank_id: int,
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+) -> tuple[Tensor, Tensor, Tensor]:
     """Probabilities at each temperature; as it falls they tend to what is decoded.
 
     Args:
-        logits: shape (n, T, V).
         reference_logits: shape (n, T, S), see `softmax_parts`.
         end_logits: shape (n, T), as well.
         normalisers: logarithms of the softmax's denominators, shape (n, T, k), as well.
-        there: bool (n, T), the positions there are.
         keep: bool (n, T), those that hold a token of the hypothesis.
         target: shape (n, S).
         real: bool (n, S), the tokens of the reference.
         temperatures: of the softmax, shape (k,).
         eos_id: the token whose probability ends the hypothesis; -1: none.
-        blank_id: the blank of CTC; -1: none.
 
     Returns:
         The match matrices (n, k, T, S), A[t, s] the probability that the hypothesis's t-th token is the reference's
-        s-th, rows without a token last; how much of a token each row holds, (n, k, T); how much is written in all,
-        (n, k); and with a blank, what the gaps between the tokens hold of the reference's, (n, k, T + 1, S), each
-        before its token.
+        s-th, rows without a token last; how much of a token each row holds, (n, k, T); and how much is written in all,
+        (n, k).
     """
     temperatures = temperatures.to(normalisers.dtype)
-    match = _of_reference(reference_logits, normalisers, target, real, temperatures, blank_id)
-    if blank_id >= 0:
-        return _of_frames(logits, normalisers, there, keep, match, temperatures, blank_id)
+    match = _of_reference(reference_logits, normalisers, target, real, temperatures, -1)
     order = torch.argsort((~keep).to(torch.uint8), dim=1, stable=True).unsqueeze(1).expand(-1, match.size(1), -1)
     mass = keep.to(normalisers.dtype).unsqueeze(1).expand(-1, match.size(1), -1)
     if eos_id >= 0:
@@ -132,7 +123,7 @@ def soft_matches(
         match = match / (1 - end).unsqueeze(3)  # the probability of a token that is not the end
     match = match * mass.unsqueeze(3)
     match = match.gather(2, order.unsqueeze(3).expand(-1, -1, -1, match.size(3)))
-    return match, mass.gather(2, order), mass.sum(2), None
+    return match, mass.gather(2, order), mass.sum(2)
 
 
 def frame_matches(
@@ -144,11 +135,25 @@ def frame_matches(
     real: Tensor,
     temperatures: Tensor,
     blank_id: int,
-) -> tuple[Tensor, Tensor]:
-    """What each of CTC's frames writes, whether its blank wins or not; arguments as those of `soft_matches`.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What CTC's frames write: of each token as much as its probability rises from the frame before.
+
+    That is nothing in a run, for neighbouring frames are alike. Nothing depends on which token wins: it would jump
+    where another begins to, and a loss that is followed down its gradient would be led across the jump.
+
+    Args:
+        logits: shape (n, T, V).
+        reference_logits: see `soft_matches`, as are those that follow.
+        normalisers: see there.
+        there: bool (n, T), the frames there are.
+        target: see there.
+        real: see there.
+        temperatures: see there.
+        blank_id: the blank.
 
     Returns:
-        How much of each of the reference's tokens, (n, k, T, S), and of any token, (n, k, T), at most 1.
+        How much each frame writes of each of the reference's tokens, (n, k, T, S), and of any token, (n, k, T), at most
+        1; and how much is written in all, (n, k).
     """
     temperatures = temperatures.to(normalisers.dtype)
     match = _of_reference(reference_logits, normalisers, target, real, temperatures, blank_id)
@@ -158,7 +163,23 @@ def frame_matches(
     for i in range(match.size(1)):
         rises = _rises(_probabilities(finite, normalisers, there, temperatures, i))
         masses.append(rises.sum(2) - rises[:, :, blank_id])
-    return match, torch.stack(masses, 1)
+    mass = torch.stack(masses, 1)
+    return match, mass, mass.sum(2)
+
+
+def near_diagonal(match: Tensor, mass: Tensor, shift: float) -> Tensor:
+    """How much of each of the reference's tokens CTC's frames write at its place, shape (n, k, S).
+
+    A frame's place is how much is written before it; what lies between two places counts for both, in parts.
+
+    Args:
+        match: of frames, see `frame_matches`.
+        mass: of frames, as well.
+        shift: places by which a token is to come too soon.
+    """
+    place = (mass.cumsum(2) - mass).unsqueeze(3)
+    places = torch.arange(match.size(3), dtype=match.dtype, device=match.device)
+    return (match * (1 - (place + shift - places).abs()).clamp_min(0)).sum(2)
 
 
 def _of_reference(
@@ -173,56 +194,6 @@ def _of_reference(
 def _probabilities(finite: Tensor, normalisers: Tensor, there: Tensor, temperatures: Tensor, i: int) -> Tensor:
     """Of all tokens at the i-th temperature, shape (n, T, V), 0 where there is no position."""
     return torch.exp(finite / temperatures[i] - normalisers[:, :, i].unsqueeze(2)) * there.unsqueeze(2)
-
-
-def _of_frames(
-    logits: Tensor, normalisers: Tensor, there: Tensor, keep: Tensor, match: Tensor, temperatures: Tensor, blank_id: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """`soft_matches` of CTC's frames, one temperature after the other: the probabilities of all tokens are needed."""
-    is_blank, finite = logits.argmax(2) == blank_id, bounded(logits)
-    matches: list[Tensor] = []
-    masses: list[Tensor] = []
-    written: list[Tensor] = []
-    gaps: list[Tensor] = []
-    for i in range(match.size(1)):
-        probability = _probabilities(finite, normalisers, there, temperatures, i)
-        found, mass, in_all, in_gaps = _collapsed(
-            probability, match[:, i] * there.unsqueeze(2), keep, is_blank, blank_id
-        )
-        matches.append(found)
-        masses.append(mass)
-        written.append(in_all)
-        gaps.append(in_gaps)
-    return torch.stack(matches, 1), torch.stack(masses, 1), torch.stack(written, 1), torch.stack(gaps, 1)
-
-
-def _collapsed(
-    probability: Tensor, match: Tensor, keep: Tensor, is_blank: Tensor, blank_id: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """CTC's frames at one temperature as `soft_matches` returns them.
-
-    A frame writes of each token as much as its probability rises from the frame before: nothing in a run, for
-    neighbouring frames are alike. What the frames write in which a token wins is written in that token's place,
-    what the others write, in the gap they are in; so a missing token has a gradient where the blank wins.
-
-    Args:
-        probability: shape (n, T, V), 0 where there is no frame.
-        match: shape (n, T, S), 0 where there is no frame.
-        keep: bool (n, T), the frames that hold a token of the hypothesis.
-        is_blank: bool (n, T), where the blank wins.
-        blank_id: the blank.
-    """
-    rises = _rises(probability)
-    written = rises.sum(2) - rises[:, :, blank_id]
-    n_before = keep.cumsum(1)
-    gap = n_before.unsqueeze(2).expand(-1, -1, match.size(2))  # before which token
-    token = (n_before - 1).clamp_min(0)
-    rises, blank = _rises(match), is_blank.unsqueeze(2)
-    empty = torch.zeros_like(match)
-    in_tokens = empty.scatter_add(1, token.unsqueeze(2).expand(-1, -1, match.size(2)), rises * (~blank))
-    in_gaps = torch.cat([empty, empty[:, :1]], 1).scatter_add(1, gap, rises * blank)
-    mass = torch.zeros_like(written).scatter_add(1, token, written * (~is_blank))
-    return in_tokens, mass.clamp(max=1.0), written.sum(1), in_gaps
 
 
 def _rises(frames: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import matmul
-from autosurrogate.surrogates._sequence_match import frame_matches, soft_matches, softmax_parts
+from autosurrogate.surrogates._sequence_match import frame_matches, near_diagonal, soft_matches, softmax_parts
 
 N_LENGTHS = 4  # of the columns, at the end
 
@@ -66,14 +66,14 @@ class NGrams(nn.Module):
 
         follows: Tensor | None = None
         if blank_id >= 0:
-            match, mass = frame_matches(logits, of_reference, normalisers, there, target, real, self.heats, blank_id)
-            written, follows = mass.sum(2), _follows(mass)
-            decoded = written[:, self.sharpest : self.sharpest + 1]  # where a token begins to win it does not jump
-            matches = _near_diagonals(match, mass)
-        else:
-            match, _, written, _ = soft_matches(
-                logits, of_reference, of_end, normalisers, there, keep, target, real, self.heats, eos_id, blank_id
+            match, mass, written = frame_matches(
+                logits, of_reference, normalisers, there, target, real, self.heats, blank_id
             )
+            follows = _follows(mass)
+            decoded = written[:, self.sharpest : self.sharpest + 1]  # where a token begins to win it does not jump
+            matches = [near_diagonal(match, mass, shift).sum(2) for shift in (-1.0, 0.0, 1.0)]
+        else:
+            match, _, written = soft_matches(of_reference, of_end, normalisers, keep, target, real, self.heats, eos_id)
             decoded = keep.to(of_reference.dtype).sum(1, keepdim=True)
             padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
             matches = [torch.diagonal(padded, shift, 2, 3).sum(2) for shift in (-1, 0, 1)]
@@ -198,16 +198,6 @@ def _follows(mass: Tensor) -> Tensor:
     between = (until - nothing).unsqueeze(2) - until.unsqueeze(3)
     later = torch.ones(mass.size(2), mass.size(2), dtype=torch.bool, device=mass.device).triu(1)
     return torch.exp(between.masked_fill(~later, -1e4))
-
-
-def _near_diagonals(match: Tensor, mass: Tensor) -> list[Tensor]:
-    """How much is written at its place, a place too late and a place too early, shape (n, k) each.
-
-    A frame's place is how much is written before it; what lies between two places counts for both.
-    """
-    place = (mass.cumsum(2) - mass).unsqueeze(3)
-    places = torch.arange(match.size(3), dtype=match.dtype, device=match.device)
-    return [(match * (1 - (place + shift - places).abs()).clamp_min(0)).sum(3).sum(2) for shift in (-1.0, 0.0, 1.0)]
 
 
 def _shifted(match: Tensor, by: int) -> Tensor:
