@@ -48,7 +48,7 @@ def _arrays_of(number: int) -> Any:
 
 
 class _Block:
-    """Arrays of one kind: how many there are, them, and where each ends in the whole.
+    """The `number`-th kind of arrays, and where each ends when they are laid end to end.
 
     Stands in a pickle, once, for the list of its arrays, out of which each is then taken without a line of Python.
     """
