@@ -27,6 +27,7 @@ from autosurrogate.tasks import Task
 
 BLOCK_ROWS = {"cpu": 64, "cuda": 16_384}  # examples whose Jacobians are held at a time, at most
 BLOCK_NUMBERS = {"cpu": 20_000_000, "cuda": 200_000_000}  # of a Jacobian, at most
+BYTES_A_NUMBER = 160  # of a GPU's memory, what is computed on the way to a Jacobian included
 
 _Block = tuple[Tensor, Tensor | None, Tensor]  # features, Gram matrices and values of some points
 
@@ -145,6 +146,9 @@ def _blocks(
 
     The losses are told what they are to know of the examples; the first is the largest.
     """
+    most = BLOCK_NUMBERS[device.type]
+    if device.type == "cuda":
+        most = min(most, torch.cuda.get_device_properties(device).total_memory // BYTES_A_NUMBER)
     for chunk in chunks:
         size = chunk.set_size
         with torch.no_grad():
@@ -152,7 +156,7 @@ def _blocks(
             for loss in losses:
                 task.configure(loss, first)
             n_features = losses[0].features(*arguments(task, first), size).shape[1] if gram else 1
-        rows = BLOCK_NUMBERS[device.type] // (n_features * max(1, chunk.examples.preds[0].numel()))
+        rows = most // (n_features * max(1, chunk.examples.preds[0].numel()))
         n_points = max(1, (min(BLOCK_ROWS[device.type], rows) if gram else rows) // size)
         for i in range(0, len(chunk), n_points):
             yield (

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate import surrogates, tasks, training
-from autosurrogate.gradients import Gradients, Objective
+from autosurrogate.gradients import CAPTURED_AFTER, Gradients, Objective
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.objective import hard_rank
 from autosurrogate.point_table import PointTable, tabulate
@@ -58,15 +58,19 @@ def test_a_replayed_step_has_the_gradients_of_the_step_itself(network: str, soft
     captured, itself = built(network), built(network)
     replayed, plain = Gradients(captured, objective), Gradients(itself, objective, graphs=False)
     tables = table(network, 0, 16, 16, 8, 8)
-    for step in range(4):
+    for step in range((CAPTURED_AFTER + 3) * len(tables)):
         points = tables[step % len(tables)]
         index = torch.randperm(len(points), generator=torch.Generator().manual_seed(step))[:24]
         wanted = hard_rank(-points.values.cpu()[index])
         for one in (replayed, plain):
             one.put(points, index, wanted)
-        assert replayed._graphs
         for found, expected in zip(captured.parameters(), itself.parameters(), strict=True):
             torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-6)
+            with torch.no_grad():  # a graph reads the parameters as they are when it is replayed
+                change = 0.1 * torch.randn(found.shape, generator=torch.Generator().manual_seed(step)).to(GPU)
+                found.add_(change)
+                expected.add_(change)
+    assert len(replayed._captured) == len(tables)
 
 
 @pytest.mark.parametrize("objective", ["correlation", "approximation"])

@@ -370,10 +370,11 @@ def test_frames_where_the_blank_wins_have_a_gradient(network: str) -> None:
         assert gradient[0, 3, 0] < -1e-3, column
 
 
+@pytest.mark.parametrize("network", ["match", "align"])
 @pytest.mark.parametrize("wrong", [False, True])
-def test_n_grams_do_not_jump_where_a_token_begins_to_win_against_the_blank(wrong: bool) -> None:
+def test_no_feature_jumps_where_a_token_begins_to_win_against_the_blank(network: str, wrong: bool) -> None:
     """Else following the gradient may lead across a jump, where the loss is higher."""
-    loss = built("match", temperatures=[1.0, 0.2])
+    loss = built(network, temperatures=[1.0, 0.2])
     loss.blank_id = 0
     target = torch.tensor([[1, 2, 4, 3]])
     found = []
