@@ -266,6 +266,7 @@ def test_it_moves_to_a_gpu(exported: Exported) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.filterwarnings("ignore:The AccumulateGrad node's stream")  # the capture's is its own
 def test_a_gpu_can_capture_it(one: Exported) -> None:
     loss, (preds, target, _) = one.load().to("cuda"), made(one.task, 5)
     assert preds is not None
