@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 from optuna.trial import FrozenTrial
 
+from autosurrogate.descent import MENDED
+
+RANK = 2.0  # weight of the rank correlation in what a study maximises
 BAND, BAND_SHARE = 0.06, 8.0  # of rank correlation, within which the descent check decides, see `leading`
 LIGHTER = (0.3, 0.1)  # weights that leading trials are tried with where none mends enough, see `best`
 N_LIGHTER = 4  # leading trials that are tried so
@@ -20,8 +23,8 @@ def best(
     the highest rank correlation.
 
     If none of the trials that rank nearly best mends as much as the regular loss, or less by no more than a standard
-    error, the best of others that do counts, unless one that ranks nearly best mends as much as that with a smaller
-    weight.
+    error, the best of others that do counts, unless one that ranks nearly best mends as much as the regular loss with a
+    smaller weight and is worth as much, see `worth`.
 
     Args:
         complete: trials, at least one.
@@ -35,9 +38,20 @@ def best(
         return _mends_most(within, regular_mended)
     other = _mends_most(leading(mending or complete), regular_mended)
     lighter = _with_less_weight(complete, regular_mended, mended)
-    if lighter is not None and not (mending and share(other) > lighter[0] + error(other)):
-        return lighter[1]
-    return other
+    if lighter is None:
+        return other
+    surely = worth(correlation(other), share(other) - error(other))
+    return other if mending and surely > worth(correlation(lighter[1]), lighter[0]) else lighter[1]
+
+
+def worth(correlation: float, share: float) -> float:
+    """What a study maximises.
+
+    Args:
+        correlation: held-out rank correlation.
+        share: what the loss mends in the descent check; the regular loss mends about `MENDED`.
+    """
+    return RANK * correlation + share / MENDED
 
 
 def _mends_most(trials: list[FrozenTrial], regular_mended: float) -> FrozenTrial:

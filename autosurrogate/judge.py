@@ -23,6 +23,7 @@ from autosurrogate.registry import Metric
 from autosurrogate.tasks import Task
 
 WEIGHTS = (0.1, 0.3, 1.0)  # beside the regular loss
+BEYOND_NOISE = 2.0  # standard errors of a difference
 
 
 class Judge:
@@ -228,7 +229,7 @@ def shortfalls(metadata: dict[str, Any]) -> list[str]:
                 f"its Spearman correlation on {where} is {100 * own:.1f}, the regular loss's {100 * regular:.1f}"
             )
     descent = metadata["descent"]
-    if not descent["gain"] + descent["gain_error"] >= descent["regular_gain"]:
+    if not descent["gain"] + BEYOND_NOISE * descent["gain_error"] >= descent["regular_gain"]:
         found.append(
             f"added to the regular loss with weight {descent['weight']:g}, its gain in the descent check is "
             f"{descent['gain']:.4g} (standard error {descent['gain_error']:.2g}), the regular loss's alone "

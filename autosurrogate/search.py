@@ -21,7 +21,6 @@ from optuna.trial import FrozenTrial, TrialState
 from torch import Tensor
 
 from autosurrogate import choice, pruning, surrogates
-from autosurrogate.descent import MENDED
 from autosurrogate.errors import OptionError, SearchError
 from autosurrogate.judge import Judge
 from autosurrogate.labelled_points import Points
@@ -37,7 +36,6 @@ from autosurrogate.trial import Job, Outcome
 from autosurrogate.worker_process import WorkerLost
 
 LAG = 8  # trials that may run side by side: a trial is chosen by what is known of those that many before it
-RANK = 2.0  # weight of the rank correlation in what a study maximises
 TABLE_SHARE = 0.25  # of the budget, at most, for the tables of one network
 PRUNED, LAST = "pruned", "training"  # attributes of a trial that was pruned, and the last one of a completed trial
 
@@ -334,5 +332,6 @@ def _outcome(trial: FrozenTrial) -> TrialState:
 def _tell(study: optuna.Study, trial: FrozenTrial) -> None:
     """Tell the study what became of a trial that is running no more."""
     outcome = _outcome(trial)
-    value = RANK * choice.correlation(trial) + choice.share(trial) / MENDED if outcome == TrialState.COMPLETE else None
+    complete = outcome == TrialState.COMPLETE
+    value = choice.worth(choice.correlation(trial), choice.share(trial)) if complete else None
     study.tell(trial.number, value, state=outcome)

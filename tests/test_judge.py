@@ -43,7 +43,7 @@ def test_a_good_loss_falls_short_in_nothing() -> None:
         ),
         ({"loss": float("nan")}, "generated points is nan: it does not follow the metric"),
         ({"loss": 0.5}, "its Spearman correlation on held-out generated points is 50.0, the regular loss's 50.0"),
-        ({"gain": 0.39}, r"its gain in the descent check is 0.39 (standard error 0.1), the regular loss's alone 0.5"),
+        ({"gain": 0.29}, r"its gain in the descent check is 0.29 (standard error 0.1), the regular loss's alone 0.5"),
         ({"gain": float("nan")}, "its gain in the descent check is nan"),
     ],
 )
@@ -52,8 +52,8 @@ def test_what_falls_short_is_told_with_its_figures(figures: dict[str, float], me
     assert message in found
 
 
-def test_a_gain_within_its_standard_error_of_the_regular_loss_s_is_as_good() -> None:
-    assert shortfalls(metadata(gain=0.41)) == []
+def test_a_gain_that_is_not_surely_less_than_the_regular_loss_s_is_as_good() -> None:
+    assert shortfalls(metadata(gain=0.31)) == []
 
 
 def test_recorded_outputs_count_as_well() -> None:

@@ -179,6 +179,15 @@ def test_a_smaller_weight_may_save_a_trial_that_ranks_best(
     assert one.best(1.2)[1].number - 3 == chosen
 
 
+@pytest.mark.parametrize(("ranks", "chosen"), [(0.9, 1), (0.6, 0)])
+def test_a_trial_that_hardly_ranks_is_not_chosen_for_mending_a_little_more(
+    tmp_path: Path, points: Points, ranks: float, chosen: int
+) -> None:
+    one = search(tmp_path / "run", points, Judge({0.3: 1.2, 0.1: 1.2}))
+    add_trials(one, tmp_path / "run", [(0.99, 1.0), (ranks, 1.4)])
+    assert one.best(1.2)[1].number - 3 == chosen
+
+
 def test_trials_of_another_version_are_told(tmp_path: Path, points: Points) -> None:
     one = search(tmp_path / "run", points)
     add_trials(one, tmp_path / "run", [(0.99, 1.0)])
