@@ -20,6 +20,7 @@ from autosurrogate.outputs import Recorder
 from autosurrogate.statistics import agreement
 
 COSTLY = {"coco_ap", "coco_ap50"}  # metrics that take minutes on that many points
+BETWEEN_CHUNKS = 0.02  # of rank correlation: all points of a chunk have lists, or sentences, of about the same length
 ALONE = """
 import sys, warnings
 try:
@@ -72,7 +73,7 @@ def test_each_ranks_points_made_afresh_as_well_as_it_says(name: str) -> None:
     loss_of, value_of = np.concatenate(losses), np.concatenate(values)
     there = np.isfinite(value_of)
     found = agreement(loss_of[there], value_of[there], metric.higher_is_better, seed=0)
-    assert found.spearman_interval[1] >= said["held_out"]["loss"]["spearman_interval"][0]
+    assert found.spearman_interval[1] + BETWEEN_CHUNKS >= said["held_out"]["loss"]["spearman_interval"][0]
     assert found.spearman >= said["held_out"]["loss"]["spearman"] - 0.1
 
 
