@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import loky
@@ -32,8 +34,9 @@ def measure(device: str) -> Iterator[Row]:
         metric = find(name)
         points = _points(metric, n_points)
         n_cores = loky.cpu_count()
-        processes = loky.get_reusable_executor(n_cores, reuse=False, env={"OMP_NUM_THREADS": "1"})
-        with Labeller(metric) as labeller:
+        # not loky's, whose processes tidy up once a call is done, at the expense of what is timed next
+        processes = ProcessPoolExecutor(n_cores, multiprocessing.get_context("spawn"))
+        with processes, Labeller(metric) as labeller:
             variants = {
                 "in a loop on each core": lambda processes=processes, name=name, n=n_points: list(
                     processes.map(functools.partial(_looped, name, n), range(loky.cpu_count()))
@@ -45,7 +48,6 @@ def measure(device: str) -> Iterator[Row]:
             for row in side_by_side(f"{name}, {n_points:,} points", variants, "cpu", n_repeats=21):
                 share = n_points * (n_cores if row.variant == "in a loop" else 1)
                 yield Row(row.setting, row.variant, [seconds / share for seconds in row.seconds], "call of the metric")
-        processes.shutdown(kill_workers=True)
 
 
 def _looped(name: str, n_points: int, number: int) -> float:
