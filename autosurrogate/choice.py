@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from optuna.trial import FrozenTrial
 
-from autosurrogate.descent import MENDED
+from autosurrogate.descent import BEYOND_NOISE, MENDED
 
 RANK = 2.0  # weight of the rank correlation in what a study maximises
 BAND, BAND_SHARE = 0.06, 8.0  # of rank correlation, within which the descent check decides, see `leading`
@@ -23,8 +23,8 @@ def best(
     the highest rank correlation.
 
     If none of the trials that rank nearly best mends as much as the regular loss, or less by no more than a standard
-    error, the best of others that do counts, unless one that ranks nearly best mends as much as the regular loss with a
-    smaller weight and is worth as much, see `worth`.
+    error, the best of others that do counts, unless one that ranks nearly best and is worth as much, see `worth`, does
+    not surely mend less than the regular loss with a smaller weight.
 
     Args:
         complete: trials, at least one.
@@ -64,12 +64,12 @@ def _mends_most(trials: list[FrozenTrial], regular_mended: float) -> FrozenTrial
 def _with_less_weight(
     complete: list[FrozenTrial], regular_mended: float, mended: Callable[[FrozenTrial, float], tuple[float, float]]
 ) -> tuple[float, FrozenTrial] | None:
-    """What the best of the leading trials mends with a smaller weight, if as much as the regular loss does."""
+    """What the best of the leading trials mends with a smaller weight, unless surely less than the regular loss."""
     found: list[tuple[float, FrozenTrial]] = []
     for trial in sorted(leading(complete), key=share, reverse=True)[:N_LIGHTER]:
         for weight in LIGHTER:
             one, its_error = mended(trial, weight)
-            if one + its_error >= regular_mended:
+            if one + BEYOND_NOISE * its_error >= regular_mended:
                 found.append((one, trial))
     return max(found, key=lambda pair: pair[0], default=None)
 

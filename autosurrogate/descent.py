@@ -26,6 +26,7 @@ from autosurrogate.tasks import Task
 STEPS = 10
 MENDED = 0.25  # of what separates middling points from the best, by the regular loss: how far the descent check goes
 DISTANCES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # that are tried to find out
+BEYOND_NOISE = 2.0  # standard errors by which a gain is less, to be called so
 N_POINTS = {"sample": 256, "set": 64}
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from autosurrogate import affordable, descent, evaluation
 from autosurrogate.affordable import Costs
-from autosurrogate.descent import Descent, Way
+from autosurrogate.descent import BEYOND_NOISE, Descent, Way
 from autosurrogate.errors import LabellingError
 from autosurrogate.labelled_points import HeldOut, Points
 from autosurrogate.labelled_set import Chunk
@@ -23,7 +23,6 @@ from autosurrogate.registry import Metric
 from autosurrogate.tasks import Task
 
 WEIGHTS = (0.1, 0.3, 1.0)  # beside the regular loss
-BEYOND_NOISE = 2.0  # standard errors of a difference
 
 
 class Judge:

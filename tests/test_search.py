@@ -167,8 +167,8 @@ def test_no_trial_that_gains_less_than_the_regular_loss_is_chosen_for_its_rank_w
     [
         (1.3, {0.3: 1.5, 0.1: 1.25}, 0),  # with less weight the one that ranks best mends as much
         (2.0, {0.3: 1.5, 0.1: 1.25}, 1),  # the other mends more
-        (1.3, {0.3: 0.9, 0.1: 1.0}, 1),  # with less weight it still mends less than the regular loss
-        (0.5, {0.3: 0.9, 0.1: 1.15}, 0),  # as much, but for a standard error, and no other does
+        (1.3, {0.3: 0.9, 0.1: 0.95}, 1),  # with less weight it still mends less than the regular loss
+        (0.5, {0.3: 0.9, 0.1: 1.05}, 0),  # as much, but for two standard errors, and no other does
     ],
 )
 def test_a_smaller_weight_may_save_a_trial_that_ranks_best(
