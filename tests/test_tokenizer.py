@@ -11,6 +11,7 @@ import program
 import pytest
 import torch
 
+from autosurrogate import loss_file
 from autosurrogate.outputs import Recorder
 
 STEMS = ["walk", "talk", "jump", "look", "paint", "wait", "call", "help", "open", "turn", "start", "play"]
@@ -79,6 +80,12 @@ print(loss(walks, walk, paint) < loss(walk, walk, paint) < loss(paint, walk, pai
     command = [python_with_torch_alone, "-W", "ignore", "-c", source]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
+def test_logits_of_another_vocabulary_are_told(folder: Path) -> None:
+    loss, target = loss_file.load(folder / "chrf.pt")[0], torch.tensor([[1, 2, 3]])
+    with pytest.raises(torch.jit.Error, match=f"has 9 tokens, but this loss is for a vocabulary of {len(TOKENS)}"):
+        loss(torch.zeros(1, 3, 9), target)
 
 
 def test_it_is_evaluated_on_outputs_of_models_with_that_vocabulary(folder: Path) -> None:

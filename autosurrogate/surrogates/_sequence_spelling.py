@@ -54,7 +54,15 @@ class Spelled(NGrams):
         blank_id: int,
         set_size: int,
     ) -> Tensor:
-        """What the metric depends on, shape (n_points, n_features), free of parameters."""
+        """What the metric depends on, shape (n_points, n_features), free of parameters.
+
+        Raises:
+            ValueError: the logits are not of the vocabulary that the loss was fitted for.
+        """
+        if logits.size(2) != self.grams.size(0):
+            raise ValueError(
+                f"preds has {logits.size(2)} tokens, but this loss is for a vocabulary of {self.grams.size(0)}"
+            )
         of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
         grams = self.grams.to(of_reference.dtype)
         all_wanted = (grams[target] * real.unsqueeze(2)).sum(1)
