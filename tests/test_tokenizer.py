@@ -84,7 +84,8 @@ print(loss(walks, walk, paint) < loss(walk, walk, paint) < loss(paint, walk, pai
 
 def test_logits_of_another_vocabulary_are_told(folder: Path) -> None:
     loss, target = loss_file.load(folder / "chrf.pt")[0], torch.tensor([[1, 2, 3]])
-    with pytest.raises(torch.jit.Error, match=f"has 9 tokens, but this loss is for a vocabulary of {len(TOKENS)}"):
+    says = f"preds has 9 tokens, but this loss is for a vocabulary of {len(TOKENS)}"
+    with pytest.raises(torch.jit.Error, match=says):
         loss(torch.zeros(1, 3, 9), target)
 
 
