@@ -55,8 +55,12 @@ def blocks(examples: Examples, set_size: int) -> Iterator[Examples]:
 def compare(
     of_points: PointLosses, chunks: Sequence[Chunk], higher_is_better: bool, device: torch.device, seed: int = 0
 ) -> Agreement:
-    """Rank correlations of a loss with the metric over all points of the chunks, with their intervals."""
-    return agreement(*_losses_and_values(of_points, chunks, device), higher_is_better, seed)
+    """Rank correlations of a loss with the metric over all points of the chunks, with their intervals.
+
+    The points of a chunk are of one set size or of about one length, and so more alike than those of different chunks.
+    """
+    losses, values = _losses_and_values(of_points, chunks, device)
+    return agreement(losses, values, higher_is_better, seed, [len(chunk) for chunk in chunks])
 
 
 def spearman_on(of_points: PointLosses, chunks: Sequence[Chunk], higher_is_better: bool, device: torch.device) -> float:

@@ -92,8 +92,12 @@ def bootstrap_interval(
     seed: int = 0,
     n_resamples: int = 1000,
     confidence: float = 0.95,
+    groups: Sequence[int] | None = None,
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of a statistic of pairs (a, b), drawing points with replacement.
+
+    Where points come in groups that are alike within, groups are drawn first and then points of each that was drawn
+    (Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
 
     Resamples on which the statistic is NaN are left out. Beyond 4,000 points fewer resamples are drawn, so that
     4 million draws are not exceeded, down to 100; an interval that narrow needs no more.
@@ -105,12 +109,13 @@ def bootstrap_interval(
         seed: of the resamples.
         n_resamples: how many to draw, at least 1.
         confidence: share of the resamples inside the interval, in (0, 1).
+        groups: how many of the points, in their order, are of each group, at least 1; all are of one if None.
 
     Returns:
         (low, high); (NaN, NaN) where no resample has a value.
 
     Raises:
-        ShapeError: `a` and `b` are not two lists of one length.
+        ShapeError: `a` and `b` are not two lists of one length, or `groups` are not of as many points.
         OptionError: `n_resamples` or `confidence` is out of range.
 
     >>> points = np.arange(50.0)
@@ -122,11 +127,14 @@ def bootstrap_interval(
         raise OptionError(
             f"bootstrap_interval: n_resamples >= 1 and 0 < confidence < 1 must hold, got {n_resamples=}, {confidence=}"
         )
+    groups = (len(a),) if groups is None else tuple(groups)
+    if sum(groups) != len(a) or (len(a) and min(groups) < 1):
+        raise ShapeError(f"bootstrap_interval: groups {groups} are not of the {len(a)} points, 1 or more of each")
     if not _can_be_ranked(a, b):
         return float("nan"), float("nan")
     resampled = _RESAMPLED.get(statistic, _one_by_one(statistic))
     n_resamples = min(n_resamples, max(_LEAST_RESAMPLES, _MOST_DRAWS // len(a)))
-    draws = _resamples(len(a), n_resamples, np.random.default_rng(seed))
+    draws = _resamples(groups, n_resamples, np.random.default_rng(seed))
     values = np.concatenate([resampled(a, b, counts) for counts in draws])
     values = values[~np.isnan(values)]
     if not len(values):
@@ -136,7 +144,13 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def agreement(loss_values: np.ndarray, metric_values: np.ndarray, higher_is_better: bool, seed: int = 0) -> Agreement:
+def agreement(
+    loss_values: np.ndarray,
+    metric_values: np.ndarray,
+    higher_is_better: bool,
+    seed: int = 0,
+    groups: Sequence[int] | None = None,
+) -> Agreement:
     """Rank correlations, with 95 % intervals, between a loss (lower is better) and a metric.
 
     Args:
@@ -144,9 +158,10 @@ def agreement(loss_values: np.ndarray, metric_values: np.ndarray, higher_is_bett
         metric_values: shape (n_points,).
         higher_is_better: of the metric.
         seed: of the bootstrap.
+        groups: see `bootstrap_interval`.
 
     Raises:
-        ShapeError: the two are not lists of one length.
+        ShapeError: the two are not lists of one length, or `groups` are not of as many points.
 
     >>> agreement(np.array([0.1, 0.5, 0.9]), np.array([30.0, 20.0, 10.0]), higher_is_better=True).spearman
     1.0
@@ -155,9 +170,9 @@ def agreement(loss_values: np.ndarray, metric_values: np.ndarray, higher_is_bett
     goodness = -loss_values if higher_is_better else loss_values
     return Agreement(
         spearman=spearman(goodness, metric_values),
-        spearman_interval=bootstrap_interval(goodness, metric_values, spearman, seed=seed),
+        spearman_interval=bootstrap_interval(goodness, metric_values, spearman, seed=seed, groups=groups),
         kendall=kendall(goodness, metric_values),
-        kendall_interval=bootstrap_interval(goodness, metric_values, kendall, seed=seed),
+        kendall_interval=bootstrap_interval(goodness, metric_values, kendall, seed=seed, groups=groups),
         n_points=len(metric_values),
     )
 
@@ -199,13 +214,20 @@ def _can_be_ranked(a: np.ndarray, b: np.ndarray) -> bool:
     return len(a) > 1 and all(not np.isnan(x).any() and (x != x[0]).any() for x in (a, b))
 
 
-def _resamples(n_points: int, n_resamples: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
+def _resamples(groups: tuple[int, ...], n_resamples: int, generator: np.random.Generator) -> Iterator[np.ndarray]:
     """Resamples as how often each point was drawn: arrays (some, n_points), `n_resamples` rows in all."""
-    at_once = max(1, _DRAWS_AT_ONCE // n_points)
+    at_once = max(1, _DRAWS_AT_ONCE // sum(groups))
     for start in range(0, n_resamples, at_once):
         n_rows = min(at_once, n_resamples - start)
-        drawn = generator.integers(0, n_points, (n_rows, n_points)) + n_points * np.arange(n_rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=n_rows * n_points).reshape(n_rows, n_points)
+        often = _drawn(np.full(n_rows, len(groups)), len(groups), generator)
+        counts = [_drawn(often[:, i] * size, size, generator) for i, size in enumerate(groups)]
+        yield np.concatenate(counts, axis=1)
+
+
+def _drawn(n_draws: np.ndarray, n: int, generator: np.random.Generator) -> np.ndarray:
+    """How often each of `n` was drawn, shape (n_rows, n), in `n_draws` of each row with replacement."""
+    drawn = generator.integers(0, n, n_draws.sum()) + n * np.repeat(np.arange(len(n_draws)), n_draws)
+    return np.bincount(drawn, minlength=len(n_draws) * n).reshape(len(n_draws), n)
 
 
 def _group_counts(x: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -219,7 +241,7 @@ def _centred_ranks(x: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Tie-averaged ranks of each resample, less their mean."""
     drawn, group = _group_counts(x, counts)
     ranks = np.cumsum(drawn, axis=1) - (drawn - 1) / 2
-    centred: np.ndarray = ranks[:, group] - (len(x) + 1) / 2
+    centred: np.ndarray = ranks[:, group] - (counts.sum(axis=1, keepdims=True) + 1) / 2
     return centred
 
 
@@ -239,7 +261,9 @@ def _kendall_of(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray:
     concordant = np.sign(group_a[:, None] - group_a) * np.sign(group_b[:, None] - group_b)
     # integers below 2**24, so exact in float32
     surplus = np.einsum("rn,rn->r", counts.astype(np.float32) @ concordant.astype(np.float32), counts)
-    n_pairs = len(a) ** 2  # ordered, each point with itself too: all sums here are twice the usual, and so cancel
+    n_pairs = (
+        counts.sum(axis=1) ** 2
+    )  # ordered, each point with itself too: all sums here are twice the usual, and so cancel
     untied_a, untied_b = (n_pairs - np.square(drawn).sum(axis=1) for drawn in (drawn_a, drawn_b))
     return _ratio(surplus, np.sqrt(untied_a * untied_b))
 

@@ -8,6 +8,7 @@ from made_points import CPU, TASK, labelled, target_probability
 from autosurrogate import evaluation, surrogates, tasks
 from autosurrogate.evaluation import compare, gradient_norms, loss_of_points, regular_of_points
 from autosurrogate.examples import Examples
+from autosurrogate.labelled_set import Chunk
 from autosurrogate.metric import find
 
 
@@ -49,6 +50,21 @@ def test_comparing_ranks_all_chunks_together_and_does_not_depend_on_blocks(monke
     assert compare(target_probability(1), chunks, False, CPU).spearman == pytest.approx(whole.spearman)
     monkeypatch.setattr(evaluation, "BLOCK_NUMBERS", 1)
     assert compare(target_probability(-1), chunks, True, CPU).spearman == pytest.approx(whole.spearman, abs=1e-12)
+
+
+def test_intervals_are_of_chunks_not_of_points_alone() -> None:
+    """The same points in one chunk and in chunks that lie apart: the wider interval is of the latter."""
+    whole = labelled(0, 64, 1, find("accuracy"))
+    order = torch.argsort(whole.values + 1e-3 * torch.arange(64))
+
+    def of(rows: torch.Tensor) -> Chunk:
+        return Chunk(whole.examples[rows], 1, whole.values[rows], None)
+
+    apart = compare(target_probability(-1), [of(rows) for rows in order.split(8)], True, CPU)
+    together = of(order)
+    assert apart.spearman == compare(target_probability(-1), [together], True, CPU).spearman
+    low, high = compare(target_probability(-1), [together], True, CPU).spearman_interval
+    assert apart.spearman_interval[1] - apart.spearman_interval[0] > 1.2 * (high - low)
 
 
 @pytest.mark.parametrize("limit", [1, 1000, 10**9])

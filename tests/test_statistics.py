@@ -145,6 +145,55 @@ def test_resampling_many_at_once_equals_one_by_one(statistic: Correlation, n_poi
     assert at_once == pytest.approx(one_by_one, abs=1e-12)
 
 
+@both
+@pytest.mark.parametrize("groups", [(1, 1), (40,), (20, 20), (1, 30, 9)])
+def test_resampling_groups_at_once_equals_one_by_one(statistic: Correlation, groups: tuple[int, ...]) -> None:
+    a, b = two_lists(sum(groups), decimals=1)
+    at_once = bootstrap_interval(a, b, statistic, n_resamples=60, groups=groups)
+    one_by_one = bootstrap_interval(a, b, SCIPY_OR_NAN[statistic], n_resamples=60, groups=groups)
+    assert at_once == pytest.approx(one_by_one, abs=1e-12, nan_ok=True)
+
+
+def test_groups_are_drawn_first_and_then_points_of_each() -> None:
+    """Of three groups, one has been drawn `k` times: then its points are there `k` times as often, others not."""
+    seen = []
+
+    def statistic(a: np.ndarray, b: np.ndarray) -> float:
+        seen.append(np.bincount(a.astype(int) // 100, minlength=3) / 100)
+        points.append(len(np.unique(a)))
+        return 0.0
+
+    points: list[int] = []
+    bootstrap_interval(np.arange(300.0), np.arange(300.0), statistic, groups=(100, 100, 100))
+    often = np.stack(seen)
+    assert (often == often.round()).all()
+    assert (often.sum(1) == 3).all()
+    assert np.allclose(often.mean(0), 1, atol=0.1)
+    assert np.isin([0, 1, 2, 3], often).all()
+    assert max(points) < 220  # 300 draws give 190 different points of as many: not all of a group that is drawn
+
+
+@both
+def test_the_interval_of_points_that_are_alike_in_groups_is_as_wide_as_it_should_be(statistic: Correlation) -> None:
+    """Eight groups of 30 points, whose values lie about the group's own: the correlation of all is of the eight."""
+    generator = np.random.default_rng(0)
+    hits = {"groups": 0, "points": 0}
+    for seed in range(100):
+        shift, noise = generator.normal(size=(2, 8)).repeat(30, axis=1), generator.normal(size=(2, 240))
+        a, b = 2 * shift[0] + noise[0], 2 * shift[1] + noise[1]  # not correlated
+        for name, groups in (("groups", [30] * 8), ("points", None)):
+            low, high = bootstrap_interval(a, b, statistic, seed=seed, n_resamples=200, groups=groups)
+            hits[name] += low <= 0 <= high
+    assert hits["groups"] >= 80
+    assert hits["points"] < 50
+
+
+@pytest.mark.parametrize("groups", [(2, 2), (3, 0), (4, -1), ()])
+def test_groups_must_be_of_all_points(groups: tuple[int, ...]) -> None:
+    with pytest.raises(ShapeError, match=r"groups .* are not of the 3 points"):
+        bootstrap_interval(np.arange(3), np.arange(3), spearman, groups=groups)
+
+
 SCIPY_OR_NAN: dict[Correlation, Correlation] = {
     spearman: lambda a, b: SCIPY[spearman](a, b) if np.ptp(a) and np.ptp(b) else math.nan,
     kendall: lambda a, b: SCIPY[kendall](a, b) if np.ptp(a) and np.ptp(b) else math.nan,
