@@ -23,6 +23,7 @@ from autosurrogate.registry import Metric
 from autosurrogate.tasks import Task
 
 WEIGHTS = (0.1, 0.3, 1.0)  # beside the regular loss
+LEAST_RANKED = 0.3  # Spearman correlation on generated points, of every quality, below which nothing was learned
 
 
 class Judge:
@@ -216,13 +217,16 @@ class Judge:
 def shortfalls(metadata: dict[str, Any]) -> list[str]:
     """Why a loss should not be handed out: the figures that fell short."""
     found: list[str] = []
-    parts = {"held-out generated points": metadata["held_out"]}
+    parts = [("held-out generated points", metadata["held_out"], LEAST_RANKED)]
     if "held_out_recorded" in metadata:
-        parts["held-out recorded outputs"] = metadata["held_out_recorded"]
-    for where, agreement in parts.items():
+        parts.append(("held-out recorded outputs", metadata["held_out_recorded"], 0.0))
+    for where, agreement, least in parts:
         own, regular = agreement["loss"]["spearman"], agreement["regular"]["spearman"]
-        if not own > 0:
-            found.append(f"its Spearman correlation on {where} is {100 * own:.1f}: it does not follow the metric")
+        if not own > least:
+            found.append(
+                f"its Spearman correlation on {where} is {100 * own:.1f}, not above {100 * least:g}: it does not "
+                "follow the metric"
+            )
         elif not own > regular:
             found.append(
                 f"its Spearman correlation on {where} is {100 * own:.1f}, the regular loss's {100 * regular:.1f}"

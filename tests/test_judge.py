@@ -39,9 +39,10 @@ def test_a_good_loss_falls_short_in_nothing() -> None:
     [
         (
             {"loss": -0.2},
-            "its Spearman correlation on held-out generated points is -20.0: it does not follow the metric",
+            "Spearman correlation on held-out generated points is -20.0, not above 30: it does not follow the metric",
         ),
-        ({"loss": float("nan")}, "generated points is nan: it does not follow the metric"),
+        ({"loss": float("nan")}, "generated points is nan, not above 30: it does not follow the metric"),
+        ({"loss": 0.29, "regular": 0.1}, "generated points is 29.0, not above 30: it does not follow the metric"),
         ({"loss": 0.5}, "its Spearman correlation on held-out generated points is 50.0, the regular loss's 50.0"),
         ({"gain": 0.29}, r"its gain in the descent check is 0.29 (standard error 0.1), the regular loss's alone 0.5"),
         ({"gain": float("nan")}, "its gain in the descent check is nan"),
@@ -61,6 +62,14 @@ def test_recorded_outputs_count_as_well() -> None:
     assert shortfalls(both) == [
         "its Spearman correlation on held-out recorded outputs is 30.0, the regular loss's 40.0"
     ]
+    both["held_out_recorded"] = {"loss": {"spearman": -0.1}, "regular": {"spearman": -0.2}}
+    (found,) = shortfalls(both)
+    assert "held-out recorded outputs is -10.0, not above 0: it does not follow the metric" in found
+
+
+def test_recorded_outputs_of_about_one_quality_may_be_hard_to_rank() -> None:
+    both = {**metadata(), "held_out_recorded": {"loss": {"spearman": 0.2}, "regular": {"spearman": 0.1}}}
+    assert shortfalls(both) == []
 
 
 class Toy(nn.Module):
