@@ -35,12 +35,13 @@ def path(metric: str) -> Path:
     if metric in known:
         return Path(str(_folder().joinpath(f"{metric}{SUFFIX}")))
     try:
-        found = find(metric).name
+        found = find(metric)
     except MetricError:
-        found = None
-    if found is not None:
-        raise LossFileError(f"no loss of {found!r} comes ready: fit one with `autosurrogate fit --metric {metric}`")
-    raise LossFileError(f"no ready loss {metric!r}: {one_of(metric, known)}")
+        raise LossFileError(f"no ready loss {metric!r}: {one_of(metric, known)}") from None
+    spelled = " (with --tokenizer FILE if it depends on how tokens are spelled)" if found.task == "sequence" else ""
+    raise LossFileError(
+        f"no loss of {found.name!r} comes ready: fit one with `autosurrogate fit --metric {metric}`{spelled}"
+    )
 
 
 def given(loss: str | Path) -> Path:

@@ -120,6 +120,9 @@ def test_metrics_without_a_ready_loss_are_told_apart(tmp_path: Path) -> None:
         LossFileError, match=r"no loss of 'pck\?threshold=0.1' comes ready: fit one with `autosurrogate"
     ):
         autosurrogate.load("pck?threshold=0.1")
+    done = program.run("export", "chrf", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "fit --metric chrf` (with --tokenizer FILE if it depends on how tokens are spelled)" in done.stderr
 
 
 def test_a_ready_loss_is_inspected_and_evaluated_by_its_name(tmp_path: Path) -> None:
