@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates._calibration import Calibration
 from autosurrogate.surrogates._falling import Falling
-from autosurrogate.surrogates._layers import Perceptron, bounded
+from autosurrogate.surrogates._layers import Perceptron, bounded, calmed
 
 COCO_SIGMAS = [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]  # thousandths (cocodataset.org)
 SIMILARITIES = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]  # that COCO averages AP over
@@ -78,7 +78,8 @@ class Embedding(nn.Module):
 class Peaks(nn.Module):
     """Where the peaks of the maps are, softly: how far from the target's, within which radii, and which are ahead.
 
-    A map is seen relative to its own height, so that neither scale nor offset matters. From it come, at each
+    A map is seen relative to its own height, so that neither scale nor offset matters; where that is less than the
+    target's, as in untrained models, its gradient is that of a map as high as the target. From it come, at each
     temperature, probabilities of the cells; their distance from the target's peak and their share within each radius;
     margins of the best cell within a radius over the best beyond, which decide whether the maximum is within; and
     object keypoint similarities (COCO), with a soft average precision in the order of the peaks' heights.
@@ -120,7 +121,8 @@ class Peaks(nn.Module):
         """Shape (n // set_size, n_features)."""
         cells = maps.flatten(2)
         peak = cells.amax(2, keepdim=True)
-        relative = (cells - peak) / (peak - cells.mean(2, keepdim=True) + 1e-3)
+        height = _height(cells)
+        relative = calmed((cells - peak) / height, height / _height(target.flatten(2)))
         x, y = _place(target)
         apart = _squares(x, y, maps.size(2), maps.size(3))
         distance = apart.sqrt() / max(maps.size(2), maps.size(3))
@@ -171,6 +173,11 @@ class Peaks(nn.Module):
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
+
+
+def _height(cells: Tensor) -> Tensor:
+    """By how much the maximum of each map is above its mean, and a little, (n, K, H * W) to (n, K, 1)."""
+    return cells.amax(2, keepdim=True) - cells.mean(2, keepdim=True) + 1e-3
 
 
 def _place(target: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._layers import FAR, Linear, SelfAttention, bounded, matmul
+from autosurrogate.surrogates._layers import FAR, Linear, SelfAttention, bounded, calmed, matmul
 
 
 class TargetAttention(nn.Module):
@@ -68,7 +68,8 @@ class Overlap(nn.Module):
     target, as one would that mends the order of other points.
 
     Args:
-        temperatures: of the softmax, in standard deviations of the logits: no metric sees how far all are apart.
+        temperatures: of the softmax, in standard deviations of the logits: no metric sees how far all are apart. Where
+            that is less than 1, as in untrained models, the gradient is that of logits that are apart by 1.
         width: hidden units.
         n_hidden: hidden layers.
     """
@@ -97,7 +98,8 @@ class Overlap(nn.Module):
 
     def features(self, logits: Tensor, target: Tensor, set_size: int) -> Tensor:
         """Shape (n // set_size, n_features)."""
-        below = (logits - logits.amax(2, keepdim=True)) / _deviation(logits)
+        spread = _deviation(logits)
+        below = calmed((logits - logits.amax(2, keepdim=True)) / spread, spread)
         features: list[Tensor] = []
         for temperature in self.temperatures:
             features.append(_overlap(below / temperature, target))

@@ -138,6 +138,17 @@ def test_scale_and_offset_of_the_maps_do_not_matter_to_peaks(level: str) -> None
         )
 
 
+def test_flat_maps_have_the_gradient_of_maps_as_high_as_the_target() -> None:
+    loss, (preds, target, weight) = built("peaks", "sample"), examples()
+    norms = {}
+    for scale in (0.02, 0.2, 5.0, 10.0):
+        maps = (scale * preds).requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(maps, target, weight), maps)
+        norms[scale] = float(gradient.norm())
+    assert norms[0.02] == pytest.approx(norms[0.2], rel=0.15)  # their heights are a little more than those of the maps
+    assert norms[10.0] == pytest.approx(norms[5.0] / 2, rel=0.02)
+
+
 @each_network
 @each_level
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

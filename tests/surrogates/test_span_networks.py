@@ -92,6 +92,17 @@ def test_how_far_all_logits_are_apart_does_not_matter(level: str, factor: float)
     torch.testing.assert_close(of(loss, factor * preds, target), of(loss, preds, target), atol=1e-3, rtol=1e-3)
 
 
+def test_flat_logits_have_the_gradient_of_logits_that_are_apart_by_one() -> None:
+    loss, (preds, target) = built("overlap", "sample"), examples()
+    norms = {}
+    for scale in (0.02, 0.2, 5.0, 10.0):
+        logits = (scale * preds).requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(logits, target), logits)
+        norms[scale] = float(gradient.norm())
+    assert norms[0.02] == pytest.approx(norms[0.2], rel=0.05)
+    assert norms[10.0] == pytest.approx(norms[5.0] / 2, rel=0.02)
+
+
 @each_network
 @each_level
 def test_the_order_of_examples_does_not_matter(network: str, level: str) -> None:
