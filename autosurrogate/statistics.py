@@ -261,9 +261,7 @@ def _kendall_of(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray:
     concordant = np.sign(group_a[:, None] - group_a) * np.sign(group_b[:, None] - group_b)
     # integers below 2**24, so exact in float32
     surplus = np.einsum("rn,rn->r", counts.astype(np.float32) @ concordant.astype(np.float32), counts)
-    n_pairs = (
-        counts.sum(axis=1) ** 2
-    )  # ordered, each point with itself too: all sums here are twice the usual, and so cancel
+    n_pairs = counts.sum(axis=1) ** 2  # ordered, and with itself: all sums here are twice the usual, and so cancel
     untied_a, untied_b = (n_pairs - np.square(drawn).sum(axis=1) for drawn in (drawn_a, drawn_b))
     return _ratio(surplus, np.sqrt(untied_a * untied_b))
 
