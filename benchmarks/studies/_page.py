@@ -9,7 +9,6 @@ from typing import Any
 from benchmarks.studies import toy
 from benchmarks.studies._plots import scatter
 from benchmarks.studies._study import Study
-from benchmarks.studies._suite import SEGMENTATION
 from benchmarks.training._page import cells, figures, scale_of
 from benchmarks.training._runs import REGULAR
 from benchmarks.training._statistics import paired
@@ -40,8 +39,7 @@ def section(
         folder: the same, as the page names it.
     """
     parts = [table for name, study in studies.items() if (table := _table(name, study, rows))]
-    ((experiment, metric),) = SEGMENTATION.items()
-    if scatter(rows, studies, experiment, metric, plots / "figure_3.svg"):
+    if scatter(rows, studies, plots / "figure_3.svg"):
         parts.append(f"\n![figure 3]({folder}/figure_3.svg)\n")
     if toys:
         toy.plot(toys, plots / "figure_2.svg")
@@ -55,7 +53,7 @@ def _table(name: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> str:
         return ""
     title = name.replace("_", " ").capitalize()
     return (
-        f"\n### {title}: {study.question}\n\n`python -m benchmarks.studies {name} --seeds 5 --jobs 2`\n\n"
+        f"\n### {title}: {study.question}\n\n`python -m benchmarks.studies {name} --seeds {study.n_seeds} --jobs 2`\n\n"
         "| experiment | metric | loss | rank | parameters | test |\n| --- | --- | --- | --- | --- | --- |\n"
     ) + "".join(f"{line}\n" for line in lines)
 
@@ -64,7 +62,7 @@ def _lines(experiment: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> 
     """A line each for the regular loss and the fitted ones; none unless one of the study's own is measured."""
     metric = study.experiments[experiment]
     comparison = study.parts()[experiment]
-    found = cells(experiment, comparison, rows, metric)
+    found = cells(experiment, comparison, rows, metric, study.n_seeds)
     if not set(found) & (set(study.fits) - {"fitted"} or {"fitted"}):
         return
     scale, sign = scale_of(metric), 1 if comparison.rows[metric].higher_is_better else -1

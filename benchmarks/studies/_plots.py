@@ -9,21 +9,17 @@ from typing import Any
 
 from benchmarks.figures import save
 from benchmarks.studies._study import Study
-from benchmarks.training._page import cells, scale_of
+from benchmarks.training._page import Cell, cells, scale_of
 
 AXES = {"spearman": "rank correlation on held-out points", "n_parameters": "parameters of the loss"}
 
 
-def scatter(
-    rows: Sequence[Mapping[str, Any]], studies: Mapping[str, Study], experiment: str, metric: str, path: Path
-) -> bool:
-    """Every loss that the studies have trained the models of an experiment with, one point each.
+def scatter(rows: Sequence[Mapping[str, Any]], studies: Mapping[str, Study], path: Path) -> bool:
+    """Every loss that the studies have trained models with, one point each; a line of plots an experiment.
 
     Args:
         rows: as `benchmarks.training` writes them.
         studies: by name.
-        experiment: its name.
-        metric: what the models are judged by.
         path: of the plot, SVG.
 
     Returns:
@@ -31,21 +27,25 @@ def scatter(
     """
     from matplotlib.figure import Figure
 
-    found = {}
+    points: dict[tuple[str, str], dict[str, Cell]] = {}
     for study in studies.values():
-        if study.experiments.get(experiment) == metric:
-            found |= cells(experiment, study.parts()[experiment], rows, metric)
-    points = {arm: cell for arm, cell in found.items() if cell.loss and cell.weight}
-    if len(points) < 2:
+        for experiment, metric in study.experiments.items():
+            found = cells(experiment, study.parts()[experiment], rows, metric, study.n_seeds)
+            weighted = {arm: cell for arm, cell in found.items() if cell.loss and cell.weight}
+            points.setdefault((experiment, metric), {}).update(weighted)
+    shown = {key: found for key, found in points.items() if len(found) > 1}
+    if not shown:
         return False
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    for axes, (name, label) in zip(figure.subplots(1, len(AXES), sharey=True), AXES.items(), strict=True):
-        for arm, cell in points.items():
-            x, y = cell.loss[name], scale_of(metric) * statistics.fmean(cell.test)
-            axes.scatter(x, y, color="C0", s=16)
-            axes.annotate(arm, (x, y), fontsize="x-small", xytext=(3, 3), textcoords="offset points")
-        axes.set_xlabel(label)
-    figure.axes[0].set_ylabel(f"{metric} of the test split")
-    figure.axes[1].set_xscale("log")
+    figure = Figure(figsize=(8, 3.2 * len(shown)), layout="constrained")
+    lines = figure.subplots(len(shown), len(AXES), sharey="row", squeeze=False)
+    for line, ((experiment, metric), found) in zip(lines, shown.items(), strict=True):
+        for axes, (name, label) in zip(line, AXES.items(), strict=True):
+            for arm, cell in found.items():
+                x, y = cell.loss[name], scale_of(metric) * statistics.fmean(cell.test)
+                axes.scatter(x, y, color="C0", s=16)
+                axes.annotate(arm, (x, y), fontsize="x-small", xytext=(3, 3), textcoords="offset points")
+            axes.set_xlabel(label)
+        line[0].set_ylabel(f"{experiment}: {metric} of the test split")
+        line[1].set_xscale("log")
     save(figure, path)
     return True

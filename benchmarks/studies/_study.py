@@ -18,12 +18,14 @@ class Study:
         experiments: names of experiments of `benchmarks.training` to the metric that is looked at.
         fits: the losses that are compared, by name.
         scale: of the experiments, see `comparisons`.
+        n_seeds: of the final trainings that are shown.
     """
 
     question: str
     experiments: Mapping[str, str]
     fits: Mapping[str, Fit]
     scale: str = "small"
+    n_seeds: int = 20
 
     def parts(self) -> dict[str, Comparison]:
         """What is trained, by the name of the experiment: trainings that the experiment has made are not repeated."""

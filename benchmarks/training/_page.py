@@ -94,7 +94,9 @@ def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Compari
     return f"{HEAD}{table}\n\n{_seeds(lines)}{_summary(lines)}{_costs(lines)}"
 
 
-def cells(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, Cell]:
+def cells(
+    name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]], metric: str, n_seeds: int | None = None
+) -> dict[str, Cell]:
     """The losses that all seeds have been trained with, by name; of a fitted loss that which was fitted last.
 
     Args:
@@ -102,11 +104,12 @@ def cells(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]], 
         comparison: the experiment.
         rows: as `benchmarks.training` writes them.
         metric: which row of the table.
+        n_seeds: how many of the seeds; all that any of the losses has been trained with by default.
     """
     own = [row for row in rows if row["experiment"] == name]
     arms = [row["arm"] for row in own]
     digests = {(a["name"], a["metric"]): a["digest"] for a in arms if a["name"] in comparison.fits}
-    seeds = tuple(sorted({row["seed"] for row in own if row["final"]}))
+    seeds = tuple(sorted({row["seed"] for row in own if row["final"]}))[:n_seeds]
     plan = Plan(name, comparison, digests, seeds, Results(own))
     return {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric))}
 
