@@ -6,7 +6,8 @@
 A search is run (or found in `benchmarks/losses/`), and its completed trials are scaled as an exported loss is. Models
 are trained with them as in `benchmarks.training`, and what each gains over the regular loss on the validation split is
 compared with what was known of the trial before: its rank correlations, its gain in descent checks over several
-distances, how unequal the norms of its gradients are, and its λ. Rows are appended to `--results`; a run that was
+distances, how unequal the norms of its gradients are, its λ, and what it gains in micro-training, where the task has
+problems for it. Rows are appended to `--results`; a run that was
 stopped goes on where it was.
 """
 
@@ -37,7 +38,7 @@ from autosurrogate.progress import Progress
 from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir
 from autosurrogate.statistics import spearman
-from benchmarks import rows
+from benchmarks import micro_training, rows
 from benchmarks.models._experiment import train
 from benchmarks.options import check
 from benchmarks.training._comparison import Loss, added, of_loss
@@ -47,6 +48,7 @@ from benchmarks.training._suite import comparisons
 
 RESULTS = Path(__file__).parent / "results" / "predictors.jsonl"
 DISTANCES = (0.03, 0.1, 0.3, 1.0, 3.0)  # in the distance of the descent check
+N_PROBLEMS = 8  # of micro-training
 CPU = torch.device("cpu")
 REGULAR = -1  # in place of a trial
 HEAD = """
@@ -56,6 +58,7 @@ Models are trained with losses of a search, drawn at random whatever their quali
 Spearman's correlation over the losses, in per cent, of what is known of a loss when it is chosen with what it gained
 over the regular loss on the validation split, mean over the seeds. *Mended with the regular loss* and the *gains* are
 of the descent check: how much the metric of generated predictions rises as they follow the losses for a distance.
+*Micro-training* trains tiny models on drawn problems, with the regular loss and with both.
 """
 
 
@@ -137,7 +140,8 @@ def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, 
             loss.load_state_dict(torch.load(run.trial(trial.number), weights_only=True))
             judge.rescale(loss)
             loss.requires_grad_(False)
-            yield trial.number, of_loss(loss, task.name), _known(trial, loss, metric, points, labeller, judge.distance)
+            known = _known(trial, loss, metric, points, labeller, judge.distance)
+            yield trial.number, of_loss(loss, task.name), known | _in_micro_training(loss, metric, options.weights)
 
 
 def _known(
@@ -160,6 +164,19 @@ def _known(
         gains = descent.improvement(moved, middling, metric, labeller)
         found[f"gain over {distance:g}"] = float(np.nanmean(gains))
     return found
+
+
+def _in_micro_training(loss: Any, metric: Metric, weights: list[float]) -> dict[str, float]:
+    """What the loss gains there, by what the table calls it; nothing where the task has no problems."""
+    if metric.task not in micro_training.PROBLEMS:
+        return {}
+    used = of_loss(loss, metric.task)
+    return {
+        f"gain in micro-training, weight {weight:g}": float(
+            micro_training.gains(metric, used, weight, N_PROBLEMS).mean()
+        )
+        for weight in weights
+    }
 
 
 def section(measured: list[dict[str, Any]]) -> str:

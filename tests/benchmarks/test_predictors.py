@@ -16,6 +16,7 @@ def test_trials_of_a_search_are_trained_with_and_a_second_run_adds_nothing(
 ) -> None:
     monkeypatch.setattr(predictors, "LOSSES", tmp_path / "losses")
     monkeypatch.setattr(_runs, "CACHE", tmp_path)
+    monkeypatch.setattr(predictors, "N_PROBLEMS", 1)
     results = tmp_path / "predictors.jsonl"
     for _ in range(2):
         monkeypatch.setattr(
@@ -29,4 +30,5 @@ def test_trials_of_a_search_are_trained_with_and_a_second_run_adds_nothing(
         assert len(measured) == 2 * len(trials)
         shown = capsys.readouterr().out
         assert "| gain over 0.1 |" in shown
+        assert "| gain in micro-training, weight 1 |" in shown
         assert "| known before | breast_cancer, weight 1 |" in shown
