@@ -7,15 +7,31 @@ import os
 import signal
 import subprocess
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import program
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 
 # How long examples take is not what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
+
+
+# Tests run side by side, and threads that wait for each other's cores take several times as long.
+N_SIDE_BY_SIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+torch.set_num_threads(max(1, (os.cpu_count() or 1) // N_SIDE_BY_SIDE))
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Threads that a test of how many there are can miss."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(n_threads)
 
 
 @pytest.fixture(scope="session", autouse=True)

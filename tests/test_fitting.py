@@ -63,6 +63,7 @@ def test_a_call_fits_a_metric_of_a_file_to_recorded_outputs_and_returns_what_it_
     assert loss(torch.randn(50, 4), torch.randint(4, (50,))).shape == ()
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_fitting_inside_a_torch_program_leaves_its_state_alone(folder: Path) -> None:
     torch.manual_seed(7)
     expected = [torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()]  # noqa: NPY002

@@ -55,6 +55,7 @@ def same(a: Outcome, b: Outcome) -> bool:
     return alike and moved and all(torch.equal(v, b.fitted.state[k]) for k, v in a.fitted.state.items())
 
 
+@pytest.mark.usefixtures("two_threads")
 def test_a_trial_comes_to_the_same_wherever_it_runs(setup: Setup, tmp_path: Path) -> None:
     jobs = [job(seed) for seed in range(4)]
     n_threads = torch.get_num_threads()
