@@ -86,6 +86,7 @@ COMPARISONS = {
         METRICS,
         RIVALS,
         tuning_seeds=tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + N_TUNING_SPLITS[name])),
+        weights=(0.3, 1.0, 3.0, 10.0, 30.0),
         split=split_anew,
     )
     for name, n_steps in N_STEPS.items()
