@@ -224,16 +224,17 @@ def _summary(lines: Sequence[_Line]) -> str:
 
 
 def _count(lines: Sequence[_Line], column: str, base: str, named: str) -> str:
-    found = [difference for line in lines if (difference := line.over(column, base)) is not None]
-    ps = holm([difference.p for difference in found if difference.p == difference.p])
-    if not found or len(ps) < len(found):
+    compared = [(line, found) for line in lines if (found := line.over(column, base)) is not None]
+    ps = holm([found.p for _, found in compared if found.p == found.p])
+    if not compared or len(ps) < len(compared):
         return ""
-    ahead = sum(difference.mean > 0 for difference in found)
-    better = sum(difference.mean > 0 and p < NOISE for difference, p in zip(found, ps, strict=True))
-    worse = sum(difference.mean < 0 and p < NOISE for difference, p in zip(found, ps, strict=True))
+    ahead = sum(found.mean > 0 for _, found in compared)
+    sure = [(line, found.mean) for (line, found), p in zip(compared, ps, strict=True) if p < NOISE]
+    behind = [f"{line.experiment} {line.metric}" for line, mean in sure if mean < 0]
+    told = f" ({', '.join(behind)})" if behind else ""
     return (
-        f"Against {named}: ahead in {ahead} of {len(found)} rows, beyond noise in {better}; behind beyond noise in "
-        f"{worse}."
+        f"Against {named}: ahead in {ahead} of {len(compared)} rows, beyond noise in {len(sure) - len(behind)}; behind "
+        f"beyond noise in {len(behind)}{told}."
     )
 
 
