@@ -1,4 +1,4 @@
-"""Micro-training: what a loss gains in training tiny models on drawn problems, a second or less each.
+"""Micro-training: what a loss gains in training tiny models on drawn problems.
 
 A problem is drawn anew for each seed: a random network says what the target of an input is, and a network too small to
 learn it is trained, as in `benchmarks.training`, with the regular loss alone and with a loss beside it.
@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,7 +22,6 @@ from benchmarks.training._comparison import Loss, added, value
 N_FEATURES, N_CLASSES, N_DOCUMENTS = 8, 10, 20
 N_TRAIN = 512
 TEACHER, STUDENT = 32, 8  # hidden units
-NO_FOLDER = Path()
 
 
 @dataclass(frozen=True)
@@ -69,28 +67,28 @@ PROBLEMS = {
 }
 
 
-def gains(metric: Metric, loss: Loss, weight: float, seeds: int) -> np.ndarray:
-    """What the metric of held-out examples gains by a loss beside the regular loss.
+def measured(metric: Metric, n_problems: int, loss: Loss | None = None, weight: float = 0.0) -> np.ndarray:
+    """The metric of held-out examples once models are trained on problems, positive for better.
 
     Args:
         metric: of a task of `PROBLEMS`.
-        loss: of a batch.
+        n_problems: how many.
+        loss: of a batch, added to the regular loss; that is alone by default.
         weight: of it.
-        seeds: number of problems.
 
     Returns:
-        Shape (seeds,), in the metric's unit, positive when better.
+        Shape (n_problems,), in the metric's unit; the same problems and starts whatever the loss.
     """
     sign = 1 if metric.higher_is_better else -1
-    alone = [_measured(metric, None, 0.0, seed) for seed in range(seeds)]
-    return sign * (np.array([_measured(metric, loss, weight, seed) for seed in range(seeds)]) - np.array(alone))
+    return sign * np.array([_trained(metric, loss, weight, seed) for seed in range(n_problems)])
 
 
-def _measured(metric: Metric, loss: Loss | None, weight: float, seed: int) -> float:
+def _trained(metric: Metric, loss: Loss | None, weight: float, seed: int) -> float:
     problem = PROBLEMS[metric.task]
+    data = _drawn(problem, seed)
     experiment = Experiment(
         task=metric.task,
-        load=lambda folder: _drawn(problem, seed),
+        load=lambda folder: data,
         build=partial(_network, STUDENT, problem.n_outputs),
         forward=partial(_forward, problem),
         n_steps=150,
@@ -98,7 +96,6 @@ def _measured(metric: Metric, loss: Loss | None, weight: float, seed: int) -> fl
         learning_rate=1e-2,
         checkpoints=(),
     )
-    data = experiment.load(NO_FOLDER)
     model = train(experiment, data["train"], seed, loss=None if loss is None else added(loss), weight=weight)
     return value(metric, outputs(experiment, model, data["test"]))
 
