@@ -1,7 +1,7 @@
 """Train models with losses that were fitted or used in other ways than `benchmarks.training` does.
 
-    python -m benchmarks.studies                              # all studies
-    python -m benchmarks.studies table_8 --seeds 5 --jobs 2   # approximation against rank correlation
+    python -m benchmarks.studies                    # all studies
+    python -m benchmarks.studies table_8 --jobs 2   # approximation against rank correlation
 
 Trainings are those of `benchmarks.training`, go to the same results, and go on where they were stopped.
 `python -m benchmarks` writes them to docs/results.md.
@@ -22,12 +22,14 @@ def main() -> None:
         prog="python -m benchmarks.studies", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STUDIES)}; all by default")
-    add_options(parser)
+    add_options(parser, n_seeds=None)
     options = parser.parse_args()
     check(parser, options.names, STUDIES, options.data)
     for name in options.names or STUDIES:
-        for experiment, comparison in STUDIES[name].parts().items():
-            run(experiment, comparison, STUDIES[name].scale, options)
+        study = STUDIES[name]
+        own = argparse.Namespace(**{**vars(options), "seeds": options.seeds or study.n_seeds})
+        for experiment, comparison in study.parts().items():
+            run(experiment, comparison, study.scale, own)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def _table(name: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> str:
         return ""
     title = name.replace("_", " ").capitalize()
     return (
-        f"\n### {title}: {study.question}\n\n`python -m benchmarks.studies {name} --seeds {study.n_seeds} --jobs 2`\n\n"
+        f"\n### {title}: {study.question}\n\n`python -m benchmarks.studies {name} --jobs 2`\n\n"
         "| experiment | metric | loss | rank | parameters | test |\n| --- | --- | --- | --- | --- | --- |\n"
     ) + "".join(f"{line}\n" for line in lines)
 

@@ -18,10 +18,11 @@ from benchmarks.training._suite import MODULES, one
 RESULTS = Path(__file__).parents[1] / "results" / "training.jsonl"
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options that `run` takes, on a command line."""
+def add_options(parser: argparse.ArgumentParser, n_seeds: int | None = 5) -> None:
+    """The options that `run` takes, on a command line; without a number of seeds the caller has to fill it in."""
     parser.add_argument("--device", default="cpu", help="where to train, such as cuda (cpu)")
-    parser.add_argument("--seeds", type=int, default=5, help="of the final trainings (5)")
+    told = "as many as a study shows" if n_seeds is None else n_seeds
+    parser.add_argument("--seeds", type=int, default=n_seeds, help=f"of the final trainings ({told})")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (1)")
     parser.add_argument("--budget", default="5m", help="of a fit (5m, the default of `autosurrogate fit`)")
     parser.add_argument("--data", type=Path, default=os.environ.get("AUTOSURROGATE_DATA"), help="folder of real data")
