@@ -2,6 +2,7 @@
 
     python -m benchmarks.predictors f1 oil_spill haberman breast_cancer --trials 16
     python -m benchmarks.predictors f1 --show
+    python -m benchmarks.predictors f1 haberman --space benchmarks/spaces/smooth_scores.toml
 
 A search is run (or found in `benchmarks/losses/`), and its completed trials are scaled as an exported loss is. Models
 are trained with them as in `benchmarks.training`, and what each gains over the regular loss on the validation split is
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--weights", type=float, nargs="+", default=[1.0, 3.0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", default="2m", help="of the search (2m)")
+    parser.add_argument("--space", type=Path, help="TOML file of the search space (the task's own)")
     parser.add_argument("--data", type=Path, default=os.environ.get("AUTOSURROGATE_DATA"), help="folder of real data")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="show what is measured and train nothing")
@@ -82,8 +84,8 @@ def main() -> None:
     if not options.show:
         check(parser, options.experiments, comparisons(), options.data)
         measure(find(options.metric), options)
-    wanted = (options.metric, options.share)
-    for line in table([row for row in rows.read(options.results) if (row["metric"], row["share"]) == wanted]):
+    wanted = (options.metric, options.share, _name(options.space))
+    for line in table([row for row in rows.read(options.results) if _kind(row) == wanted]):
         print(line)
 
 
@@ -93,6 +95,7 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
 
     def add(loss: Loss | None, **row: Any) -> None:
         row |= {"metric": metric.name, "share": options.share, "budget": options.budget}
+        row["space"] = _name(options.space)
         if _key(row) in done:
             return
         comparison = comparisons()[row["experiment"]]
@@ -113,18 +116,30 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
                     add(loss, experiment=experiment, trial=trial, weight=weight, seed=seed, known=known)
 
 
+def _name(space: Path | None) -> str | None:
+    return None if space is None else space.stem
+
+
+def _kind(row: Mapping[str, Any]) -> tuple[str, float, str | None]:
+    """What rows of one table have in common: the metric, the share of the steps, and the search space if named."""
+    return row["metric"], row["share"], row.get("space")
+
+
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("metric", "share", "experiment", "trial", "weight", "seed"))
+    return *_kind(row), *(row[name] for name in ("experiment", "trial", "weight", "seed"))
 
 
 def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, Loss, dict[str, float]]]:
     """Completed trials of a search: number, loss as it would be exported, and what is known of it."""
-    run, task = RunDir(LOSSES / f"run-{metric.name}"), tasks.get(metric.task)
+    name = "-".join(filter(None, ("run", metric.name, _name(options.space))))
+    run, task = RunDir(LOSSES / name), tasks.get(metric.task)
     if not run.path.exists():
         LOSSES.mkdir(exist_ok=True)
-        out = LOSSES / f"run-{metric.name}.pt"
         try:
-            autosurrogate.fit(metric, budget=options.budget, run_dir=run.path, out=out, force=True, overwrite=True)
+            autosurrogate.fit(
+                metric, budget=options.budget, space=options.space,
+                run_dir=run.path, out=LOSSES / f"{name}.pt", force=True, overwrite=True,
+            )  # fmt: skip
         except QualityError as error:  # the trials are there all the same
             print(error)
     storage = JournalStorage(JournalFileBackend(str(run.study)))
@@ -159,6 +174,7 @@ def _known(
         "near correlation": float(trial.user_attrs["near"]),
         "mended with the regular loss": float(trial.user_attrs["mended"]),
         "lambda": float(trial.user_attrs["training"]["penalty"]),
+        "window": float(trial.user_attrs["training"]["window"]),
         "largest gradients": float(norms.quantile(0.99) / norms.median().clamp_min(1e-12)),
     }
     for distance in DISTANCES:
@@ -191,17 +207,17 @@ class _MicroTraining:
 
 def section(measured: list[dict[str, Any]]) -> str:
     """The section of docs/results.md; empty if nothing is measured."""
-    kinds = dict.fromkeys((row["metric"], row["share"]) for row in measured)
     parts = []
-    for metric, share in kinds:
-        own = [row for row in measured if (row["metric"], row["share"]) == (metric, share)]
+    for metric, share, space in dict.fromkeys(map(_kind, measured)):
+        own = [row for row in measured if _kind(row) == (metric, share, space)]
         names = " ".join(dict.fromkeys(row["experiment"] for row in own))
         weights = " ".join(f"{weight:g}" for weight in sorted({row["weight"] for row in own} - {0.0}))
         n_trials, n_seeds = (len({row[name] for row in own} - {REGULAR}) for name in ("trial", "seed"))
         lines = "\n".join(table(own))
+        of_space = f" --space benchmarks/spaces/{space}.toml" if space else ""
         parts.append(
             f"\n`python -m benchmarks.predictors {metric} {names} --trials {n_trials} --weights {weights} "
-            f"--seeds {n_seeds} --share {share:g} --budget {own[0]['budget']}`\n\n{lines}\n"
+            f"--seeds {n_seeds} --share {share:g} --budget {own[0]['budget']}{of_space}`\n\n{lines}\n"
         )
     return HEAD + "".join(parts) if parts else ""
 
@@ -227,6 +243,8 @@ def table(measured: list[dict[str, Any]]) -> Iterator[str]:
     yield "| --- |" + " --- |" * len(columns)
     first, *others = known.values()
     for name in [name for name in first if all(name in other for other in others)]:
+        if others and all(other[name] == first[name] for other in others):  # it tells nothing apart
+            continue
         of_column = [spearman(np.array([known[t][name] for t in g]), np.array([*g.values()])) for g in gained.values()]
         yield f"| {name} | {' | '.join(f'{100 * value:.0f}' for value in of_column)} |"
     spread = [

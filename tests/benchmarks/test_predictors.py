@@ -7,7 +7,9 @@ import pytest
 from benchmarks import predictors, rows
 from benchmarks.training import _runs
 
+SPACE = Path(predictors.__file__).parent / "spaces" / "smooth_scores.toml"
 ARGUMENTS = ("f1", "breast_cancer", "--trials", "3", "--weights", "1", "--seeds", "2", "--budget", "8s")
+OTHERS = ("--share", "0.5", "--space", str(SPACE))
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.(script|load|save):DeprecationWarning")
@@ -20,7 +22,8 @@ def test_trials_of_a_search_are_trained_with_and_a_second_run_adds_nothing(
     results = tmp_path / "predictors.jsonl"
     for _ in range(2):
         monkeypatch.setattr(
-            "sys.argv", ["predictors", *ARGUMENTS, "--data", str(tmp_path), "--results", str(results), "--share", "0.5"]
+            "sys.argv",
+            ["predictors", *ARGUMENTS, "--data", str(tmp_path), "--results", str(results), *OTHERS],
         )
         predictors.main()
         measured = list(rows.read(results))
@@ -32,3 +35,5 @@ def test_trials_of_a_search_are_trained_with_and_a_second_run_adds_nothing(
         assert "| gain over 0.1 |" in shown
         assert "| gain in micro-training, weight 1 |" in shown
         assert "| known before | breast_cancer, weight 1 |" in shown
+        assert "--space benchmarks/spaces/smooth_scores.toml`" in predictors.section(measured)
+    assert predictors.section([row | {"space": None} for row in measured]).count("--space") == 0
