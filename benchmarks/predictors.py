@@ -82,6 +82,8 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="show what is measured and train nothing")
     options = parser.parse_args()
+    if options.space is not None and not options.space.is_file():
+        parser.error(f"--space {options.space}: there is no such file; search spaces are in benchmarks/spaces/")
     if not options.show:
         check(parser, options.experiments, comparisons(), options.data)
         measure(find(options.metric), options)
