@@ -55,7 +55,8 @@ REGULAR = -1  # in place of a trial
 HEAD = """
 ## What tells beforehand what training with a loss gains
 
-Models are trained with losses of a search, drawn at random whatever their quality, beside the regular loss.
+Models are trained with losses of a search, drawn at random whatever their quality, beside the regular loss, all with
+the learning rate that the trainings above start from, not a tuned one.
 Spearman's correlation over the losses, in per cent, of what is known of a loss when it is chosen with what it gained
 over the regular loss on the validation split, mean over the seeds. *Mended with the regular loss* and the *gains* are
 of the descent check: how much the metric of generated predictions rises as they follow the losses for a distance.
