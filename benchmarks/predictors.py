@@ -2,7 +2,7 @@
 
     python -m benchmarks.predictors f1 oil_spill haberman breast_cancer --trials 16
     python -m benchmarks.predictors f1 --show
-    python -m benchmarks.predictors f1 haberman --space benchmarks/spaces/smooth_scores.toml
+    python -m benchmarks.predictors f1 haberman --space smooth_scores
 
 A search is run (or found in `benchmarks/losses/`), and its completed trials are scaled as an exported loss is. Models
 are trained with them as in `benchmarks.training`, and what each gains over the regular loss on the validation split is
@@ -40,6 +40,7 @@ from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir
 from autosurrogate.statistics import spearman
 from benchmarks import micro_training, rows
+from benchmarks.correlation import SPACES
 from benchmarks.models._experiment import train
 from benchmarks.options import check
 from benchmarks.training._comparison import Loss, added, of_loss
@@ -61,8 +62,8 @@ Spearman's correlation over the losses, in per cent, of what is known of a loss 
 over the regular loss on the validation split, mean over the seeds. *Mended with the regular loss* and the *gains* are
 of the descent check: how much the metric of generated predictions rises as they follow the losses for a distance.
 *Micro-training* trains tiny models on drawn problems, with the regular loss and with both. Over 12 to 20 losses the
-standard error of a correlation is 23 to 30, and a few losses that do much harm can decide it; of the search space
-smooth_scores.toml few do any.
+standard error of a correlation is 23 to 30, and a few losses that do much harm can decide it; those of the search space
+smooth_scores.toml do far less, as their ranges say.
 """
 
 
@@ -78,17 +79,16 @@ def main() -> None:
     parser.add_argument("--weights", type=float, nargs="+", default=[1.0, 3.0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", default="2m", help="of the search (2m)")
-    parser.add_argument("--space", type=Path, help="TOML file of the search space (the task's own)")
+    spaces = sorted(path.stem for path in SPACES.glob("*.toml"))
+    parser.add_argument("--space", choices=spaces, help="of benchmarks/spaces/ (the task's own)")
     parser.add_argument("--data", type=Path, default=os.environ.get("AUTOSURROGATE_DATA"), help="folder of real data")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--show", action="store_true", help="show what is measured and train nothing")
     options = parser.parse_args()
-    if options.space is not None and not options.space.is_file():
-        parser.error(f"--space {options.space}: there is no such file; search spaces are in benchmarks/spaces/")
     if not options.show:
         check(parser, options.experiments, comparisons(), options.data)
         measure(find(options.metric), options)
-    wanted = (options.metric, options.share, _name(options.space))
+    wanted = (options.metric, options.share, options.space)
     for line in table([row for row in rows.read(options.results) if _kind(row) == wanted]):
         print(line)
 
@@ -98,8 +98,7 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
     done = {_key(row) for row in rows.read(options.results)}
 
     def add(loss: Loss | None, **row: Any) -> None:
-        row |= {"metric": metric.name, "share": options.share, "budget": options.budget}
-        row["space"] = _name(options.space)
+        row |= {"metric": metric.name, "share": options.share, "budget": options.budget, "space": options.space}
         if _key(row) in done:
             return
         comparison = comparisons()[row["experiment"]]
@@ -120,10 +119,6 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
                     add(loss, experiment=experiment, trial=trial, weight=weight, seed=seed, known=known)
 
 
-def _name(space: Path | None) -> str | None:
-    return None if space is None else space.stem
-
-
 def _kind(row: Mapping[str, Any]) -> tuple[str, float, str | None]:
     """What rows of one table have in common: the metric, the share of the steps, and the search space if named."""
     return row["metric"], row["share"], row.get("space")
@@ -135,13 +130,13 @@ def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, Loss, dict[str, float]]]:
     """Completed trials of a search: number, loss as it would be exported, and what is known of it."""
-    name = "-".join(filter(None, ("run", metric.name, _name(options.space))))
+    name = "-".join(filter(None, ("run", metric.name, options.space)))
     run, task = RunDir(LOSSES / name), tasks.get(metric.task)
     if not run.path.exists():
         LOSSES.mkdir(exist_ok=True)
         try:
             autosurrogate.fit(
-                metric, budget=options.budget, space=options.space,
+                metric, budget=options.budget, space=SPACES / f"{options.space}.toml" if options.space else None,
                 run_dir=run.path, out=LOSSES / f"{name}.pt", force=True, overwrite=True,
             )  # fmt: skip
         except QualityError as error:  # the trials are there all the same
@@ -218,7 +213,7 @@ def section(measured: list[dict[str, Any]]) -> str:
         weights = " ".join(f"{weight:g}" for weight in sorted({row["weight"] for row in own} - {0.0}))
         n_trials, n_seeds = (len({row[name] for row in own} - {REGULAR}) for name in ("trial", "seed"))
         lines = "\n".join(table(own))
-        of_space = f" --space benchmarks/spaces/{space}.toml" if space else ""
+        of_space = f" --space {space}" if space else ""
         parts.append(
             f"\n`python -m benchmarks.predictors {metric} {names} --trials {n_trials} --weights {weights} "
             f"--seeds {n_seeds} --share {share:g} --budget {own[0]['budget']}{of_space}`\n\n{lines}\n"

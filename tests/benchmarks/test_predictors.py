@@ -7,9 +7,8 @@ import pytest
 from benchmarks import predictors, rows
 from benchmarks.training import _runs
 
-SPACE = Path(predictors.__file__).parent / "spaces" / "smooth_scores.toml"
 ARGUMENTS = ("f1", "breast_cancer", "--trials", "3", "--weights", "1", "--seeds", "2", "--budget", "8s")
-OTHERS = ("--share", "0.5", "--space", str(SPACE))
+OTHERS = ("--share", "0.5", "--space", "smooth_scores")
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.(script|load|save):DeprecationWarning")
@@ -35,5 +34,5 @@ def test_trials_of_a_search_are_trained_with_and_a_second_run_adds_nothing(
         assert "| gain over 0.1 |" in shown
         assert "| gain in micro-training, weight 1 |" in shown
         assert "| known before | breast_cancer, weight 1 |" in shown
-        assert "--space benchmarks/spaces/smooth_scores.toml`" in predictors.section(measured)
+        assert "--space smooth_scores`" in predictors.section(measured)
     assert predictors.section([row | {"space": None} for row in measured]).count("--space") == 0
