@@ -56,6 +56,12 @@ def first_half(preds: np.ndarray, target: np.ndarray) -> float:
 @metric("first_label", task="scores", view="multilabel", set_size=32)
 def first_label(preds: np.ndarray, target: np.ndarray) -> float:
     return float(((preds >= 0.5) == target)[:, 0].mean())
+
+
+@metric("late_f1", task="scores", set_size=64)
+def late_f1(preds: np.ndarray, target: np.ndarray) -> float:
+    called = preds >= 0.9
+    return float(2 * (called & (target == 1)).sum() / max(1, called.sum() + target.sum()))
 """
 CLASSIFICATION = tasks.get("classification")
 
@@ -132,11 +138,18 @@ def test_only_networks_that_see_what_matters_are_searched_and_those_made_for_it_
         found = list(dependences(spec).values())
         assert unseen.refusal(found, CLASSIFICATION) is None
         assert set(unseen.narrowed(space, find(spec), found).networks) == expected
-    calibration = "sklearn:brier_score_loss?task=binary"
-    found = list(dependences(calibration).values())
-    kept = set(unseen.narrowed(search_space.load("scores"), find(calibration), found).networks)
-    assert "sweep" in kept
-    assert "order" not in kept
+
+
+def test_many_thresholds_are_searched_only_for_what_minds_where_between_them_a_probability_lies(file: Path) -> None:
+    def kept(spec: str) -> set[str]:
+        found = list(dependences(spec).values())
+        return set(unseen.narrowed(search_space.load("scores"), find(spec), found).networks)
+
+    calibration = kept("sklearn:brier_score_loss?task=binary")
+    assert "sweep" in calibration
+    assert "order" not in calibration
+    assert "sweep" in kept(f"{file}:late_f1")
+    assert kept("f1") == kept("roc_auc") == {"order", "counts", "top"}
 
 
 def test_a_space_of_which_nothing_is_left_stays_as_it_is() -> None:

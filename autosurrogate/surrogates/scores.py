@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, calmed, matmul
+from autosurrogate.tasks._changes import HOW_SURE
 
 N_CONTEXT = 2  # features of `Order` and `Top` that say nothing of the logits
 
@@ -102,6 +103,12 @@ class Counts(nn.Module):
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
+
+
+class Sweep(Counts):
+    """`Counts` at many thresholds, for a metric that minds where in between a probability lies."""
+
+    NEEDED_FOR = HOW_SURE
 
 
 def _column(temperatures: list[float], like: Tensor) -> Tensor:
@@ -304,7 +311,7 @@ NETWORKS = {
     "order": Order,
     "counts": Counts,
     "top": Top,
-    "sweep": Counts,  # with other settings: many thresholds
+    "sweep": Sweep,
     "target_probability": TargetProbability,
 }
 

@@ -6,8 +6,9 @@ import torch
 
 from autosurrogate.examples import Examples
 
-#: What a change is called that networks may be made for, see `unseen.narrowed`.
+#: What changes are called that networks may be made for, see `unseen.narrowed`.
 WHICH_CLASS = "which class is which"
+HOW_SURE = "how sure the probabilities are"
 
 
 def renumbered(examples: Examples, axis: int, generator: torch.Generator, *, keep: int = 0) -> Examples:

@@ -13,7 +13,7 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype
-from autosurrogate.tasks._changes import reordered
+from autosurrogate.tasks._changes import HOW_SURE, reordered
 from autosurrogate.tasks._draw import Draw
 
 MIN_LABELS, MAX_LABELS = 2, 20
@@ -70,7 +70,7 @@ class Scores(Task):
 
     def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Surer logits of the same signs, and another order of the labels."""
-        surer = {"how sure the probabilities are": examples.with_preds(3 * examples.preds)}
+        surer = {HOW_SURE: examples.with_preds(3 * examples.preds)}
         if examples.preds.ndim == 1:
             return surer
         return {**surer, "which label is which": reordered(examples, 1, generator)}
