@@ -37,6 +37,7 @@ STUDIES = {
         "Is a loss better that is fitted again on the model's outputs, three times during training?",
         TABLES,
         {**FITTED, "refitted": Fit(like="fitted", refitted=True)},
+        n_seeds=10,
     ),
     "table_12": Study(
         "Does the gradient penalty help?",

@@ -67,7 +67,8 @@ class Fit:
         uniform: whether uniformly random predictions are, too; not where an experiment is `recorded_alone`.
         like: the kind whose file this one shares.
         alone: whether the loss takes the place of the regular loss.
-        refitted: whether it is fitted again, on the model's outputs, at the checkpoints of a training.
+        refitted: whether it is fitted again, on the model's outputs, at the checkpoints of a training; with the weight
+            that is best for the kind that it is `like`.
         guard: of `_guards.GUARDS`, how it is added to the regular loss; with a constant weight by default.
     """
 

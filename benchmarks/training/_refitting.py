@@ -12,7 +12,7 @@ from benchmarks.models._experiment import Data, Experiment, first, outputs, writ
 from benchmarks.training._comparison import exported
 from benchmarks.training._fitting import fit
 
-ARGUMENTS = ("--budget", "60s", "--force")
+ARGUMENTS = ("--budget", "20s", "--force")
 
 
 class Refitted:

@@ -116,7 +116,7 @@ class Plan:
 
     def finals(self, arm: Arm, row: str) -> list[Run] | None:
         """The trainings of all seeds with the settings that were best on the validation split; None until known."""
-        tuning = self._tuning(arm, row)
+        tuning = self._tuning(self._tuned_as(arm), row)
         if not tuning or any(self.results.get(run) is None for run in tuning):
             return None
         best = self._best(tuning, self._first_like(row) if arm.metric else row)
@@ -124,7 +124,14 @@ class Plan:
 
     def _of(self, arm: Arm, row: str) -> list[Run]:
         finals = self.finals(arm, row)
-        return finals if finals is not None else self._tuning(arm, row)
+        return finals if finals is not None else self._tuning(self._tuned_as(arm), row)
+
+    def _tuned_as(self, arm: Arm) -> Arm:
+        """The loss whose settings are used: its own, but for one that is fitted again, which costs too much to tune."""
+        fit = self.comparison.fits.get(arm.name)
+        if fit is None or not fit.refitted or fit.like is None:
+            return arm
+        return Arm(fit.like, arm.metric, self.digests[fit.like, arm.metric])
 
     def _first_like(self, row: str) -> str:
         """The first row whose losses are fitted to the same metric."""

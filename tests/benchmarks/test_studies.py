@@ -80,6 +80,17 @@ def test_a_loss_alone_has_its_learning_rate_tuned_and_is_the_fitted_one_s_file(t
     assert "| haberman | f1 | alone | 90.0 | 500 | 58.05 ± 0.07 (-2.00: -2.00 to -2.00) |" in found
 
 
+def test_a_loss_that_is_fitted_again_has_the_settings_of_the_one_that_is_not() -> None:
+    own = [row for row in trained("table_11") if row["experiment"] == "haberman"]
+    settings = {
+        kind: {(r["factor"], r["weight"]) for r in own if r["arm"]["name"] == kind and r["final"]}
+        for kind in ("fitted", "refitted")
+    }
+    assert settings["refitted"] == settings["fitted"]
+    assert len(settings["refitted"]) == 1
+    assert all(r["final"] for r in own if r["arm"]["name"] == "refitted")
+
+
 def test_losses_of_all_studies_are_drawn_by_rank_correlation_and_capacity(tmp_path: Path) -> None:
     path = tmp_path / "plot.svg"
     assert not scatter([], STUDIES, path)
