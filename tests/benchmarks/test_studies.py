@@ -120,7 +120,7 @@ def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_pa
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")
 def test_a_loss_is_fitted_again_on_what_the_model_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("--budget", "5s", "--trials", "1", "--force")
+    arguments = ("--budget", "10s", "--trials", "1", "--force")
     monkeypatch.setattr(_refitting, "ARGUMENTS", arguments)
     inputs = torch.randn(2000, 1, generator=torch.Generator().manual_seed(0))
     data = {"x": inputs, "y": (inputs[:, 0] > 1).long()}
