@@ -67,7 +67,7 @@ HEAD = """
 
 `python -m benchmarks.libraries`: {budget} a fit with the defaults, one seed; rank correlations (Spearman, per cent) on
 held-out generated points, of the loss and of the regular loss. Of torchmetrics, classes that say of themselves that
-they are not differentiable, of every domain.
+they are not differentiable, of every domain. Rows of the task scores are of its former search space.
 
 | metric | task | loss | regular loss | or why there is none |
 | --- | --- | --- | --- | --- |
