@@ -15,6 +15,7 @@ from benchmarks.training._comparison import Comparison
 from benchmarks.training._runs import Plan, Results, cached, start
 from benchmarks.training._suite import MODULES, one
 
+IMPORTED = ("torch._dynamo", "sklearn.metrics", "scipy.stats", "joblib")  # by a first step and by metrics, in seconds
 RESULTS = Path(__file__).parents[1] / "results" / "training.jsonl"
 
 
@@ -45,7 +46,7 @@ def run(name: str, comparison: Comparison, scale: str, options: argparse.Namespa
     n_threads = max(1, (os.cpu_count() or 1) // options.jobs)
     # A process each, so that its largest memory is that of one training; forked from one that has imported everything.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([f"benchmarks.training.{module}" for module in MODULES])
+    context.set_forkserver_preload([*IMPORTED, *(f"benchmarks.training.{module}" for module in MODULES)])
     while True:
         measured = Results([row for row in rows.read(options.results) if row["experiment"] == name])
         wanted = Plan(name, comparison, digests, tuple(range(options.seeds)), measured).wanted()
