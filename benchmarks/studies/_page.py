@@ -9,9 +9,8 @@ from typing import Any
 from benchmarks.studies import toy
 from benchmarks.studies._plots import scatter
 from benchmarks.studies._study import Study
-from benchmarks.training._page import cells, figures, scale_of
+from benchmarks.training._page import cells, figures, over, scale_of
 from benchmarks.training._runs import REGULAR
-from benchmarks.training._statistics import paired
 
 HEAD = """
 ## The paper's studies
@@ -66,13 +65,12 @@ def _lines(experiment: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> 
     if not set(found) & (set(study.fits) - {"fitted"} or {"fitted"}):
         return
     scale, sign = scale_of(metric), 1 if comparison.rows[metric].higher_is_better else -1
-    base = [sign * value for value in found[REGULAR].test] if REGULAR in found else None
     for arm, cell in found.items():
         text = figures(cell, scale)
-        if base is not None and arm != REGULAR:
-            over = paired([sign * value for value in cell.test], base)
-            low, high = (scale * end for end in over.interval)
-            text += f" ({scale * over.mean:+.2f}: {low:+.2f} to {high:+.2f})"
+        if REGULAR in found and arm != REGULAR:
+            gained = over(cell, found[REGULAR], sign)
+            low, high = (scale * end for end in gained.interval)
+            text += f" ({scale * gained.mean:+.2f}: {low:+.2f} to {high:+.2f})"
         rank = f"{100 * cell.loss['spearman']:.1f}" if cell.loss else "-"
         size = f"{cell.loss['n_parameters']:.0f}" if cell.loss else "-"
         yield f"| {experiment} | {metric} | {arm} | {rank} | {size} | {text} |"

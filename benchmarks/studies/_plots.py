@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,7 @@ def scatter(rows: Sequence[Mapping[str, Any]], studies: Mapping[str, Study], pat
     for line, ((experiment, metric), found) in zip(lines, shown.items(), strict=True):
         for axes, (name, label) in zip(line, AXES.items(), strict=True):
             for arm, cell in found.items():
-                x, y = cell.loss[name], scale_of(metric) * statistics.fmean(cell.test)
+                x, y = cell.loss[name], scale_of(metric) * cell.mean
                 axes.scatter(x, y, color="C0", s=16)
                 axes.annotate(arm, (x, y), fontsize="x-small", xytext=(3, 3), textcoords="offset points")
             axes.set_xlabel(label)

@@ -14,7 +14,9 @@ from benchmarks.training._statistics import Difference, holm, paired
 
 BEST = {"bleu": 100.0, "chrf": 100.0, "edit_distance": 0.0}  # values of metrics that are not best at 1
 LEAST_S = 10.0  # of a training whose overhead counts: the imports of the first steps take seconds
+LEAST_SEEDS = 5  # of a loss that is shown
 NOISE = 0.05  # of a p value, Holm-corrected over the rows
+COLUMNS = {"fitted": "the fitted loss", "paper": "the paper's", "rival": "the best by hand"}
 HEAD = """
 ## What training with a loss gains
 
@@ -56,13 +58,18 @@ class Cell:
     """Trainings with one loss, judged by one metric."""
 
     arm: Arm
-    test: list[float]
-    validation: float
+    test: Mapping[int, float]  # by seed
+    validation: Mapping[int, float]  # by seed
     seconds: list[float]
     weight: float
     curves: list[Mapping[str, Mapping[str, float]]]  # step to the metrics of the validation split
     peak_mib: float  # the largest memory of the process, median of the trainings
     loss: Mapping[str, float]  # what the file of a fitted loss says of it
+
+    @property
+    def mean(self) -> float:
+        """Of the test split, over the seeds."""
+        return statistics.fmean(self.test.values())
 
 
 @dataclass(frozen=True)
@@ -78,8 +85,13 @@ class _Line:
         """How much better one column is than another."""
         if column not in self.cells or base not in self.cells:
             return None
-        ours, theirs = ([self.sign * value for value in self.cells[c].test] for c in (column, base))
-        return paired(ours, theirs)
+        return over(self.cells[column], self.cells[base], self.sign)
+
+
+def over(better: Cell, worse: Cell, sign: int) -> Difference:
+    """How much better one loss is than another, over the seeds that both have been trained with."""
+    seeds = sorted(better.test.keys() & worse.test.keys())
+    return paired([sign * better.test[seed] for seed in seeds], [sign * worse.test[seed] for seed in seeds])
 
 
 def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparison]) -> str:
@@ -92,7 +104,7 @@ def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Compari
     lines = [line for name, comparison in comparisons.items() for line in _lines(name, comparison, rows)]
     if not lines:
         return ""
-    noise = {column: _corrected(lines, column) for column in ("fitted", "paper", "rival")}
+    noise = {column: _corrected(lines, column) for column in COLUMNS}
     table = "\n".join(_shown(line, {c: p[i] for c, p in noise.items()}) for i, line in enumerate(lines))
     return f"{HEAD}{table}\n\n{_seeds(lines)}{_summary(lines)}{_costs(lines)}"
 
@@ -100,21 +112,23 @@ def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Compari
 def cells(
     name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]], metric: str, n_seeds: int | None = None
 ) -> dict[str, Cell]:
-    """The losses that all seeds have been trained with, by name; of a fitted loss that which was fitted last.
+    """The losses that have been trained with as many seeds as are to be, by name; of a fitted loss the last one.
 
     Args:
         name: of the experiment.
         comparison: the experiment.
         rows: as `benchmarks.training` writes them.
         metric: which row of the table.
-        n_seeds: how many of the seeds; all that any of the losses has been trained with by default.
+        n_seeds: how many of the seeds; by default all that a loss has been trained with, which are to be `LEAST_SEEDS`
+            or more, or as many as any loss has been trained with.
     """
     own = [row for row in rows if row["experiment"] == name]
     arms = [row["arm"] for row in own]
     digests = {(a["name"], a["metric"]): a["digest"] for a in arms if a["name"] in comparison.fits}
     seeds = tuple(sorted({row["seed"] for row in own if row["final"]}))[:n_seeds]
     plan = Plan(name, comparison, digests, seeds, Results(own))
-    return {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric))}
+    least = len(seeds) if n_seeds is not None else min(len(seeds), LEAST_SEEDS)
+    return {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric, least))}
 
 
 def _lines(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]]) -> Iterator[_Line]:
@@ -123,21 +137,22 @@ def _lines(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]])
         found = cells(name, comparison, rows, metric)
         rivals = [cell for arm, cell in found.items() if arm in comparison.rivals]
         if rivals:
-            found["rival"] = max(rivals, key=lambda cell: sign * cell.validation)
+            seeds = set.intersection(*(set(cell.validation) for cell in rivals))
+            found["rival"] = max(rivals, key=lambda cell: sign * sum(cell.validation[seed] for seed in seeds))
         if REGULAR in found:
             yield _Line(name, metric, sign, found)
 
 
-def _cell(plan: Plan, arm: Arm, metric: str) -> Cell | None:
-    """None until all seeds are there."""
+def _cell(plan: Plan, arm: Arm, metric: str, least: int) -> Cell | None:
+    """None until that many seeds are there."""
     found = [plan.results.get(run) for run in plan.finals(arm, metric) or ()]
     there = [row for row in found if row is not None]
-    if not there or len(there) < len(found):
+    if not there or len(there) < least:
         return None
     return Cell(
         arm,
-        [row["test"][metric] for row in there],
-        statistics.fmean(row["validation"][metric] for row in there),
+        {row["seed"]: row["test"][metric] for row in there},
+        {row["seed"]: row["validation"][metric] for row in there},
         [row["seconds"] for row in there],
         there[0]["weight"],
         [row["curve"] for row in there],
@@ -158,7 +173,7 @@ def _corrected(lines: Sequence[_Line], column: str) -> list[float]:
 def _shown(line: _Line, ps: Mapping[str, float]) -> str:
     scale = scale_of(line.metric)
     texts = [figures(line.cells[REGULAR], scale)]
-    for column in ("fitted", "paper", "rival"):
+    for column in COLUMNS:
         if column not in line.cells:
             texts.append("-")
             continue
@@ -173,24 +188,29 @@ def _shown(line: _Line, ps: Mapping[str, float]) -> str:
 
 
 def _seeds(lines: Sequence[_Line]) -> str:
-    """With how many seeds each experiment was trained."""
+    """With how many seeds each experiment was trained, and with which losses with fewer."""
+    most: dict[str, dict[str, int]] = {}  # seeds by experiment and column
+    for line in lines:
+        own = most.setdefault(line.experiment, {})
+        for column, cell in line.cells.items():
+            own[column] = max(own.get(column, 0), len(cell.test))
     names: dict[int, list[str]] = {}
-    for experiment, n_seeds in {line.experiment: len(line.cells[REGULAR].test) for line in lines}.items():
-        names.setdefault(n_seeds, []).append(experiment)
+    for experiment, own in most.items():
+        fewer = [f"{own[c]} with {told}" for c, told in COLUMNS.items() if own.get(c, own[REGULAR]) < own[REGULAR]]
+        names.setdefault(own[REGULAR], []).append(f"{experiment} ({', '.join(fewer)})" if fewer else experiment)
     told = [f"{n} of {', '.join(found)}" for n, found in sorted(names.items())]
     return f"Seeds: {'; '.join(told)}.\n\n"
 
 
 def _costs(lines: Sequence[_Line]) -> str:
     """A line for each experiment of long trainings, of its first metric; empty if there is none."""
-    firsts = {line.experiment: line for line in reversed(lines)}
     texts = []
-    for line in sorted(firsts.values(), key=lines.index):
+    for line in _firsts(lines):
         regular = _regular_s(line)
         if regular < LEAST_S:
             continue
         shown = []
-        for column in (REGULAR, "fitted", "paper", "rival"):
+        for column in (REGULAR, *COLUMNS):
             cell = line.cells.get(column)
             if cell is None:
                 shown.append("-")
@@ -201,6 +221,11 @@ def _costs(lines: Sequence[_Line]) -> str:
             shown.append(f"{seconds:.0f} s{more}, {cell.peak_mib:.0f} MiB{name}")
         texts.append(f"| {line.experiment} | {' | '.join(shown)} |\n")
     return COST_HEAD.format(least=LEAST_S) + "".join(texts) if texts else ""
+
+
+def _firsts(lines: Sequence[_Line]) -> list[_Line]:
+    """The first of each experiment: its trainings were made on one machine, those of later metrics may be newer."""
+    return list({line.experiment: line for line in reversed(lines)}.values())[::-1]
 
 
 def _regular_s(line: _Line) -> float:
@@ -215,8 +240,8 @@ def scale_of(metric: str) -> float:
 
 def figures(cell: Cell, scale: float) -> str:
     """Mean and standard deviation over the seeds."""
-    deviation = statistics.stdev(cell.test) if len(cell.test) > 1 else float("nan")
-    return f"{scale * statistics.fmean(cell.test):.2f} ± {scale * deviation:.2f}"
+    deviation = statistics.stdev(cell.test.values()) if len(cell.test) > 1 else float("nan")
+    return f"{scale * cell.mean:.2f} ± {scale * deviation:.2f}"
 
 
 def _summary(lines: Sequence[_Line]) -> str:
@@ -249,17 +274,14 @@ def _count(lines: Sequence[_Line], column: str, base: str, named: str) -> str:
 
 
 def _overhead(lines: Sequence[_Line]) -> float:
-    """How much longer trainings with fitted losses take, as a share of regular ones: the median experiment's median."""
-    found: dict[str, list[float]] = {}
-    for line in lines:
-        fitted, regular = statistics.median(line.cells["fitted"].seconds), _regular_s(line)
-        if regular >= LEAST_S:
-            found.setdefault(line.experiment, []).append(fitted / regular - 1)
-    return statistics.median([statistics.median(shares) for shares in found.values()] or [math.nan])
+    """How much longer trainings with fitted losses take, as a share of regular ones: the median over experiments."""
+    there = [line for line in _firsts(lines) if _regular_s(line) >= LEAST_S]
+    shares = [statistics.median(line.cells["fitted"].seconds) / _regular_s(line) - 1 for line in there]
+    return statistics.median(shares or [math.nan])
 
 
 def _error_reduction(line: _Line) -> float:
     """Share of the regular loss's distance to the best value that is gone, of the means over seeds."""
     best = BEST.get(line.metric, 1.0)
-    ours, theirs = (abs(best - statistics.fmean(line.cells[c].test)) for c in ("fitted", REGULAR))
+    ours, theirs = (abs(best - line.cells[c].mean) for c in ("fitted", REGULAR))
     return 1 - ours / theirs if theirs > 0 else 0.0

@@ -184,13 +184,18 @@ def test_holm_is_statsmodels_example() -> None:
     assert holm([0.01, 0.2, 0.03, 0.005]) == pytest.approx([0.03, 0.2, 0.06, 0.02])
 
 
-def test_the_table_shows_what_is_measured_and_counts_rows_beyond_noise() -> None:
+def all_measured(n_seeds: int) -> list[dict[str, Any]]:
+    """Rows of the whole experiment, in which the fitted loss is best."""
     measured: list[dict[str, Any]] = []
     better = {"fitted": 0.9, "alone": 0.85}
-    for _ in range(5):
-        for run in plan(measured, 5).wanted():
+    while wanted := plan(measured, n_seeds).wanted():
+        for run in wanted:
             measured.append(row(run, better.get(run.arm.name, 0.8) + run.seed % 7 / 1000 * (1 + (run.arm == FITTED))))
-    found = section(measured, {"toy": COMPARISON})
+    return measured
+
+
+def test_the_table_shows_what_is_measured_and_counts_rows_beyond_noise() -> None:
+    found = section(all_measured(5), {"toy": COMPARISON})
     line = next(line for line in found.splitlines() if line.startswith("| toy | accuracy"))
     assert "| 80.20 ± 0.16 | **90.40 ± 0.32 (+10.20: +10.00 to +10.40)**, weight 0.3 | - |" in line
     assert "85.20 ± 0.16 (+5.00: +5.00 to +5.00)** alone |" in line
@@ -198,6 +203,17 @@ def test_the_table_shows_what_is_measured_and_counts_rows_beyond_noise() -> None
     assert "Against the regular loss: ahead in 1 of 1 rows, beyond noise in 1; behind beyond noise in 0." in found
     assert "Seeds: 5 of toy." in found
     assert section([], {"toy": COMPARISON}) == ""
+
+
+def test_losses_with_fewer_seeds_are_compared_on_those_that_both_have_and_left_out_below_five() -> None:
+    def without(name: str, n_seeds: int) -> list[dict[str, Any]]:
+        return [r for r in measured if not (r["final"] and r["arm"]["name"] == name and r["seed"] >= n_seeds)]
+
+    measured = all_measured(7)
+    found = section(without("fitted", 5), {"toy": COMPARISON})
+    assert "| 80.30 ± 0.22 | **90.40 ± 0.32 (+10.20: +10.00 to +10.40)**, weight 0.3 | - |" in found
+    assert "Seeds: 7 of toy (5 with the fitted loss)." in found
+    assert "| 80.30 ± 0.22 | - | - |" in section(without("fitted", 4), {"toy": COMPARISON})
 
 
 def test_every_experiment_is_measured_by_metrics_that_its_losses_are_fitted_to() -> None:
