@@ -296,7 +296,7 @@ def _search_and_export(
     with Labeller(metric, n_workers=options.workers, timeout_s=TIMEOUT_S) as labeller:
         labelled = LabelledPoints(run, clock, prepared.task, metric, labeller, options.seed, progress)
         labelled.calibrate()
-        space = _seeing(run, metric, options, prepared, labeller)
+        space = _seeing(run, metric, options, prepared, labeller, progress)
         points = labelled.searched(prepared.recorded)
         costs = _costs(run, metric, prepared, space, points)
         judged_s, descent_s = (s * options.budget_s for s in (affordable.JUDGED_SHARE, affordable.DESCENT_SHARE))
@@ -344,7 +344,9 @@ def _search_and_export(
     return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(short), clock.spent_s)
 
 
-def _seeing(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared, labeller: Labeller) -> Space:
+def _seeing(
+    run: RunDir, metric: Metric, options: _Options, prepared: _Prepared, labeller: Labeller, progress: Progress
+) -> Space:
     """The search space of the networks that see what the metric depends on; found out once a run.
 
     Raises:
@@ -358,7 +360,11 @@ def _seeing(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared,
         reason = unseen.refusal(found, prepared.task)
         if reason is not None and not options.force:
             raise QualityError(f"no loss was fitted: metric {metric.name!r} {reason}. --force fits one all the same")
-        write_json(file, list(unseen.narrowed(prepared.space, metric, found).networks))
+        left_out = unseen.left_out(prepared.space, metric, found)
+        if options.space is not None:  # the user's own, who would wonder
+            for name, why in left_out.items():
+                progress.say(f"network {name!r} of --space is not searched: {why}")
+        write_json(file, [name for name in prepared.space.networks if name not in left_out])
     names = json.loads(file.read_text(encoding="utf-8"))
     return replace(prepared.space, networks={name: prepared.space.networks[name] for name in names})
 

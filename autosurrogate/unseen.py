@@ -127,10 +127,10 @@ def _agreement(before: np.ndarray, after: np.ndarray) -> float:
     return 0.0 if math.isnan(found) else found
 
 
-def narrowed(space: Space, metric: Metric, found: Sequence[Dependence]) -> Space:
-    """The search space without networks that miss what the metric minds, or that are made for what it does not mind.
+def left_out(space: Space, metric: Metric, found: Sequence[Dependence]) -> dict[str, str]:
+    """Networks that miss what the metric minds, or that are made for what it does not mind, and why, in words.
 
-    Where no network is left, as it is.
+    None where no network would be left.
 
     Args:
         space: any.
@@ -139,13 +139,15 @@ def narrowed(space: Space, metric: Metric, found: Sequence[Dependence]) -> Space
     """
     matter = {one.what: one.seen_by for one in found if one.matters}
     networks = surrogates.networks(metric.task)
-    kept = {
-        name: settings
-        for name, settings in space.networks.items()
-        if getattr(networks[name], "NEEDED_FOR", None) in (None, *matter)
-        and all(name in seen_by for seen_by in matter.values())
-    }
-    return replace(space, networks=kept or space.networks)
+    reasons = {}
+    for name in space.networks:
+        missed = [what for what, seen_by in matter.items() if name not in seen_by]
+        made_for = getattr(networks[name], "NEEDED_FOR", None)
+        if missed:
+            reasons[name] = f"the metric depends on {' and '.join(missed)}, which it does not see"
+        elif made_for not in (None, *matter):
+            reasons[name] = f"the metric does not depend on {made_for}, which it is made for"
+    return reasons if len(reasons) < len(space.networks) else {}
 
 
 def refusal(found: Sequence[Dependence], task: Task) -> str | None:

@@ -137,13 +137,14 @@ def test_only_networks_that_see_what_matters_are_searched_and_those_made_for_it_
     }.items():
         found = list(dependences(spec).values())
         assert unseen.refusal(found, CLASSIFICATION) is None
-        assert set(unseen.narrowed(space, find(spec), found).networks) == expected
+        assert set(space.networks) - set(unseen.left_out(space, find(spec), found)) == expected
 
 
 def test_many_thresholds_are_searched_only_for_what_minds_where_between_them_a_probability_lies(file: Path) -> None:
+    space = search_space.load("scores")
+
     def kept(spec: str) -> set[str]:
-        found = list(dependences(spec).values())
-        return set(unseen.narrowed(search_space.load("scores"), find(spec), found).networks)
+        return set(space.networks) - set(unseen.left_out(space, find(spec), list(dependences(spec).values())))
 
     calibration = kept("sklearn:brier_score_loss?task=binary")
     assert "sweep" in calibration
@@ -152,9 +153,18 @@ def test_many_thresholds_are_searched_only_for_what_minds_where_between_them_a_p
     assert kept("f1") == kept("roc_auc") == {"order", "counts", "top"}
 
 
-def test_a_space_of_which_nothing_is_left_stays_as_it_is() -> None:
+def test_nothing_is_left_out_of_a_space_of_which_nothing_would_be_left() -> None:
     space, lost = search_space.load("classification"), Dependence("this", 0.5, 0.5, ())
-    assert unseen.narrowed(space, find("accuracy"), [lost]) == space
+    assert unseen.left_out(space, find("accuracy"), [lost]) == {}
+
+
+def test_fit_tells_which_networks_of_the_user_s_space_are_not_searched(tmp_path: Path) -> None:
+    own = "[networks.ordinal]\ntemperatures = [[0.3, 0.03]]\nwidth = 8\n"
+    program.write(tmp_path / "own.toml", program.SPACE + own)
+    done = program.run("fit", *"--metric accuracy --space own.toml --trials 1 --force".split(), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = "network 'ordinal' of --space is not searched: the metric does not depend on which class is which"
+    assert told in " ".join(done.stdout.split())
 
 
 def test_a_metric_that_is_random_is_not_taken_for_one_that_minds(file: Path) -> None:
