@@ -32,7 +32,9 @@ the test split: mean and standard deviation, and in brackets the mean paired dif
 The tables oil_spill, phoneme, haberman and breast_cancer are split anew for each seed, and the weight is chosen on the
 validation parts of three (phoneme) or ten other splits. Their numbers of seeds had been raised, for all losses alike,
 after some had been seen; the fitted losses here are of a search space that was settled later, on more other splits of
-the same tables, and were trained with as many seeds.
+the same tables, and were trained with as many seeds. Then that of oil_spill was raised twice more, and those of
+phoneme, detection and autoregressive_de_en once, for the regular loss and the fitted ones alone, each time after the
+figures of fewer had been seen. Losses are compared on the seeds that both were trained with; a dash is not measured.
 Bold: beyond noise, two-sided paired t test, p < 0.05 after Holm's correction over the rows of the table. *Best by hand*
 is the one that is best on the validation split.
 
