@@ -9,7 +9,6 @@ from pathlib import Path
 import program
 import pytest
 
-import autosurrogate
 from autosurrogate import search_space
 from autosurrogate.search_space import Choice, Range
 from autosurrogate.surrogates import networks
@@ -159,15 +158,11 @@ def test_a_loss_is_exported_and_trains_a_model_where_there_is_torch_alone(
 ) -> None:
     metric, loop = LOOPS[task]
     program.write(tmp_path / "space.toml", space(task))
-    autosurrogate.fit(
-        metric,
-        space=tmp_path / "space.toml",
-        trials=1,
-        budget="8s",
-        out=tmp_path / "loss.pt",
-        run_dir=tmp_path / "run",
-        force=True,
-    )
+    done = program.run(
+        "fit", "--metric", metric, "--space", "space.toml", "--trials", 1, "--budget", "8s", "--out", "loss.pt",
+        "--force", "--quiet", cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
     (tmp_path / "loop.py").write_text(FRAME.format(loop=textwrap.dedent(loop)), encoding="utf-8")
     environment = {k: v for k, v in program.ENVIRONMENT.items() if k != "PYTHONPATH"}
     trained = subprocess.run(
