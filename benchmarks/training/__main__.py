@@ -2,6 +2,7 @@
 
     python -m benchmarks.training                                # all experiments, in order
     python -m benchmarks.training translation_de_en --seeds 5 --jobs 2
+    python -m benchmarks.training oil_spill --seeds 360 --jobs 2 --losses fitted  # and the regular loss
     python -m benchmarks.training --scale paper --device cuda    # ResNet-56, and translation models of base size
 
 Losses are fitted as `autosurrogate fit` does with its defaults, and the paper's as the paper did; weights and learning
@@ -30,6 +31,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {every}; all of the scale by default")
     parser.add_argument("--scale", choices=SCALES, default="small", help="paper: models as large as the paper's")
     parser.add_argument("--show", action="store_true", help="print the table of what is measured and train nothing")
+    parser.add_argument(
+        "--losses", nargs="+", metavar="LOSS", help="of fitted, paper and those made by hand, beside the regular (all)"
+    )
     add_options(parser)
     options = parser.parse_args()
     known = comparisons(options.scale)
@@ -37,8 +41,14 @@ def main() -> None:
         print(section(list(rows.read(options.results)), known))
         return
     check(parser, options.names, known, options.data)
-    for name in options.names or known:
-        run(name, known[name], options.scale, options)
+    wanted = {name: known[name] for name in options.names or known}
+    if options.losses:
+        found = {loss for comparison in wanted.values() for loss in (*comparison.fits, *comparison.rivals)}
+        if missing := [loss for loss in options.losses if loss not in found]:
+            parser.error(f"--losses: {missing[0]!r} is none of {', '.join(sorted(found))}")
+        wanted = {name: comparison.only(options.losses) for name, comparison in wanted.items()}
+    for name, comparison in wanted.items():
+        run(name, comparison, options.scale, options)
 
 
 if __name__ == "__main__":

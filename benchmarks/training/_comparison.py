@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -123,6 +123,11 @@ class Comparison:
     split: Callable[[dict[str, Data], int], dict[str, Data]] | None = None
     recorded_alone: bool = False
     fits: Mapping[str, Fit] = field(default_factory=lambda: FITS)
+
+    def only(self, losses: Sequence[str]) -> Comparison:
+        """The same with these losses alone, beside the regular one; names that it does not have are ignored."""
+        fits = {name: fit for name, fit in self.fits.items() if name in losses}
+        return replace(self, fits=fits, rivals={name: loss for name, loss in self.rivals.items() if name in losses})
 
 
 def by_metrics(

@@ -214,6 +214,14 @@ def test_losses_with_fewer_seeds_are_compared_on_those_that_both_have_and_left_o
     assert "| 80.30 ± 0.22 | **90.40 ± 0.32 (+10.20: +10.00 to +10.40)**, weight 0.3 | - |" in found
     assert "Seeds: 7 of toy (5 with the fitted loss)." in found
     assert "| 80.30 ± 0.22 | - | - |" in section(without("fitted", 4), {"toy": COMPARISON})
+    # Of the means 0.904 and 0.802 of five seeds; the regular loss's of seven is 0.803.
+    assert "Mean relative reduction of the error over the 1 rows: 51.5 %." in found
+
+
+def test_an_experiment_is_cut_to_some_losses_beside_the_regular_one() -> None:
+    cut = COMPARISON.only(["fitted", "alone", "another's"])
+    assert (list(cut.fits), list(cut.rivals)) == (["fitted"], ["alone"])
+    assert {arm.name for arm in Plan("toy", cut, {}, (0,), Results([])).arms("accuracy")} == {"regular", "alone"}
 
 
 def test_every_experiment_is_measured_by_metrics_that_its_losses_are_fitted_to() -> None:
