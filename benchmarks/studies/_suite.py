@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from benchmarks.ready_losses import TRIALS
 from benchmarks.studies._study import Study
 from benchmarks.training._comparison import FITS, Fit
 from benchmarks.training._guards import GUARDS
@@ -9,6 +12,17 @@ from benchmarks.training._guards import GUARDS
 TABLES = dict.fromkeys(("oil_spill", "phoneme", "haberman"), "f1")  # seconds a training, so that many seeds can be had
 FITTED = {"fitted": FITS["fitted"]}
 N_OTHER_SEEDS = 3
+
+
+def other(*arguments: str, **more: Any) -> Fit:
+    """A loss that differs from the fitted one, which comes ready, in what is given alone: as many trials, and forced.
+
+    Args:
+        arguments: of the command line.
+        more: other fields of `Fit`.
+    """
+    return Fit(("--trials", str(TRIALS), "--force", *arguments), **more)
+
 
 STUDIES = {
     "table_6": Study(
@@ -21,12 +35,12 @@ STUDIES = {
     "table_8": Study(
         "Is a loss that ranks as the metric does better than one that approximates its values?",
         TABLES,
-        {**FITTED, "approximation": Fit(("--objective", "approximation", "--force"))},
+        {**FITTED, "approximation": other("--objective", "approximation")},
     ),
     "table_9": Study(
         "Is one loss, fitted to generated predictions, as good as one for each data set, fitted to its outputs, too?",
         TABLES,
-        {**FITTED, "of its own": Fit(("--force",), recorded=True)},
+        {**FITTED, "of its own": other(recorded=True)},
     ),
     "table_10": Study(
         "Can the loss take the place of the regular loss?",
@@ -42,12 +56,12 @@ STUDIES = {
     "table_12": Study(
         "Does the gradient penalty help?",
         TABLES,
-        {**FITTED, "no penalty": Fit(("--force",), settings={"penalty": "0.0"})},
+        {**FITTED, "no penalty": other(settings={"penalty": "0.0"})},
     ),
     "table_13": Study(
         "How much do independent fits differ?",
         TABLES,
-        {**FITTED, **{f"seed {n}": Fit(("--seed", str(n), "--force")) for n in range(1, N_OTHER_SEEDS + 1)}},
+        {**FITTED, **{f"seed {n}": other("--seed", str(n)) for n in range(1, N_OTHER_SEEDS + 1)}},
     ),
     "guards": Study(
         "Does the loss need less tuning if it is balanced with the regular loss, begins late, or fades?",
@@ -57,6 +71,6 @@ STUDIES = {
     "figure_3": Study(
         "Is a larger network a better loss?",
         TABLES,
-        {**FITTED, **{f"width {n}": Fit(("--force",), settings={"width": str(n)}) for n in (4, 16, 64, 256)}},
+        {**FITTED, **{f"width {n}": other(settings={"width": str(n)}) for n in (4, 16, 64, 256)}},
     ),
 }
