@@ -65,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     metrics.set_defaults(run=_metrics)
 
     check = commands.add_parser("check", help="run a metric on generated points and tell what it does")
-    check.add_argument("metric", metavar="SPEC", help="as of fit --metric")
-    check.add_argument("--tokenizer", metavar="FILE", help="as of fit --tokenizer")
+    check.add_argument("metric", metavar="SPEC", help="a name, file.py:function, sklearn:NAME or torchmetrics:CLASS")
+    check.add_argument("--tokenizer", metavar="FILE", help="for metrics of how tokens are spelled, as fit takes it")
     check.add_argument("--seed", type=int, default=0, metavar="N", help="of the generated points (0)")
     check.add_argument("--json", action="store_true", help="print JSON")
     check.set_defaults(run=_check)
@@ -76,18 +76,24 @@ def _parser() -> argparse.ArgumentParser:
         "--metric", action="append", metavar="SPEC", help="a name, file.py:function, sklearn:NAME, torchmetrics:CLASS; "
         "several of them for their weighted mean"
     )  # fmt: skip
-    fit.add_argument("--weights", nargs="+", type=float, metavar="W", help="of several metrics, one each (all alike)")
+    fit.add_argument("--weights", nargs="+", type=float, metavar="W", help="of several metrics, in their order (all 1)")
     fit.add_argument("--out", metavar="FILE.pt", help="file to write (default: <name of the metric>.pt)")
     fit.add_argument("--budget", metavar="TIME", help="wall-clock time for everything, such as 90s, 5m, 1h30m (5m)")
     fit.add_argument("--trials", type=int, metavar="N", help="stop after N trials if the budget is not spent before")
     fit.add_argument("--outputs", nargs="+", metavar="FILE", help="recorded outputs of real models to train on, too")
-    fit.add_argument("--random-share", type=float, metavar="P", help="share of generated batches (default: searched)")
+    fit.add_argument(
+        "--random-share", type=float, metavar="P", help="with --outputs: how often a batch is of generated points, "
+        "0 to 1 (default: searched)"
+    )  # fmt: skip
     fit.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:N (auto)")
     fit.add_argument("--workers", type=int, metavar="N", help="processes that label and that train (one a core)")
     fit.add_argument("--seed", type=int, metavar="N", help="of everything random (0)")
     fit.add_argument("--run-dir", metavar="DIR", help="folder of the run (default: runs/<name>-<date>)")
     fit.add_argument("--resume", metavar="RUN_DIR", help="continue a run, with its own options")
-    fit.add_argument("--objective", choices=("correlation", "approximation"), help="(correlation)")
+    fit.add_argument(
+        "--objective", choices=("correlation", "approximation"), help="what networks learn: the order of points by the "
+        "metric, or its values (correlation)"
+    )  # fmt: skip
     fit.add_argument("--space", metavar="FILE.toml", help="search space (default: the task's own)")
     fit.add_argument(
         "--tokenizer", metavar="FILE", help="of metrics of how tokens are spelled: tokenizer.json, or a token a line"
