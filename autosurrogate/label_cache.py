@@ -15,6 +15,7 @@ import inspect
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Sequence
 from importlib import metadata
@@ -36,6 +37,7 @@ VARIABLE = "AUTOSURROGATE_CACHE"
 OFF = "off"
 MOST_BYTES = 256 * 2**20
 _FOLDER = "labels"
+_KEY = re.compile(r"[0-9a-f]{32}")
 
 
 class LabelCache:
@@ -136,12 +138,14 @@ def clear() -> None:
         try:
             shutil.rmtree(entry)
         except OSError as e:
+            if not entry.exists():  # another process has removed it
+                continue
             raise OptionError(f"{entry}: cannot be removed: {e.strerror or e}") from e
 
 
 def trim(most_bytes: int = MOST_BYTES) -> None:
     """Remove the labels that were used longest ago, until the others are no more than `most_bytes`."""
-    entries = sorted(_entries(), key=lambda entry: entry.stat().st_mtime)
+    entries = sorted(_entries(), key=_used)
     left = sum(map(_bytes, entries))
     for entry in entries:
         if left <= most_bytes:
@@ -151,12 +155,28 @@ def trim(most_bytes: int = MOST_BYTES) -> None:
 
 
 def _entries() -> list[Path]:
+    """The folders of keys; what else stands beside them is not this program's."""
     root = folder()
-    return [entry for entry in root.iterdir() if entry.is_dir()] if root is not None and root.is_dir() else []
+    if root is None or not root.is_dir():
+        return []
+    return [entry for entry in root.iterdir() if _KEY.fullmatch(entry.name) and entry.is_dir()]
+
+
+def _used(entry: Path) -> float:
+    """When labels were used last; 0 if another process has just removed them."""
+    with contextlib.suppress(FileNotFoundError):
+        return entry.stat().st_mtime
+    return 0.0
 
 
 def _bytes(entry: Path) -> int:
-    return sum(file.stat().st_size for file in entry.iterdir())
+    """Of the files in a folder, but for those that another process has just removed or renamed."""
+    n_bytes = 0
+    with contextlib.suppress(FileNotFoundError):
+        for file in entry.iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                n_bytes += file.stat().st_size
+    return n_bytes
 
 
 def _versions(metric: Metric) -> dict[str, str]:

@@ -142,14 +142,36 @@ def test_nothing_is_kept_where_it_is_off(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 
 def test_what_was_used_longest_ago_goes_first(cache: Path) -> None:
-    for age, key in ((3, "a"), (1, "b"), (2, "c")):
+    a, b, c = (32 * letter for letter in "abc")
+    for age, key in ((3, a), (1, b), (2, c)):
         LabelCache(key).put("train-0", labels(*range(100)))
         then = time.time() - 1000 * age
         os.utime(cache / key, (then, then))
-    LabelCache("a").get("train-0", 100)  # it has been used since
+    LabelCache(a).get("train-0", 100)  # it has been used since
     each = label_cache.size()[1] // 3
     label_cache.trim(2 * each)
-    assert {entry.name for entry in cache.iterdir()} == {"a", "b"}
+    assert {entry.name for entry in cache.iterdir()} == {a, b}
+    label_cache.trim(0)
+    assert label_cache.size() == (0, 0)
+
+
+def test_what_else_is_in_the_folder_is_left_alone(cache: Path) -> None:
+    LabelCache(32 * "0").put("train-0", labels(1.0))
+    images = cache / "train2017"
+    images.mkdir()
+    (images / "0.txt").write_text("a user's label")
+    assert label_cache.size()[0] == 1
+    label_cache.trim(0)
+    label_cache.clear()
+    assert [file.name for file in cache.rglob("*.txt")] == ["0.txt"]
+    assert label_cache.size() == (0, 0)
+
+
+def test_files_that_another_process_removes_meanwhile_are_no_error(cache: Path) -> None:
+    LabelCache(32 * "0").put("train-0", labels(1.0))
+    n_bytes = label_cache.size()[1]
+    (cache / (32 * "0") / "train-1.json").symlink_to("gone")  # listed, but not there to look at
+    assert label_cache.size() == (1, n_bytes)
     label_cache.trim(0)
     assert label_cache.size() == (0, 0)
 
