@@ -20,7 +20,7 @@ from autosurrogate.recorded import as_tensor, blank, faults
 from autosurrogate.tasks import Task
 from autosurrogate.tasks.sequence import IGNORE_INDEX
 
-MASK = "preds_mask"
+MASK, EOS, BLANK = "preds_mask", "eos_id", "blank_id"
 
 
 class Recorder:
@@ -117,7 +117,8 @@ class Recorder:
             preds: tensor or array (n, ...), floating point, on any device, with or without gradient.
             target: tensor or array (n, ...).
             preds_mask: bool (n, T), the positions of a sequence that are the hypothesis's. If left out, those are
-                all, or, where the target has as many, those whose target is not -100.
+                all until the first `eos_id`, or, where the target has as many and there is neither `eos_id` nor
+                `blank_id`, those whose target is not -100.
             source: an integer (an epoch, a step) for the whole batch, or one for each row; 0 if left out.
             arrays: further arrays (n, ...) that the task knows, by name.
 
@@ -274,11 +275,14 @@ def _padded(rows: list[np.ndarray], fill: float) -> np.ndarray:
 def _needs_mask(rows: list[_Row]) -> bool:
     """Whether the padded rows of sequences would mean something else without a mask.
 
-    Without one all positions count, but where the target has as many, those whose target is -100 do not.
+    Without one all positions count until an `eos_id`; but where the target has as many and there is neither that nor a
+    `blank_id`, those whose target is -100 do not.
     """
     if any(MASK in row for row in rows):
         return True
     n_positions = {len(row["preds"]) for row in rows}
+    if any(_token(row, EOS) >= 0 or _token(row, BLANK) >= 0 for row in rows):
+        return len(n_positions) > 1
     as_many = {len(row["preds"]) == len(row["target"]) for row in rows}
     return as_many != {True} and (len(n_positions) > 1 or len(as_many) > 1)
 
@@ -287,4 +291,13 @@ def _mask_of(row: _Row) -> np.ndarray:
     if MASK in row:
         return row[MASK]
     preds, target = row["preds"], row["target"]
+    if _token(row, BLANK) >= 0:
+        return np.ones(len(preds), dtype=np.bool_)
+    if _token(row, EOS) >= 0:  # with a mask a hypothesis ends where that does
+        return (preds.argmax(-1) == _token(row, EOS)).cumsum() == 0
     return target != IGNORE_INDEX if len(preds) == len(target) else np.ones(len(preds), dtype=np.bool_)
+
+
+def _token(row: _Row, name: str) -> int:
+    """A token of the task's context; -1 for none."""
+    return int(row.get(name, -1))

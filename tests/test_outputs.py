@@ -499,6 +499,27 @@ class TestRecorder:
         assert SEQUENCE.decode(examples, "tokens") == expected
         assert ("preds_mask" in examples.extras) == masked
 
+    @pytest.mark.parametrize("lengths", [[(8, 5), (9, 6)], [(8, 8), (9, 5)], [(8, 8), (9, 9)], [(8, 8), (8, 5)]])
+    @pytest.mark.parametrize("ids", [{"eos_id": 5}, {"blank_id": 5}, {"eos_id": 5, "blank_id": 4}])
+    def test_hypotheses_that_end_or_have_blanks_are_the_same_after_padding(
+        self, tmp_path: Path, lengths: list[tuple[int, int]], ids: dict[str, int]
+    ) -> None:
+        generator = torch.Generator().manual_seed(0)
+        expected: tuple[list[Any], list[Any]] = ([], [])
+        with Recorder(tmp_path / "x.npz", "sequence") as record:
+            for n_positions, n_tokens in lengths:
+                preds = torch.randn(16, n_positions, 6, generator=generator)
+                target = torch.randint(4, (16, n_tokens), generator=generator)
+                target[0, -2:] = -100
+                context = {name: torch.full((16,), token) for name, token in ids.items()}
+                record(preds, target, **context)
+                batch = Examples(preds, target, context)
+                for whole, part in zip(expected, SEQUENCE.decode(batch, "tokens"), strict=True):
+                    whole.extend(part)
+        examples = read(tmp_path / "x.npz", SEQUENCE).examples
+        assert SEQUENCE.decode(examples, "tokens") == expected
+        assert len(set(map(len, expected[0]))) > 3
+
     def test_further_arrays_of_a_task_are_kept_with_their_rows(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
