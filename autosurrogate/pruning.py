@@ -34,5 +34,5 @@ def _reached(trials: Sequence[FrozenTrial], step: int) -> list[float]:
     return [
         max(value for at, value in t.intermediate_values.items() if at <= step)
         for t in trials
-        if t.state == TrialState.COMPLETE or step in t.intermediate_values
+        if (t.state == TrialState.COMPLETE and min(t.intermediate_values) <= step) or step in t.intermediate_values
     ]

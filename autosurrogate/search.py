@@ -48,6 +48,7 @@ class _Asked:
     job: Job
     settings: dict[str, Any]  # of the training, as they are kept
     future: Future[Outcome] | None = None  # once it has begun
+    alone: bool = False  # no other ran beside it
     outcome: Outcome | None = None  # once it has ended
     lost: bool = False  # its process was
     judged: bool = False  # and all that is known of it is put down
@@ -172,6 +173,7 @@ class Search:
             asked = self._next()
             if asked is None:
                 return
+            asked.alone = self._at_once == 1
             asked.future = trainers.submit(replace(asked.job, left_s=self._clock.left_s - reserve_s))
 
     def _goes_on(self, n_trials: int | None, reserve_s: float) -> bool:
@@ -226,7 +228,7 @@ class Search:
             asked.outcome = asked.future.result()
         except WorkerLost as lost:
             asked.lost = True
-            if self._at_once == 1:
+            if asked.alone:
                 raise SearchError(
                     f"a process that trains was ended from outside ({lost}), though no other ran beside it; "
                     "is there too little memory? --workers 1 trains in the program's own process"

@@ -41,3 +41,8 @@ def test_a_trial_is_not_pruned_in_its_first_steps() -> None:
     trials = [trial({20: 0.5, 100: 0.6, 120: 0.7})] * 6
     assert set(pruning.least(trials, 600)) == {100, 120}
     assert set(pruning.least(trials, 601)) == {120}
+
+
+def test_trials_whose_first_step_is_later_are_not_compared_with() -> None:
+    found = pruning.least([trial({15: 0.5})] * 3 + [trial({20: 0.1, 40: 0.2})] * 3, 60)
+    assert found == {15: 0.5, 20: pytest.approx(0.1), 40: pytest.approx(0.2)}

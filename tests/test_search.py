@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from autosurrogate import search_space, surrogates, tasks
 from autosurrogate.descent import Way
-from autosurrogate.errors import OptionError
+from autosurrogate.errors import OptionError, SearchError
 from autosurrogate.labelled_points import Points
 from autosurrogate.labelled_set import Chunk
 from autosurrogate.metric import find
@@ -19,6 +20,7 @@ from autosurrogate.progress import Progress
 from autosurrogate.run_dir import Clock, RunDir
 from autosurrogate.sampling import N_LEVELS, Severities, chunk, points_of, set_size_of
 from autosurrogate.search import Search
+from autosurrogate.worker_process import WorkerLost
 
 SPACE = """
 [training]
@@ -51,6 +53,16 @@ def labelled(split: str) -> list[Chunk]:
 @pytest.fixture(scope="module")
 def points() -> Points:
     return Points(labelled("train"), labelled("validation"), [], [])
+
+
+class Notes(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
 
 
 class Judge:
@@ -186,6 +198,23 @@ def test_a_trial_that_hardly_ranks_is_not_chosen_for_mending_a_little_more(
     one = search(tmp_path / "run", points, Judge({0.3: 1.2, 0.1: 1.2}))
     add_trials(one, tmp_path / "run", [(0.99, 1.0), (ranks, 1.4)])
     assert one.best(1.2)[1].number - 3 == chosen
+
+
+def test_a_lost_process_ends_the_search_only_if_no_other_ran_beside_it(tmp_path: Path, points: Points) -> None:
+    found = search(tmp_path / "run", points, n_workers=4)
+
+    def lose(*, alone: bool) -> None:
+        asked = found._ask()
+        asked.alone, asked.future = alone, Future()
+        asked.future.set_exception(WorkerLost("signal SIGKILL"))
+        found._collect(asked, progress)
+
+    progress = Notes()
+    for _ in range(4):  # of four that had begun side by side, all before another begins
+        lose(alone=False)
+    assert [line[-16:] for line in progress.lines] == [f"with {n} at a time" for n in (2, 1, 1, 1)]
+    with pytest.raises(SearchError, match="though no other ran beside it"):
+        lose(alone=True)
 
 
 def test_trials_of_another_version_are_told(tmp_path: Path, points: Points) -> None:
