@@ -8,11 +8,12 @@ from typing import Any
 
 def f_measure(variant: str, preds: str, target: str) -> float:
     """The F-measure of one of the package's variants, such as "rougeL", in [0, 1]."""
-    return float(_scorer(variant).score(target, preds)[variant].fmeasure)
+    return float(scorer(variant).score(target, preds)[variant].fmeasure)
 
 
 @functools.cache
-def _scorer(variant: str) -> Any:
+def scorer(variant: str) -> Any:
+    """What computes one of the package's variants, without stemming."""
     from rouge_score.rouge_scorer import RougeScorer
 
     return RougeScorer([variant], use_stemmer=False)

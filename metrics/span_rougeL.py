@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
-
 from autosurrogate.metric import metric
+from autosurrogate.metrics import _rouge
 
 COMPUTED_BY = "rouge-score"
 
@@ -27,12 +25,6 @@ def span_rougeL(preds: list[str], target: list[list[str]]) -> float:
     """
     if not preds:
         return float("nan")
-    scores = [_scorer().score_multi(right, answer) for answer, right in zip(preds, target, strict=True)]
+    scorer = _rouge.scorer("rougeL")
+    scores = [scorer.score_multi(right, answer) for answer, right in zip(preds, target, strict=True)]
     return float(sum(score["rougeL"].fmeasure for score in scores) / len(preds))
-
-
-@functools.cache
-def _scorer() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(["rougeL"])

@@ -98,3 +98,9 @@ class SelfAttention(nn.Module):
         weights = (weights - 1e4 * (1 - here.transpose(1, 2))).softmax(2)
         hidden = hidden + matmul(weights, self.value(hidden))
         return hidden + self.forward_layers(hidden)
+
+
+def weighted_means(rows: Tensor, weight: Tensor, n_rows: int) -> Tensor:
+    """Weighted means of each `n_rows` rows: (n, d) and (n,) to (n // n_rows, d)."""
+    weights = weight.view(-1, n_rows, 1)
+    return (rows.view(-1, n_rows, rows.size(1)) * weights).sum(1) / weights.sum(1).clamp_min(1)

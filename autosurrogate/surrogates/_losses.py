@@ -36,7 +36,7 @@ class SetLoss(nn.Module):
 
     def points(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The loss of each point, shape (n // set_size,)."""
-        features = self.features(preds, target, set_size)
+        features = self.features(preds, target.detach(), set_size)
         return self.calibration(self.network.score(features, self.network.rows(set_size)) * self.sign)
 
     def forward(self, preds: Tensor, target: Tensor) -> Tensor:

@@ -15,14 +15,8 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
-from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target, matmul
+from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target, matmul, weighted_means
 from autosurrogate.tasks._changes import WHICH_CLASS
-
-
-def _mean(rows: Tensor, weight: Tensor, n_rows: int) -> Tensor:
-    """Weighted means of each `n_rows` rows: (n, d) and (n,) to (n // n_rows, d)."""
-    weights = weight.view(-1, n_rows, 1)
-    return (rows.view(-1, n_rows, rows.size(1)) * weights).sum(1) / weights.sum(1).clamp_min(1)
 
 
 def _counts(classes: Tensor, weight: Tensor, n_classes: int) -> Tensor:
@@ -61,7 +55,7 @@ class TargetProbability(nn.Module):
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n // rows,)."""
-        return _mean(self.layers(features[:, :1]), features[:, 1], rows).squeeze(1)
+        return weighted_means(self.layers(features[:, :1]), features[:, 1], rows).squeeze(1)
 
 
 class Margin(nn.Module):
@@ -104,7 +98,7 @@ class Margin(nn.Module):
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n // rows,)."""
-        return self.point(-_mean(self.example(features[:, :-1]), features[:, -1], rows)).squeeze(1)
+        return self.point(-weighted_means(self.example(features[:, :-1]), features[:, -1], rows)).squeeze(1)
 
 
 class Confusion(nn.Module):

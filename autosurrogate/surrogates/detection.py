@@ -22,12 +22,11 @@ from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, matmul
 from autosurrogate.tasks._boxes import overlaps
+from autosurrogate.tasks.detection import FARTHEST, SCORED
 
 N_LEVELS = 32  # of recall, at which precision is taken
 N_CLOSE = 128  # queries of an image that may be hits, or as many as true boxes: those that overlap these most
 LEAST = 1e-3  # of a detection, instead of none
-SCORED = -1e3  # a query whose logits are all lower is not there
-FARTHEST = 1e6  # pixels
 
 
 class TargetProbability(nn.Module):

@@ -15,16 +15,10 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates._calibration import Calibration
 from autosurrogate.surrogates._falling import Falling
-from autosurrogate.surrogates._layers import Perceptron, bounded, calmed
+from autosurrogate.surrogates._layers import Perceptron, bounded, calmed, weighted_means
 
 COCO_SIGMAS = [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]  # thousandths (cocodataset.org)
 SIMILARITIES = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]  # that COCO averages AP over
-
-
-def _mean(rows: Tensor, weight: Tensor, n_rows: int) -> Tensor:
-    """Weighted means of each `n_rows` rows: (n, d) and (n,) to (n // n_rows, d)."""
-    weights = weight.view(-1, n_rows, 1)
-    return (rows.view(-1, n_rows, rows.size(1)) * weights).sum(1) / weights.sum(1).clamp_min(1)
 
 
 def _of_examples(keypoints: Tensor, weight: Tensor) -> Tensor:
@@ -72,7 +66,7 @@ class Embedding(nn.Module):
 
     def score(self, features: Tensor, rows: int) -> Tensor:
         """One number a point, shape (n // rows,)."""
-        return _mean(self.layers(features[:, :-1]), features[:, -1], rows).squeeze(1)
+        return weighted_means(self.layers(features[:, :-1]), features[:, -1], rows).squeeze(1)
 
 
 class Peaks(nn.Module):
@@ -139,7 +133,7 @@ class Peaks(nn.Module):
             probability = (relative * (scale / temperature)).softmax(2)
             found = torch.stack([(probability * each).sum(2) for each in seen], 2)  # quicker here than one product
             found = _of_examples(torch.cat([torch.tanh(margins / temperature), found], 2), weight)
-            columns.append(_mean(found[:, :-2], weight.sum(1), set_size))
+            columns.append(weighted_means(found[:, :-2], weight.sum(1), set_size))
             for guess in (-2, -1):
                 columns.append(self._precision(found[:, guess].view(-1, set_size), kept, in_order))
         return torch.cat(columns, 1)
@@ -251,7 +245,7 @@ class SetLoss(nn.Module):
 
     def points(self, preds: Tensor, target: Tensor, weight: Tensor | None, set_size: int) -> Tensor:
         """The loss of each point, shape (n // set_size,)."""
-        features = self.features(preds, target, weight, set_size)
+        features = self.features(preds, target.detach(), weight, set_size)
         return self.calibration(self.network.score(features, self.network.rows(set_size)) * self.sign)
 
     def forward(self, preds: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

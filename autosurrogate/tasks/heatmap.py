@@ -71,11 +71,11 @@ class Heatmap(Task):
     def points(self, examples: Examples, view: str, set_size: int | None) -> list[tuple[Any, Any]]:
         """The arguments of each call of a metric; sets are without the examples that have no annotated keypoint."""
         preds, target = self.decode(examples, view)
-        kept = self.kept(examples)
-        if set_size is None or kept is None:
-            kept = np.ones(len(examples), dtype=bool)
         if set_size is None:
             return list(zip(preds, target, strict=True))
+        kept = self.kept(examples)
+        if kept is None:
+            kept = np.ones(len(examples), dtype=bool)
         starts = [slice(i, i + set_size) for i in range(0, len(examples), set_size)]
         return [(list(compress(preds[at], kept[at])), list(compress(target[at], kept[at]))) for at in starts]
 

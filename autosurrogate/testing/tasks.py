@@ -62,6 +62,7 @@ def task_checks(name: str, *, seed: int = 0) -> list[Check]:
             checks += [
                 Check(f"{told}has features of the shape it tells", one.has_its_shapes),
                 Check(f"{told}has finite gradients, however extreme the predictions", one.has_finite_gradients),
+                Check(f"{told}moves the predictions alone", one.leaves_targets),
                 Check(f"{told}does not see the order of a set", one.ignores_the_order),
                 Check(f"{told}does not see padding", one.ignores_padding),
                 Check(f"{told}serves every size with the same parameters", one.serves_every_size),
@@ -264,6 +265,17 @@ class _NetworkCase(_Case):
                     preds = change(examples.preds.float()).requires_grad_(True)
                     (gradient,) = torch.autograd.grad(self._of(self._loss(level), examples.with_preds(preds)), preds)
                     ensure(gradient.isfinite().all(), f"predictions {what}: the gradient is not finite")
+
+    def leaves_targets(self) -> None:
+        for level in self._levels:
+            for examples in self._batches(self._view, 3):
+                if not examples.target.is_floating_point():
+                    return
+                preds = examples.preds.float().requires_grad_(True)
+                target = examples.target.clone().requires_grad_(True)
+                loss = self._of(self._loss(level), Examples(preds, target, examples.extras))
+                (gradient,) = torch.autograd.grad(loss, target, allow_unused=True)
+                ensure(gradient is None, "the target has a gradient")
 
     def ignores_the_order(self) -> None:
         for level in self._levels:
