@@ -33,6 +33,7 @@ from autosurrogate.judge import shortfalls
 from autosurrogate.metric import builtins, find
 from autosurrogate.registry import Metric
 from benchmarks.models import OUTPUTS
+from benchmarks.pools import giving_up
 from benchmarks.rows import append, read
 
 HERE = Path(__file__).parent
@@ -161,11 +162,14 @@ def run(fits: list[Fit], results: Path, n_jobs: int) -> None:
         finally:
             shares.put(share)
 
-    with ThreadPoolExecutor(n_jobs) as pool:
+    with ThreadPoolExecutor(n_jobs) as pool, giving_up(pool):
         for job in as_completed([pool.submit(one, fit) for fit in fits]):
             row = {**job.result(), "jobs": n_jobs}
             append(results, row)
-            shown = {name: round(100 * found["spearman"], 1) for name, found in row["outputs"].items()}
+            shown = {
+                name: None if found["spearman"] is None else round(100 * found["spearman"], 1)
+                for name, found in row["outputs"].items()
+            }
             print(*(row[k] for k in ("setting", "metric", "seed", "budget")), row["refused"], shown, flush=True)
 
 

@@ -64,8 +64,8 @@ def _floor_lines(rows: Sequence[Row], floors: Floors) -> Iterator[str]:
         of = [r for r in rows if (r["setting"], r["metric"], r["budget"]) == ("search", metric, "2m")]
         found = [r["outputs"][outputs] for r in sorted(of, key=lambda r: r["seed"]) if outputs in r["outputs"]]
         if found:
-            spearman = [100 * one["spearman"] for one in found]
-            regular = _pair(found[0], "regular_")
+            spearman = [100 * (one["spearman"] or 0.0) for one in found]  # of a constant loss it is not defined
+            regular = next((_pair(one, "regular_") for one in found if "regular_spearman" in one), "-")
             each = ", ".join(f"{value:.1f}" for value in spearman)
             yield f"| {metric} | {outputs} | {regular} | {each} | {min(spearman):.1f} | {floor:g} |"
 

@@ -231,6 +231,8 @@ def table(measured: list[dict[str, Any]]) -> Iterator[str]:
     sign = 1 if metric.higher_is_better else -1
     regular = {(r["experiment"], r["seed"]): r["validation"][metric.name] for r in measured if r["trial"] == REGULAR}
     with_loss = [row for row in measured if row["trial"] != REGULAR]
+    if not with_loss:  # it was stopped while searching
+        return
     columns = sorted({(row["experiment"], row["weight"]) for row in with_loss})
     gained: dict[tuple[str, float], dict[int, float]] = {column: {} for column in columns}
     known = {row["trial"]: row["known"] for row in with_loss}

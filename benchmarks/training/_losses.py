@@ -106,12 +106,14 @@ def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, devi
     """
     recorded, uniform = (LOSSES / f"{name}-{kind}-{n_rows}.npz" for kind in ("recorded", "uniform"))
     if not recorded.exists():
+        once = recorded.with_name(f"{recorded.stem}-once.npz")
         if comparison.pretraining is None:
-            record(comparison.model, folder, recorded, split="validation", device=device)
+            record(comparison.model, folder, once, split="validation", device=device)
         else:
-            _record_pretraining(comparison.pretraining, folder, recorded, device)
-        with np.load(recorded) as file:
+            _record_pretraining(comparison.pretraining, folder, once, device)
+        with np.load(once) as file:
             arrays = dict(file)
+        once.unlink()
         n_times = -(-n_rows // int(np.unique(arrays["source"], return_counts=True)[1].min()))
         write(recorded, {key: np.repeat(array, n_times, axis=0) for key, array in arrays.items()})
     if not uniform.exists():

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks import rows
+from benchmarks.pools import giving_up
 from benchmarks.training import _losses
 from benchmarks.training._comparison import Comparison
 from benchmarks.training._runs import Plan, Results, cached, start
@@ -52,7 +53,7 @@ def run(name: str, comparison: Comparison, scale: str, options: argparse.Namespa
         wanted = Plan(name, comparison, digests, tuple(range(options.seeds)), measured).wanted()
         if not wanted:
             return
-        with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool:
+        with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool, giving_up(pool):
             jobs = {}
             for wish in wanted:
                 file, fit = files.get((wish.arm.name, wish.arm.metric)), comparison.fits.get(wish.arm.name)

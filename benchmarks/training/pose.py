@@ -39,7 +39,7 @@ def integral_regression(examples: Examples) -> Tensor:
 def oks_loss(examples: Examples) -> Tensor:
     """1 - the mean object keypoint similarity of the maps' soft maxima (Maji et al., CVPRW 2022)."""
     weight = examples.extras["weight"]
-    scale = 2 * examples.extras["area"][:, None] * (2 * torch.tensor(SIGMAS) / 1000).square()
+    scale = 2 * examples.extras["area"][:, None] * (2 * torch.tensor(SIGMAS, device=weight.device) / 1000).square()
     similarity = (-_distances(examples) / scale).exp()
     return 1 - ((similarity * weight).sum(1) / weight.sum(1).clamp_min(1)).mean()
 

@@ -52,6 +52,14 @@ def test_a_correlation_that_is_not_defined_is_a_dash() -> None:
     assert "| 90.0 / - |" in page([one], {})
 
 
+def test_a_loss_that_could_not_be_evaluated_or_is_constant_ranks_nothing() -> None:
+    failed = row(seed=0, budget="2m", outputs={"pose": {"failure": "a reason", "spearman": 0.0}})
+    constant = {"spearman": None, "kendall": None, **correlations(0.5, "regular_")}
+    rows = [failed, row(seed=1, budget="2m", outputs={"pose": constant}), row(seed=2, budget="2m", value=0.93)]
+    assert "| pck | pose | 50.0 / 40.0 | 0.0, 0.0, 92.0 | 0.0 | 95 |" in page(rows, {"pck": (95, "pose")})
+    assert "| pck | pose | - | 0.0 | 0.0 | 95 |" in page([failed], {"pck": (95, "pose")})
+
+
 def test_what_is_measured_is_not_measured_again(tmp_path: Path) -> None:
     results = tmp_path / "rows.jsonl"
     results.write_text(json.dumps(row("search")) + "\n")

@@ -58,3 +58,8 @@ def test_the_table_leaves_out_what_is_the_same_for_all_trials() -> None:
         "| gain in micro-training, weight 1 | 50 |",
         "| gained: median (range) | 0.1000 (-0.1000 to 0.2000) |",
     ]
+
+
+def test_a_run_that_was_stopped_while_it_searched_shows_nothing() -> None:
+    regular = {"metric": "f1", "experiment": "toy", "trial": predictors.REGULAR, "weight": 0.0, "seed": 0}
+    assert list(predictors.table([{**regular, "known": {}, "validation": {"f1": 0.5}}])) == []
