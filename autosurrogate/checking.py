@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from autosurrogate import sampling, search_space, tasks, unseen
+from autosurrogate import caller_settings, sampling, search_space, tasks, unseen
 from autosurrogate.errors import LabellingError
 from autosurrogate.fitting import TIMEOUT_S
+from autosurrogate.json_values import without_nan
 from autosurrogate.labelling import Labeller, Labels, Point, check_labels
 from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.registry import Metric
@@ -84,10 +85,11 @@ class Report:
         found |= {name: [asdict(one) for one in found[name]] for name in ("shown", "dependences")}
         declared = {name: getattr(self.metric, name) for name in DECLARED}
         declared["task"] = tasks.kind(self.metric.task)
-        plain: dict[str, Any] = _without_nan({"metric": self.metric.name, **declared, **found})
+        plain: dict[str, Any] = without_nan({"metric": self.metric.name, **declared, **found})
         return plain
 
 
+@caller_settings.set_aside()
 def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | None = None, seed: int = 0) -> Report:
     """Run a metric on generated points and tell what it does.
 
@@ -146,15 +148,6 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
         dependences=tuple(dependences),
         reasons=(*reasons, *([f"metric {found.name!r} {refused}"] if refused else [])),
     )
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with None for NaN, which JSON does not have."""
-    if isinstance(value, dict):
-        return {name: _without_nan(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
-    return None if isinstance(value, float) and np.isnan(value) else value
 
 
 def _affordable(points: Sequence[Point], labeller: Labeller) -> np.ndarray:

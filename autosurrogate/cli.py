@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autosurrogate.errors import AutosurrogateError, OptionError
+from autosurrogate.json_values import without_nan
 
 if TYPE_CHECKING:
     from autosurrogate.fitting import FitResult
@@ -275,7 +276,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     if found.set_size is not None:
         out.print(f"sets of {found.set_size}, mean of 10 shuffles")
     if found.n_dropped:
-        out.print(f"the metric failed on {found.n_dropped} points, which are left out")
+        most = "" if found.set_size is None else " of a shuffle at most"
+        out.print(f"the metric failed on {found.n_dropped} points{most}, which are left out")
     return 0
 
 
@@ -300,7 +302,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
     metadata = load(ready.given(options.loss))[1]
     if options.json:
-        print(json.dumps(metadata, indent=2))
+        print(json.dumps(without_nan(metadata), indent=2))
         return 0
     out = console()
     better = "higher" if metadata["higher_is_better"] else "lower"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autosurrogate import digests, loss_file, outputs, tasks
+from autosurrogate import caller_settings, digests, loss_file, outputs, tasks
 from autosurrogate.errors import MetricError, OptionError
 from autosurrogate.evaluation import PointLosses, blocks, regular_of_points
 from autosurrogate.examples import Examples
@@ -31,7 +31,7 @@ class Evaluation:
         loss: the exported loss's.
         regular: the regular loss's.
         set_size: examples a point; None where each example is one.
-        n_dropped: points on which the metric failed, left out.
+        n_dropped: points on which the metric failed, left out; with sets, of the shuffle that has most.
     """
 
     loss: Agreement
@@ -57,9 +57,10 @@ class Evaluation:
         return {**numbers, "set_size": self.set_size, "n_dropped": self.n_dropped}
 
 
+@caller_settings.set_aside()
 def evaluate(
     loss: str | Path,
-    files: Sequence[str | Path],
+    files: str | Path | Sequence[str | Path],
     *,
     metric: str | Callable[..., Any] | Metric | None = None,
     tokenizer: str | Path | None = None,
@@ -70,7 +71,7 @@ def evaluate(
 
     Args:
         loss: TorchScript file written by `fit`.
-        files: recorded outputs; sets never mix files nor sources.
+        files: recorded outputs, one file or several; sets never mix files nor sources.
         metric: the metric; the one the loss was fitted to if None.
         tokenizer: file of the vocabulary of a loss that was fitted with one; where it was if None.
         set_size: examples a set, for a set-level metric; the one the loss was fitted with if None.
@@ -89,7 +90,8 @@ def evaluate(
     found = with_tokenizer(_metric_of(metric, metadata, str(loss)), _tokenizer_of(tokenizer, metadata, str(loss)))
     size = _set_size_of(set_size, metadata, found)
     task = tasks.get(found.task)
-    recorded = [outputs.read(file, task) for file in files]
+    named = (files,) if isinstance(files, str | Path) else files
+    recorded = [outputs.read(file, task) for file in named]
     if size is None:
         recorded = [one.with_target(task) for one in recorded]
 
@@ -108,7 +110,7 @@ def evaluate(
             points = [point for part in parts for point in points_of(task, found, part, size or 1)]
             labels = labeller.label(points)
             check_labels(found, labels.values, labels.problems)
-            n_dropped += len(labels.problems)
+            n_dropped = max(n_dropped, len(labels.problems))
             agreements.append(
                 (
                     _agreement(own, parts, size or 1, labels.values, found, seed),

@@ -15,7 +15,7 @@ import numpy as np
 import program
 import pytest
 
-from autosurrogate import cli, sampling
+from autosurrogate import cli, loss_file, sampling
 from autosurrogate.metric import find
 
 BAD_METRICS = """
@@ -287,6 +287,17 @@ def test_inspect_shows_what_fit_showed(fitted: Path) -> None:
     assert metadata["held_out"]["loss"]["spearman"] > metadata["held_out"]["regular"]["spearman"]
     assert metadata["labelled"] == {"n_points": 30 * 48, "n_dropped": 0, "dropped": {}, "example": None}
     assert metadata["versions"].keys() == {"python", "autosurrogate", "torch", "optuna", "numpy"}
+
+
+def test_inspect_prints_json_that_every_program_reads(
+    fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loss, metadata = loss_file.load(fitted / "accuracy.pt")
+    metadata["held_out"]["set_sizes"][0]["regular"] = float("nan")  # of sets on which it is constant
+    loss.save(str(tmp_path / "loss.pt"), _extra_files={"metadata.json": json.dumps(metadata)})
+    assert cli.main(["inspect", str(tmp_path / "loss.pt"), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert shown["held_out"]["set_sizes"][0]["regular"] is None
 
 
 def test_the_program_beside_a_loss_is_not_what_inspect_takes(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:

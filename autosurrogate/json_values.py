@@ -1,0 +1,19 @@
+"""Values as JSON has them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def without_nan(value: Any) -> Any:
+    """The same with None for NaN, which JSON does not have, and lists for tuples.
+
+    >>> without_nan({"low": float("nan"), "pair": (1, 2.5)})
+    {'low': None, 'pair': [1, 2.5]}
+    """
+    if isinstance(value, dict):
+        return {name: without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_nan(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
