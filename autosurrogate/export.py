@@ -55,7 +55,7 @@ def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
 
 
 def write(
-    loss: Any, metadata: dict[str, Any], examples: Sequence[tuple[Tensor | None, ...]], out: Path
+    loss: Any, metadata: dict[str, Any], examples: Sequence[tuple[Tensor | None, ...]], out: Path, by: str = ""
 ) -> dict[str, int]:
     """Write a loss for use without this package: `out`, and beside it the `torch.export` program.
 
@@ -66,6 +66,7 @@ def write(
         metadata: goes into both files.
         examples: arguments of the loss, of two sizes or more; the first are what the program is made with.
         out: the TorchScript file.
+        by: see `part`.
 
     Returns:
         The files' sizes in bytes, by name.
@@ -75,7 +76,7 @@ def write(
     """
     frozen = freeze(loss)
     text = json.dumps(metadata, indent=2)
-    parts = {path: part(path) for path in (out, program_path(out))}
+    parts = {path: part(path, by) for path in (out, program_path(out))}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript's deprecation is answered by the program beside it
@@ -95,9 +96,14 @@ def write(
     return {str(path): path.stat().st_size for path in parts}
 
 
-def part(path: Path) -> Path:
-    """Where a file stands until it is whole; always there, so that a resumed run replaces what a killed one left."""
-    return path.with_name(f".{path.stem}.part{path.suffix}")
+def part(path: Path, by: str = "") -> Path:
+    """Where a file stands until it is whole.
+
+    Args:
+        path: the file.
+        by: who writes it, this process by default; the same again, to replace what it left when it was killed.
+    """
+    return path.with_name(f".{path.stem}.{by or os.getpid()}.part{path.suffix}")
 
 
 def freeze(loss: nn.Module) -> nn.Module:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import json
 import platform
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -103,6 +105,7 @@ class _Options:
     overwrite: bool
 
 
+@caller_settings.set_aside()
 def fit(
     metric: str | Callable[..., Any] | Metric | Sequence[str | Callable[..., Any] | Metric],
     *,
@@ -189,14 +192,16 @@ def fit(
     _check(options)
     export.check_writable(Path(options.out), overwrite=overwrite)
     prepared = _prepare(found, options, options.space)
+    began = time.monotonic()
     if len(several) > 1:
-        found = mixture.normalised(found_parts, weights, timeout_s=TIMEOUT_S, seed=seed)
+        found = mixture.normalised(found_parts, weights, timeout_s=TIMEOUT_S, n_workers=workers, seed=seed)
         options = replace(options, metric=found.spec)
     run = RunDir(run_dir if run_dir is not None else _new_run_dir(found.name))
-    run.create(asdict(options), search_space.text_of(found.task, options.space))
+    run.create(asdict(options), search_space.text_of(found.task, options.space), time.monotonic() - began)
     return _run(run, found, options, prepared, progress or Progress())
 
 
+@caller_settings.set_aside()
 def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | None = None) -> FitResult:
     """Continue a run that was ended early, with its own options and the rest of its budget.
 
@@ -278,7 +283,7 @@ def _run(run: RunDir, metric: Metric, options: _Options, prepared: _Prepared, pr
     """Do what is left to do of a run."""
     with run.session():
         try:
-            with Clock(run, options.budget_s) as clock, caller_settings.set_aside():
+            with Clock(run, options.budget_s) as clock:
                 return _search_and_export(run, clock, metric, options, prepared, progress)
         except (AutosurrogateError, KeyboardInterrupt) as error:
             if not run.has_labels():
@@ -335,13 +340,24 @@ def _search_and_export(
             f"no loss was written: {'; '.join(short)}. A longer --budget may help; {anyway} writes it all the same"
         )
     path = Path(options.out)
+    if not (options.overwrite or run.has_exported):
+        _check_still_free(path, run, metric)
     run.note_export()
     made = [
         _made(prepared.task, metric, options.seed, k) for k in range(3)
     ]  # of several sizes, to compare the files by
     prepared.task.configure(loss, made[0])  # not as the last recorded outputs asked for
-    sizes = export.write(loss, metadata, [surrogates.arguments(prepared.task, examples) for examples in made], path)
+    arguments = [surrogates.arguments(prepared.task, examples) for examples in made]
+    sizes = export.write(loss, metadata, arguments, path, run.tag)
     return FitResult(path, export.program_path(path), run.path, metadata, sizes, tuple(short), clock.spent_s)
+
+
+def _check_still_free(path: Path, run: RunDir, metric: Metric) -> None:
+    """That nothing else was written where the loss is to stand, since the run was begun."""
+    for file in (path, export.program_path(path)):
+        if file.exists():
+            again = "fit again" if metric.spec is None else f"go on with `autosurrogate fit --resume {run.path}`"
+            raise OptionError(f"--out {file}: something else wrote it during the fit; move it away, and {again}")
 
 
 def _seeing(
@@ -429,17 +445,24 @@ def _tokenizer(options: _Options) -> dict[str, str | None]:
 
 
 def _made(task: Task, metric: Metric, seed: int, k: int) -> Examples:
-    """The k-th batch of generated examples to check files with."""
+    """The k-th batch of generated examples to check files with, in the dtype that the exported program takes."""
     generator = sampling.generator_of(seed, "export", k)
-    return task.whole(task.generate(torch.rand(5 + k, generator=generator), generator, 1, metric.view))
+    examples = task.whole(task.generate(torch.rand(5 + k, generator=generator), generator, 1, metric.view))
+    return examples.with_preds(examples.preds.float())
 
 
 def _new_run_dir(name: str) -> Path:
+    """A folder that no other fit has, made empty."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    path, n = Path("runs") / f"{_file_name(name)}-{now}", 1
-    while path.exists():
-        n += 1
-        path = Path("runs") / f"{_file_name(name)}-{now}-{n}"
+    for n in itertools.count(1):
+        path = Path("runs") / (f"{_file_name(name)}-{now}" + (f"-{n}" if n > 1 else ""))
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError:
+            pass  # `create` tells why
+        break
     return path
 
 

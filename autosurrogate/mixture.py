@@ -43,13 +43,16 @@ def parts(
     return found, weights
 
 
-def normalised(found: Sequence[Metric], weights: Sequence[float], *, timeout_s: float, seed: int = 0) -> Metric:
+def normalised(
+    found: Sequence[Metric], weights: Sequence[float], *, timeout_s: float, n_workers: int | None = None, seed: int = 0
+) -> Metric:
     """The mixture of metrics in which each counts by its weight, whatever its range and its direction.
 
     Args:
         found: the metrics, from `parts`.
         weights: one each.
         timeout_s: time limit of one call.
+        n_workers: processes that call a metric; as many as there are cores if None.
         seed: of the generated points that the standard deviations are of.
 
     Raises:
@@ -58,7 +61,7 @@ def normalised(found: Sequence[Metric], weights: Sequence[float], *, timeout_s: 
     factors = []
     for weight, one in zip(weights, found, strict=True):
         sign = 1 if one.higher_is_better else -1
-        factors.append(sign * weight / sum(weights) / _deviation(one, timeout_s, seed))
+        factors.append(sign * weight / sum(weights) / _deviation(one, timeout_s, n_workers, seed))
     return mixed(found, factors).check()
 
 
@@ -123,14 +126,14 @@ def _mean(part: Metric, preds: Sequence[Any], target: Sequence[Any]) -> float:
     return float(np.nanmean(values)) if values else math.nan
 
 
-def _deviation(one: Metric, timeout_s: float, seed: int) -> float:
+def _deviation(one: Metric, timeout_s: float, n_workers: int | None, seed: int) -> float:
     """The standard deviation of a metric over generated points of every quality."""
     from autosurrogate import sampling, tasks  # which need torch, and a worker looks mixtures up without
     from autosurrogate.labelling import Labeller, check_labels
 
     points, _ = sampling.pilot(tasks.get(one.task), one, seed)
     points = points[:: -(-len(points) // N_POINTS)]
-    with Labeller(one, timeout_s=timeout_s) as labeller:
+    with Labeller(one, n_workers=n_workers, timeout_s=timeout_s) as labeller:
         labels = labeller.label(points)
     check_labels(one, labels.values, labels.problems)
     return float(np.nanstd(labels.values))

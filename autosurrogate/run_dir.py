@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -54,12 +55,22 @@ class RunDir:
         """The search space of the run, whatever became of the file it was read from."""
         return self.path / SPACE
 
+    @property
+    def tag(self) -> str:
+        """What tells the run from others, as a part of names of files."""
+        return hashlib.sha256(str(self.path.absolute()).encode()).hexdigest()[:8]
+
     def trial(self, number: int) -> Path:
         """The surrogate that a trial ended with."""
         return self.path / "trials" / f"{number:04d}.pt"
 
-    def create(self, config: dict[str, Any], space: str) -> None:
+    def create(self, config: dict[str, Any], space: str, spent_s: float = 0.0) -> None:
         """Make the folder, with the options of the run and the text of its search space.
+
+        Args:
+            config: the options.
+            space: the text.
+            spent_s: seconds of the budget that are spent already.
 
         Raises:
             OptionError: it exists and is not empty, or cannot be made.
@@ -72,6 +83,7 @@ class RunDir:
             (self.path / "trials").mkdir(parents=True, exist_ok=True)
             self.labelled.mkdir(exist_ok=True)
             self.space.write_text(space, encoding="utf-8")
+            write_json(self.path / CLOCK, {"spent_s": round(spent_s, 2)})
             write_json(self.path / CONFIG, config)
         except OSError as e:
             raise OptionError(f"--run-dir {self.path}: cannot be made: {e.strerror or e}") from e

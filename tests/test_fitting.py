@@ -63,6 +63,47 @@ def test_a_call_fits_a_metric_of_a_file_to_recorded_outputs_and_returns_what_it_
     assert loss(torch.randn(50, 4), torch.randint(4, (50,))).shape == ()
 
 
+def test_fitting_checking_and_evaluating_draw_nothing_from_the_caller_s_generator(folder: Path) -> None:
+    recorded = program.record(folder / "recorded.npz", 1400)
+    torch.manual_seed(7)
+    before = torch.random.get_rng_state()
+    options: dict[str, Any] = {"trials": 1, "space": "small.toml", "outputs": recorded, "force": True}
+    for device in ("cpu", "meta"):  # a GPU is where generators on the CPU cannot be used either
+        torch.set_default_device(device)
+        try:
+            autosurrogate.check("accuracy")
+            autosurrogate.fit("accuracy", out=f"{device}.pt", device="cpu", **options)
+            found = autosurrogate.evaluate(f"{device}.pt", recorded, set_size=32)
+        finally:
+            torch.set_default_device(None)
+        assert found.loss.n_points > 5
+        assert torch.equal(torch.random.get_rng_state(), before)
+
+
+class Writes(Notes):
+    """Writes a file while a fit searches."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def say(self, text: str) -> None:
+        super().say(text)
+        if text.startswith("searching"):
+            self._path.write_text("another's")
+
+
+@pytest.mark.parametrize("name", ["hits.pt", "hits.pt2"])
+def test_a_file_that_another_wrote_during_the_fit_is_left(folder: Path, name: str) -> None:
+    options: dict[str, Any] = {"trials": 1, "space": "small.toml", "run_dir": "here", "force": True, "out": "hits.pt"}
+    with pytest.raises(OptionError, match=rf"{name}: something else wrote it .* `autosurrogate fit --resume here`"):
+        autosurrogate.fit("accuracy", progress=Writes(folder / name), **options)
+    assert (folder / name).read_text() == "another's"
+    assert len([*folder.glob("*hits*")]) == 1
+    (folder / name).unlink()
+    assert autosurrogate.resume("here").path == folder / "hits.pt"
+
+
 @pytest.mark.usefixtures("two_threads")
 def test_fitting_inside_a_torch_program_leaves_its_state_alone(folder: Path) -> None:
     torch.manual_seed(7)

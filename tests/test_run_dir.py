@@ -106,3 +106,9 @@ def test_json_is_replaced_in_one_step(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         write_json(tmp_path / "a.json", {"a": object()})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": 1}
+
+
+def test_what_was_spent_before_counts(tmp_path: Path) -> None:
+    run = RunDir(tmp_path / "run")
+    run.create({}, "", 3.0)
+    assert 6.0 < Clock(run, 10.0).left_s < 7.0

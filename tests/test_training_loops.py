@@ -8,8 +8,9 @@ from pathlib import Path
 
 import program
 import pytest
+import torch
 
-from autosurrogate import search_space
+from autosurrogate import search_space, surrogates, tasks
 from autosurrogate.search_space import Choice, Range
 from autosurrogate.surrogates import networks
 
@@ -163,6 +164,11 @@ def test_a_loss_is_exported_and_trains_a_model_where_there_is_torch_alone(
         "--force", "--quiet", cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
+    examples = tasks.get(task).generate(torch.rand(3), torch.Generator().manual_seed(0), 1, "")
+    preds = examples.preds.float()  # as models give them, whatever the generator does
+    program_beside = torch.export.load(tmp_path / "loss.pt2").module()
+    arguments = surrogates.arguments(tasks.get(task), tasks.get(task).whole(examples.with_preds(preds)))
+    torch.testing.assert_close(program_beside(*arguments), program.load(tmp_path / "loss.pt")(*arguments))
     (tmp_path / "loop.py").write_text(FRAME.format(loop=textwrap.dedent(loop)), encoding="utf-8")
     environment = {k: v for k, v in program.ENVIRONMENT.items() if k != "PYTHONPATH"}
     trained = subprocess.run(
