@@ -8,7 +8,8 @@ from autosurrogate.metric import metric
 if TYPE_CHECKING:
     from autosurrogate.checking import Report, check
     from autosurrogate.examples import Examples
-    from autosurrogate.fitting import FitResult, fit, resume
+    from autosurrogate.fit_run import FitResult
+    from autosurrogate.fitting import fit, resume
     from autosurrogate.ready import load
     from autosurrogate.recorded_evaluation import evaluate
     from autosurrogate.tasks import Task
@@ -21,7 +22,7 @@ if not (Path(__file__).parent / "metrics").is_dir():
 
 _HOMES = {
     "Examples": "examples",
-    "FitResult": "fitting",
+    "FitResult": "fit_run",
     "Report": "checking",
     "Task": "tasks",
     "check": "checking",

@@ -13,12 +13,14 @@ import numpy as np
 
 from autosurrogate import caller_settings, sampling, search_space, tasks, unseen
 from autosurrogate.errors import LabellingError
-from autosurrogate.fitting import TIMEOUT_S
+from autosurrogate.fit_run import TIMEOUT_S
 from autosurrogate.json_values import without_nan
-from autosurrogate.labelling import Labeller, Labels, Point, check_labels
+from autosurrogate.labelling import Labeller
+from autosurrogate.labels import Labels, check_labels
 from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.registry import Metric
 from autosurrogate.unseen import Dependence
+from autosurrogate.worker import Point
 
 MOST_S = 10.0  # that calls for values, and again for a range, may take
 SHOWN = (0.9, 0.5, 0.1)  # quantiles of the values whose points are shown

@@ -15,7 +15,7 @@ from autosurrogate.errors import AutosurrogateError, OptionError
 from autosurrogate.json_values import without_nan
 
 if TYPE_CHECKING:
-    from autosurrogate.fitting import FitResult
+    from autosurrogate.fit_run import FitResult
 
 REFUSED = 3
 INTERRUPTED = 130

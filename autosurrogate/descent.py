@@ -18,10 +18,11 @@ from torch import Tensor
 from autosurrogate import evaluation
 from autosurrogate.examples import Examples
 from autosurrogate.labelled_set import Chunk
-from autosurrogate.labelling import Labeller, Point
+from autosurrogate.labelling import Labeller
 from autosurrogate.registry import Metric
 from autosurrogate.sampling import points_of, set_size_of
 from autosurrogate.tasks import Task
+from autosurrogate.worker import Point
 
 STEPS = 10
 MENDED = 0.25  # of what separates middling points from the best, by the regular loss: how far the descent check goes

@@ -18,9 +18,10 @@ from autosurrogate.descent import BEYOND_NOISE, Descent, Way
 from autosurrogate.errors import LabellingError
 from autosurrogate.labelled_points import HeldOut, Points
 from autosurrogate.labelled_set import Chunk
-from autosurrogate.labelling import Labeller, Point
+from autosurrogate.labelling import Labeller
 from autosurrogate.registry import Metric
 from autosurrogate.tasks import Task
+from autosurrogate.worker import Point
 
 WEIGHTS = (0.1, 0.3, 1.0)  # beside the regular loss
 LEAST_RANKED = 0.3  # Spearman correlation on generated points, of every quality, below which nothing was learned

@@ -28,10 +28,10 @@ import torch
 from autosurrogate import digests, packing, sampling, tasks
 from autosurrogate.errors import OptionError
 from autosurrogate.examples import Examples
-from autosurrogate.labelling import Labels, Point
+from autosurrogate.labels import Labels
 from autosurrogate.registry import Metric
 from autosurrogate.run_dir import write_json
-from autosurrogate.worker import Problem
+from autosurrogate.worker import Point, Problem
 
 VARIABLE = "AUTOSURROGATE_CACHE"
 OFF = "off"

@@ -21,11 +21,13 @@ from autosurrogate.errors import LabellingError
 from autosurrogate.examples import Examples
 from autosurrogate.label_cache import LabelCache
 from autosurrogate.labelled_set import Chunk, LabelledSet, Totals
-from autosurrogate.labelling import Labeller, Labels, Problem, check_labels
+from autosurrogate.labelling import Labeller
+from autosurrogate.labels import Labels, check_labels
 from autosurrogate.progress import Progress
 from autosurrogate.registry import Metric
 from autosurrogate.run_dir import Clock, RunDir, write_json
 from autosurrogate.tasks import Task
+from autosurrogate.worker import Problem
 
 SPLITS = {"train": 18, "validation": 6, "test": 6}  # chunks of generated points, at most: each set size alike
 SEARCHED = ("train", "validation")  # what a search is made with; the test comes beside it

@@ -129,7 +129,8 @@ def _mean(part: Metric, preds: Sequence[Any], target: Sequence[Any]) -> float:
 def _deviation(one: Metric, timeout_s: float, n_workers: int | None, seed: int) -> float:
     """The standard deviation of a metric over generated points of every quality."""
     from autosurrogate import sampling, tasks  # which need torch, and a worker looks mixtures up without
-    from autosurrogate.labelling import Labeller, check_labels
+    from autosurrogate.labelling import Labeller
+    from autosurrogate.labels import check_labels
 
     points, _ = sampling.pilot(tasks.get(one.task), one, seed)
     points = points[:: -(-len(points) // N_POINTS)]

@@ -14,7 +14,8 @@ from autosurrogate import caller_settings, digests, loss_file, outputs, tasks
 from autosurrogate.errors import MetricError, OptionError
 from autosurrogate.evaluation import PointLosses, blocks, regular_of_points
 from autosurrogate.examples import Examples
-from autosurrogate.labelling import Labeller, check_labels
+from autosurrogate.labelling import Labeller
+from autosurrogate.labels import check_labels
 from autosurrogate.metric import find, with_tokenizer
 from autosurrogate.registry import Metric
 from autosurrogate.sampling import points_of

@@ -14,7 +14,7 @@ import torch
 from autosurrogate import label_cache
 from autosurrogate.examples import Examples
 from autosurrogate.label_cache import LabelCache, key_of, name_of
-from autosurrogate.labelling import Labels
+from autosurrogate.labels import Labels
 from autosurrogate.metric import find
 from autosurrogate.worker import Problem
 

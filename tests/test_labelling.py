@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 
 from autosurrogate.errors import LabellingError, MetricError, OptionError
-from autosurrogate.labelling import Labeller, Problem, check_labels
+from autosurrogate.labelling import Labeller
+from autosurrogate.labels import check_labels
 from autosurrogate.metric import Metric, find, metric
+from autosurrogate.worker import Problem
 
 # What `preds` says is done; the file is loaded by path, here and in the workers.
 OBEY = """

@@ -13,7 +13,7 @@ import torch
 from optuna.trial import TrialState
 
 from autosurrogate import search_space, tasks
-from autosurrogate.fitting import MOST_ON_GPU
+from autosurrogate.fit_run import MOST_ON_GPU
 from autosurrogate.judge import Judge
 from autosurrogate.labelled_points import LabelledPoints, Points
 from autosurrogate.labelling import Labeller
