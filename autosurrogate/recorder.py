@@ -294,7 +294,7 @@ def _mask_of(row: _Row) -> np.ndarray:
     if _token(row, BLANK) >= 0:
         return np.ones(len(preds), dtype=np.bool_)
     if _token(row, EOS) >= 0:  # with a mask a hypothesis ends where that does
-        return (preds.argmax(-1) == _token(row, EOS)).cumsum() == 0
+        return np.asarray(np.cumsum(preds.argmax(-1) == _token(row, EOS)) == 0)
     return target != IGNORE_INDEX if len(preds) == len(target) else np.ones(len(preds), dtype=np.bool_)
 
 
