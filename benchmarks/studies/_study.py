@@ -19,6 +19,7 @@ class Study:
         fits: the losses that are compared, by name.
         scale: of the experiments, see `comparisons`.
         n_seeds: of the final trainings that are shown.
+        paper: what the paper found.
     """
 
     question: str
@@ -26,6 +27,7 @@ class Study:
     fits: Mapping[str, Fit]
     scale: str = "small"
     n_seeds: int = 20
+    paper: str = ""
 
     def parts(self) -> dict[str, Comparison]:
         """What is trained, by the name of the experiment: trainings that the experiment has made are not repeated."""

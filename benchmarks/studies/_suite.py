@@ -46,6 +46,7 @@ STUDIES = {
         "Can the loss take the place of the regular loss?",
         TABLES,
         {**FITTED, "alone": Fit(like="fitted", alone=True)},
+        paper="alone it is worse than beside cross-entropy on three sets of images, and than cross-entropy on two",
     ),
     "table_11": Study(
         "Is a loss better that is fitted again on the model's outputs, three times during training?",
@@ -57,6 +58,7 @@ STUDIES = {
         "Does the gradient penalty help?",
         TABLES,
         {**FITTED, "no penalty": other(settings={"penalty": "0.0"})},
+        paper="without it a loss of a rank correlation of 98.31 % is worse to train with than cross-entropy",
     ),
     "table_13": Study(
         "How much do independent fits differ?",
