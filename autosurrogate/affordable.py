@@ -5,6 +5,7 @@ Every loss of a run is judged on the same points, so how many is settled before 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ JUDGED_SHARE = 0.05  # of the budget, for the features of held-out points
 DESCENT_SHARE = 0.02  # of the budget, for the descent check of one loss
 LEAST_OF_CHUNK = 8  # points that are kept of each chunk
 LEAST = 16  # points that are kept for a descent check
+MOST_TIMES, ENOUGH_S = 5, 0.1  # that a point is timed, and the seconds after which it is enough
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,19 @@ def _first(chunk: Chunk, n_points: int) -> Chunk:
 
 
 def _seconds(
+    loss: torch.nn.Module, task: Task, examples: Examples, set_size: int, device: torch.device, *, gradient: bool
+) -> float:
+    """The least of several times: where a machine does something else as well, one alone may be ten times as long."""
+    found, spent = math.inf, 0.0
+    for _ in range(MOST_TIMES):
+        seconds = _once(loss, task, examples, set_size, device, gradient=gradient)
+        found, spent = min(found, seconds), spent + seconds
+        if spent > ENOUGH_S:
+            break
+    return found
+
+
+def _once(
     loss: torch.nn.Module, task: Task, examples: Examples, set_size: int, device: torch.device, *, gradient: bool
 ) -> float:
     began = time.perf_counter()

@@ -29,6 +29,7 @@ MENDED = 0.25  # of what separates middling points from the best, by the regular
 DISTANCES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)  # that are tried to find out
 BEYOND_NOISE = 2.0  # standard errors by which a gain is less, to be called so
 N_POINTS = {"sample": 256, "set": 64}
+FEWEST = 8  # points of middling quality, that others may be left out for
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,13 @@ def middling(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) -> 
         n_points: at most so many, of all chunks alike.
 
     Returns:
-        Pieces of the chunks; of all points where fewer than a tenth lie in between.
+        Pieces of the chunks; of all points where fewer than a tenth lie in between, or than `FEWEST`.
     """
     chunks = list(chunks)
     values = torch.cat([chunk.values for chunk in chunks])
     worst, best = (values.min(), values.max()) if higher_is_better else (values.max(), values.min())
     between = [((c.values - worst) / (best - worst) - 0.45).abs() <= 0.25 for c in chunks]
-    if sum(int(b.sum()) for b in between) < len(values) / 10:
+    if sum(int(b.sum()) for b in between) < max(FEWEST, len(values) / 10):
         between = [torch.ones_like(b) for b in between]
     found: list[Chunk] = []
     for i, (chunk, chosen) in enumerate(zip(chunks, between, strict=True)):

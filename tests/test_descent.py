@@ -28,19 +28,16 @@ def change(
 
 
 def test_middling_points_lie_between_a_fifth_and_seven_tenths_of_the_way() -> None:
-    chunk = of_values([0.0, 0.1, 0.3, 0.5, 0.69, 0.71, 1.0])
+    chunk = of_values([0.0, 0.1, 0.3, 0.5, 0.69, 0.71, 1.0] * 3)
     found = middling([chunk], True, 100)
-    assert [c.values.tolist() for c in found] == [[0.3, 0.5, 0.69]]
-    assert found[0].examples.preds[:, 0].tolist() == [4, 5, 6, 7, 8, 9]  # their own examples, whole
+    assert [c.values.tolist() for c in found] == [[0.3, 0.5, 0.69] * 3]
+    assert found[0].examples.preds[:6, 0].tolist() == [4, 5, 6, 7, 8, 9]  # their own examples, whole
     assert found[0].set_size == 2
 
 
 def test_middling_points_of_a_metric_where_lower_is_better_are_counted_from_its_worst() -> None:
-    assert middling([of_values([0.0, 0.1, 0.29, 0.31, 0.5, 0.79, 0.81, 1.0])], False, 100)[0].values.tolist() == [
-        0.31,
-        0.5,
-        0.79,
-    ]
+    values = [0.0, 0.1, 0.29, 0.31, 0.5, 0.79, 0.81, 1.0] * 3
+    assert middling([of_values(values)], False, 100)[0].values.tolist() == [0.31, 0.5, 0.79] * 3
 
 
 @pytest.mark.parametrize(("n_points", "n_chunks"), [(6, 3), (7, 3), (2, 5), (1, 4), (100, 3)])
@@ -51,7 +48,7 @@ def test_middling_points_are_at_most_so_many_of_all_chunks_alike(n_points: int, 
     assert max(counts) - min(counts) <= 1
 
 
-@pytest.mark.parametrize("values", [[0.0] * 20 + [1.0] * 20, [0.5] * 9])
+@pytest.mark.parametrize("values", [[0.0] * 20 + [1.0] * 20, [0.5] * 9, [0.0] * 3 + [0.5] + [1.0] * 4])
 def test_all_points_are_middling_where_hardly_any_is(values: list[float]) -> None:
     assert middling([of_values(values)], True, 100)[0].values.tolist() == values
 
