@@ -9,9 +9,9 @@ from concurrent.futures import Executor
 
 @contextlib.contextmanager
 def giving_up(pool: Executor) -> Iterator[None]:
-    """A block that, left by an exception, gives up what the pool has not begun, instead of waiting for it."""
+    """A block that, left by an exception, waits for what the pool has begun and gives up the rest."""
     try:
         yield
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
         raise

@@ -16,6 +16,8 @@ AXES = {"spearman": "rank correlation on held-out points", "n_parameters": "para
 def scatter(rows: Sequence[Mapping[str, Any]], studies: Mapping[str, Study], path: Path) -> bool:
     """Every loss that the studies have trained models with, one point each; a line of plots an experiment.
 
+    A loss that was used in several ways counts once, beside the regular loss.
+
     Args:
         rows: as `benchmarks.training` writes them.
         studies: by name.
@@ -30,7 +32,8 @@ def scatter(rows: Sequence[Mapping[str, Any]], studies: Mapping[str, Study], pat
     for study in studies.values():
         for experiment, metric in study.experiments.items():
             found = cells(experiment, study.parts()[experiment], rows, metric, study.n_seeds)
-            weighted = {arm: cell for arm, cell in found.items() if cell.loss and cell.weight}
+            of_its_own = {arm for arm, fit in study.fits.items() if fit.like is None}
+            weighted = {arm: cell for arm, cell in found.items() if cell.loss and cell.weight and arm in of_its_own}
             points.setdefault((experiment, metric), {}).update(weighted)
     shown = {key: found for key, found in points.items() if len(found) > 1}
     if not shown:
@@ -44,6 +47,7 @@ def scatter(rows: Sequence[Mapping[str, Any]], studies: Mapping[str, Study], pat
                 axes.scatter(x, y, color="C0", s=16)
                 axes.annotate(arm, (x, y), fontsize="x-small", xytext=(3, 3), textcoords="offset points")
             axes.set_xlabel(label)
+            axes.margins(x=0.2)  # for the names
         line[0].set_ylabel(f"{experiment}: {metric} of the test split")
         line[1].set_xscale("log")
     save(figure, path)

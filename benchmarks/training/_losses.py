@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from autosurrogate import loss_file, ready, search_space
 from autosurrogate.array_files import write
-from autosurrogate.metric import find
 from benchmarks.models._experiment import Experiment, first, outputs, record, write_outputs
 from benchmarks.training import _fitting
 from benchmarks.training._comparison import FITS, Comparison, Fit
+from benchmarks.training._recording import n_needed, repeat, uniformly_random
 from benchmarks.training._runs import cached, pretrained
 
 HERE = Path(__file__).parents[1]
 LOSSES = HERE / "losses"
 SPACES = HERE / "spaces"
-N_SETS = 10  # that a source of recorded outputs is to have
 
 
 def ensure(
@@ -61,7 +58,7 @@ def ensure(
     if fit.space is not None or fit.settings:
         arguments += ["--space", str(_space(fit, task, path))]
     if fit.recorded:
-        recorded, uniform = _recorded(name, comparison, folder, N_SETS * find(metric).set_size, device)
+        recorded, uniform = _recorded(name, comparison, folder, n_needed(metric), device)
         with_uniform = fit.uniform and not comparison.recorded_alone
         arguments += ["--outputs", str(recorded), *([str(uniform)] if with_uniform else [])]
     print(f"fitting {path.name}", flush=True)
@@ -111,11 +108,8 @@ def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, devi
             record(comparison.model, folder, once, split="validation", device=device)
         else:
             _record_pretraining(comparison.pretraining, folder, once, device)
-        with np.load(once) as file:
-            arrays = dict(file)
+        repeat(once, recorded, n_rows)
         once.unlink()
-        n_times = -(-n_rows // int(np.unique(arrays["source"], return_counts=True)[1].min()))
-        write(recorded, {key: np.repeat(array, n_times, axis=0) for key, array in arrays.items()})
     if not uniform.exists():
         with np.load(recorded) as file:
             write(uniform, uniformly_random(comparison.model.task, dict(file)))
@@ -131,25 +125,3 @@ def _record_pretraining(experiment: Experiment, folder: Path, path: Path, device
         model.load_state_dict(state)
         found[step] = outputs(experiment, model, judged)
     write_outputs(path, found)
-
-
-def uniformly_random(task: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The same targets with uniformly random predictions: probabilities, heatmaps or values in [0, 1].
-
-    Args:
-        task: name of the task.
-        arrays: of recorded outputs.
-    """
-    preds = np.asarray(arrays["preds"], np.float32)
-    made = np.random.default_rng(0).uniform(1e-4, 1 - 1e-4, preds.shape)
-    if task == "scores":
-        made = np.log(made / (1 - made))
-    elif task == "detection":
-        made[..., 4:] = np.log(made[..., 4:] / (1 - made[..., 4:]))
-        corners = made[..., :4] * np.abs(preds[..., :4]).max()
-        low, high = np.minimum(corners[..., :2], corners[..., 2:]), np.maximum(corners[..., :2], corners[..., 2:])
-        made[..., :4] = np.concatenate([low, high], -1)
-    elif task in ("classification", "sequence", "span", "segmentation"):
-        made = np.log(made)
-    made = np.where(np.isfinite(preds), made, -math.inf).astype(np.float32)
-    return {**arrays, "preds": made}

@@ -11,6 +11,7 @@ from autosurrogate.examples import Examples
 from benchmarks.models._experiment import Data, Experiment, first, outputs, write_outputs
 from benchmarks.training._comparison import exported
 from benchmarks.training._fitting import fit
+from benchmarks.training._recording import n_needed, repeat
 
 ARGUMENTS = ("--budget", "20s", "--force")
 
@@ -42,5 +43,6 @@ class Refitted:
         with tempfile.TemporaryDirectory() as folder:
             recorded, loss = Path(folder) / "outputs.npz", Path(folder) / "loss.pt"
             write_outputs(recorded, self._found)
+            repeat(recorded, recorded, n_needed(self._metric))
             fit(self._metric, loss, ("--outputs", str(recorded), *ARGUMENTS))
             self._loss = exported(loss, self._experiment.task, self._device)

@@ -125,7 +125,7 @@ def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_pa
 def test_a_loss_is_fitted_again_on_what_the_model_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = ("--budget", "10s", "--trials", "1", "--force")
     monkeypatch.setattr(_refitting, "ARGUMENTS", arguments)
-    inputs = torch.randn(2000, 1, generator=torch.Generator().manual_seed(0))
+    inputs = torch.randn(300, 1, generator=torch.Generator().manual_seed(0))
     data = {"x": inputs, "y": (inputs[:, 0] > 1).long()}
     fit("f1", tmp_path / "f1.pt", arguments)
     loss = Refitted(tmp_path / "f1.pt", "f1", TOY, data, "cpu")
