@@ -156,9 +156,7 @@ def _search_and_export(
     if not (options.overwrite or run.has_exported):
         _check_still_free(path, run, metric)
     run.note_export()
-    made = [
-        _made(prepared.task, metric, options.seed, k) for k in range(3)
-    ]  # of several sizes, to compare the files by
+    made = [_made(prepared.task, metric, options.seed, k) for k in range(3)]  # of several sizes
     prepared.task.configure(loss, made[0])  # not as the last recorded outputs asked for
     arguments = [surrogates.arguments(prepared.task, examples) for examples in made]
     sizes = export.write(loss, metadata, arguments, path, run.tag)
