@@ -15,7 +15,7 @@ import pytest
 import torch
 
 import autosurrogate
-from autosurrogate import cli
+from autosurrogate import cli, fitting
 from autosurrogate.errors import OptionError
 from autosurrogate.progress import Progress
 
@@ -272,3 +272,9 @@ def test_a_call_refuses_what_the_command_line_refuses(folder: Path, options: dic
     with pytest.raises(OptionError, match=message):
         autosurrogate.fit("accuracy", **options)
     assert not (folder / "runs").exists()
+
+
+def test_fits_begun_in_the_same_second_have_a_folder_each(folder: Path) -> None:
+    made = [fitting._new_run_dir("f1") for _ in range(20)]
+    assert len(set(made)) == 20
+    assert all(path.is_dir() and not any(path.iterdir()) for path in made)

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from autosurrogate import ready
 from benchmarks.training._comparison import Comparison
+from benchmarks.training._losses import digest
 from benchmarks.training._runs import REGULAR, Arm, Plan, Results
 from benchmarks.training._statistics import Difference, holm, paired
 
@@ -109,7 +111,7 @@ def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Compari
         return ""
     noise = {column: _corrected(lines, column) for column in COLUMNS}
     table = "\n".join(_shown(line, {c: p[i] for c, p in noise.items()}) for i, line in enumerate(lines))
-    return f"{HEAD}{table}\n\n{_seeds(lines)}{_summary(lines)}{_costs(lines)}"
+    return f"{HEAD}{table}\n\n{_seeds(lines)}{_earlier(lines)}{_summary(lines)}{_costs(lines)}"
 
 
 def cells(
@@ -203,6 +205,18 @@ def _seeds(lines: Sequence[_Line]) -> str:
         names.setdefault(own[REGULAR], []).append(f"{experiment} ({', '.join(fewer)})" if fewer else experiment)
     told = [f"{n} of {', '.join(found)}" for n, found in sorted(names.items())]
     return f"Seeds: {'; '.join(told)}.\n\n"
+
+
+def _earlier(lines: Sequence[_Line]) -> str:
+    """Which rows are of a loss that came ready before the one that does now; empty if none is."""
+    of_now = {name: digest(ready.path(name)) for name in ready.names()}
+    cells = {f"{line.experiment} {line.metric}": line.cells.get("fitted") for line in lines}
+    earlier = [
+        row
+        for row, cell in cells.items()
+        if cell is not None and of_now.get(cell.arm.metric, cell.arm.digest) != cell.arm.digest
+    ]
+    return f"Of the loss that came ready before the one that does now: {', '.join(earlier)}.\n\n" if earlier else ""
 
 
 def _costs(lines: Sequence[_Line]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 
@@ -34,3 +36,12 @@ def test_all_is_done_otherwise() -> None:
     with ThreadPoolExecutor(2) as pool, giving_up(pool):
         jobs = [pool.submit(pow, 2, n) for n in range(5)]
     assert [job.result() for job in jobs] == [1, 2, 4, 8, 16]
+
+
+def test_processes_of_one_job_each_are_given_up_too() -> None:
+    pool = ProcessPoolExecutor(2, multiprocessing.get_context("forkserver"), max_tasks_per_child=1)
+    jobs = [pool.submit(int, "no number"), *(pool.submit(time.sleep, 0.2) for _ in range(50))]
+    with pytest.raises(ValueError, match="no number"), pool, giving_up(pool):
+        jobs[0].result()
+    assert all(job.done() for job in jobs)
+    assert sum(job.cancelled() for job in jobs) > 30
