@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import signal
 import subprocess
+import sys
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,14 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(2)
     yield
     torch.set_num_threads(n_threads)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_path() -> Iterator[None]:
+    """A metric's file leaves its folder on `sys.path`, where other modules' tests must not find it."""
+    path = list(sys.path)
+    yield
+    sys.path[:] = path
 
 
 @pytest.fixture(scope="session", autouse=True)
