@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.studies import toy
 from benchmarks.studies._plots import scatter
 from benchmarks.studies._study import Study
-from benchmarks.training._page import cells, figures, over, scale_of
+from benchmarks.training._cells import cells, figures, over, scale_of
 from benchmarks.training._runs import REGULAR
 from benchmarks.training._statistics import Difference
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.figures import save
 from benchmarks.studies._study import Study
-from benchmarks.training._page import Cell, cells, scale_of
+from benchmarks.training._cells import Cell, cells, scale_of
 
 AXES = {"spearman": "rank correlation on held-out points", "n_parameters": "parameters of the loss"}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import save
+from benchmarks.training._cells import cells
 from benchmarks.training._comparison import Comparison
-from benchmarks.training._page import cells
 
 
 def curves(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparison], folder: Path) -> list[Path]:
