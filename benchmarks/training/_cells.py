@@ -23,7 +23,7 @@ class Cell:
     arm: Arm
     test: Mapping[int, float]  # by seed
     validation: Mapping[int, float]  # by seed
-    seconds: list[float]
+    seconds: Mapping[str, list[float]]  # of the trainings, by the day that they were made
     weight: float
     curves: list[Mapping[str, Mapping[str, float]]]  # step to the metrics of the validation split
     peak_mib: float  # the largest memory of the process, median of the trainings
@@ -49,6 +49,10 @@ class Line:
         if column not in self.cells or base not in self.cells:
             return None
         return over(self.cells[column], self.cells[base], self.sign)
+
+    def apart(self, column: str) -> bool:
+        """Whether no training with a loss was made on a day when one with the regular loss was."""
+        return not self.cells[column].seconds.keys() & self.cells[REGULAR].seconds.keys()
 
 
 def over(better: Cell, worse: Cell, sign: int) -> Difference:
@@ -102,7 +106,7 @@ def _cell(plan: Plan, arm: Arm, metric: str, least: int) -> Cell | None:
         arm,
         {row["seed"]: row["test"][metric] for row in there},
         {row["seed"]: row["validation"][metric] for row in there},
-        [row["seconds"] for row in there],
+        {day: [row["seconds"] for row in there if row["date"] == day] for day in {row["date"] for row in there}},
         there[0]["weight"],
         [row["curve"] for row in there],
         statistics.median(row["peak_mib"] for row in there),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from benchmarks.training._cells import COLUMNS, Line
 from benchmarks.training._runs import REGULAR
@@ -14,8 +13,8 @@ HEAD = """
 ### What it costs
 
 Median seconds of a whole training without measuring, and peak memory of its process in MiB (ReLoss, table 15); in
-brackets how much longer than with the regular loss. Of experiments whose regular training takes {least:g} s or more;
-shorter ones tell little.
+brackets how much longer than with the regular loss, by the trainings of days when both were trained with: machines of
+different days differ. Of experiments whose regular training takes {least:g} s or more; shorter ones tell little.
 
 | experiment | regular loss | with the fitted loss | with the paper's | best by hand |
 | --- | --- | --- | --- | --- |
@@ -25,36 +24,43 @@ shorter ones tell little.
 def section(lines: Sequence[Line]) -> str:
     """A line for each experiment of long trainings, of its first metric; empty if there is none."""
     texts = []
-    for line in _firsts(lines):
-        regular = _regular_s(line)
-        if regular < LEAST_S:
-            continue
-        shown = []
-        for column in (REGULAR, *COLUMNS):
-            cell = line.cells.get(column)
-            if cell is None:
-                shown.append("-")
-                continue
-            seconds = statistics.median(cell.seconds)
-            more = "" if column == REGULAR else f" ({100 * (seconds / regular - 1):+.0f} %)"
-            name = f", {cell.arm.name}" if column == "rival" else ""
-            shown.append(f"{seconds:.0f} s{more}, {cell.peak_mib:.0f} MiB{name}")
+    for line in _long(lines):
+        shown = [_shown(line, column) for column in (REGULAR, *COLUMNS)]
         texts.append(f"| {line.experiment} | {' | '.join(shown)} |\n")
     return HEAD.format(least=LEAST_S) + "".join(texts) if texts else ""
 
 
-def overhead(lines: Sequence[Line]) -> float:
-    """How much longer trainings with fitted losses take, as a share of regular ones: the median over experiments."""
-    there = [line for line in _firsts(lines) if _regular_s(line) >= LEAST_S]
-    shares = [statistics.median(line.cells["fitted"].seconds) / _regular_s(line) - 1 for line in there]
-    return statistics.median(shares or [math.nan])
+def overhead(lines: Sequence[Line]) -> float | None:
+    """How much longer trainings with fitted losses take, as a share: the median over experiments; None without any."""
+    shares = [longer for line in _long(lines) if (longer := _longer(line, "fitted")) is not None]
+    return statistics.median(shares) if shares else None
 
 
-def _firsts(lines: Sequence[Line]) -> list[Line]:
-    """The first of each experiment; trainings of later metrics may be of another day and machine."""
-    return list({line.experiment: line for line in reversed(lines)}.values())[::-1]
+def _long(lines: Sequence[Line]) -> list[Line]:
+    """The first line of each experiment of long trainings."""
+    firsts = {line.experiment: line for line in reversed(lines)}.values()
+    return [line for line in reversed(firsts) if _median(line, REGULAR) >= LEAST_S]
 
 
-def _regular_s(line: Line) -> float:
-    """Seconds of a training with the regular loss."""
-    return statistics.median(line.cells[REGULAR].seconds)
+def _shown(line: Line, column: str) -> str:
+    cell = line.cells.get(column)
+    if cell is None:
+        return "-"
+    longer = _longer(line, column) if column != REGULAR else None
+    more = "" if longer is None else f" ({100 * longer:+.0f} %)"
+    name = f", {cell.arm.name}" if column == "rival" else ""
+    return f"{_median(line, column):.0f} s{more}, {cell.peak_mib:.0f} MiB{name}"
+
+
+def _longer(line: Line, column: str) -> float | None:
+    """How much longer a training takes than with the regular loss, as a share; None if no day has both."""
+    if column not in line.cells or line.apart(column):
+        return None
+    days = line.cells[column].seconds.keys() & line.cells[REGULAR].seconds.keys()
+    return _median(line, column, days) / _median(line, REGULAR, days) - 1
+
+
+def _median(line: Line, column: str, days: Collection[str] | None = None) -> float:
+    """Seconds of a training, of some days or of all."""
+    by_day = line.cells[column].seconds
+    return statistics.median(s for day, found in by_day.items() if days is None or day in days for s in found)

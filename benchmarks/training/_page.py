@@ -54,7 +54,8 @@ def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Compari
         return ""
     noise = {column: _corrected(lines, column) for column in COLUMNS}
     table = "\n".join(_shown(line, {c: p[i] for c, p in noise.items()}) for i, line in enumerate(lines))
-    return f"{HEAD}{table}\n\n{_seeds(lines)}{_earlier(lines)}{_summary(lines)}{_costs.section(lines)}"
+    below = f"{_seeds(lines)}{_earlier(lines)}{_apart(lines, comparisons)}{_summary(lines)}"
+    return f"{HEAD}{table}\n\n{below}{_costs.section(lines)}"
 
 
 def _corrected(lines: Sequence[Line], column: str) -> list[float]:
@@ -110,17 +111,32 @@ def _earlier(lines: Sequence[Line]) -> str:
     return f"Of the loss that came ready before the one that does now: {', '.join(earlier)}.\n\n" if earlier else ""
 
 
+def _apart(lines: Sequence[Line], comparisons: Mapping[str, Comparison]) -> str:
+    """Which losses start from another pretraining than the regular loss; empty if none does."""
+    apart = []
+    for line in lines:
+        if comparisons[line.experiment].pretraining is None:
+            continue
+        columns = [told for column, told in COLUMNS.items() if column in line.cells and line.apart(column)]
+        if columns:
+            apart.append(f"{line.experiment} {line.metric} with {' and '.join(columns)}")
+    told = "Trained on another day than with the regular loss, from a pretraining with the same seed on another machine"
+    return f"{told}, which differs as rounding does: {'; '.join(apart)}.\n\n" if apart else ""
+
+
 def _summary(lines: Sequence[Line]) -> str:
     parts = [_count(lines, "fitted", REGULAR, "the regular loss"), _count(lines, "fitted", "paper", "the paper's loss")]
     parts.append(_count(lines, "fitted", "rival", "the best loss made by hand"))
     ours = [line for line in lines if "fitted" in line.cells]
     if ours:
         errors = [_error_reduction(line) for line in ours]
-        parts.append(
-            f"Mean relative reduction of the error over the {len(ours)} rows: {100 * statistics.fmean(errors):.1f} %. "
-            f"Median overhead in wall-clock time of the whole training, over the experiments whose regular training "
-            f"takes {_costs.LEAST_S:g} s or more: {100 * _costs.overhead(ours):.0f} %."
-        )
+        reduction, overhead = 100 * statistics.fmean(errors), _costs.overhead(ours)
+        parts.append(f"Mean relative reduction of the error over the {len(ours)} rows: {reduction:.1f} %.")
+        if overhead is not None:
+            parts[-1] += (
+                f" Median overhead in wall-clock time of the whole training, over the experiments whose regular "
+                f"training takes {_costs.LEAST_S:g} s or more: {100 * overhead:.0f} %."
+            )
     return "\n".join(filter(None, parts)) + "\n"
 
 

@@ -63,7 +63,7 @@ def row(run: Run, accuracy: float) -> dict[str, Any]:
     found = {"accuracy": accuracy, "errors": 40 * (1 - accuracy)}
     slower = 1.5 if run.arm.name == "fitted" else 1.0
     measured = {"validation": found, "test": found if run.final else None, "seconds": 60 * slower, "peak_mib": 500}
-    return {**asdict(run), **measured, "curve": {}}
+    return {**asdict(run), **measured, "curve": {}, "date": "2026-11-01"}
 
 
 def test_losses_that_stand_alone_have_their_learning_rate_tuned_and_added_ones_their_weight() -> None:
@@ -216,6 +216,22 @@ def test_losses_with_fewer_seeds_are_compared_on_those_that_both_have_and_left_o
     assert "| 80.30 ± 0.22 | - | - |" in section(without("fitted", 4), {"toy": COMPARISON})
     # Of the means 0.904 and 0.802 of five seeds; the regular loss's of seven is 0.803.
     assert "Mean relative reduction of the error over the 1 rows: 51.5 %." in found
+
+
+def test_losses_trained_on_another_day_have_no_overhead_and_start_from_another_pretraining() -> None:
+    measured = all_measured(5)
+    for one in measured:
+        if one["arm"]["name"] == "fitted":
+            one["date"] = "2026-11-02"
+    found = section(measured, {"toy": replace(COMPARISON, pretraining=MODEL)})
+    assert "| toy | 60 s, 500 MiB | 90 s, 500 MiB | - | 60 s (+0 %), 500 MiB, alone |" in found
+    assert "which differs as rounding does: toy accuracy with the fitted loss.\n" in found
+    assert "Trained on another day" not in section(measured, {"toy": COMPARISON})
+    assert "Median overhead in wall-clock time" not in found
+    for one in measured:
+        if one["arm"]["name"] == "regular" and one["seed"] == 0:
+            one.update(date="2026-11-02", seconds=50)
+    assert "| toy | 60 s, 500 MiB | 90 s (+80 %), 500 MiB | - |" in section(measured, {"toy": COMPARISON})
 
 
 def test_an_experiment_is_cut_to_some_losses_beside_the_regular_one() -> None:
