@@ -112,7 +112,7 @@ def _earlier(lines: Sequence[Line]) -> str:
 
 
 def _apart(lines: Sequence[Line], comparisons: Mapping[str, Comparison]) -> str:
-    """Which losses start from another pretraining than the regular loss; empty if none does."""
+    """Which losses may start from another pretraining than the regular loss; empty if none does."""
     apart = []
     for line in lines:
         if comparisons[line.experiment].pretraining is None:
@@ -120,8 +120,8 @@ def _apart(lines: Sequence[Line], comparisons: Mapping[str, Comparison]) -> str:
         columns = [told for column, told in COLUMNS.items() if column in line.cells and line.apart(column)]
         if columns:
             apart.append(f"{line.experiment} {line.metric} with {' and '.join(columns)}")
-    told = "Trained on another day than with the regular loss, from a pretraining with the same seed on another machine"
-    return f"{told}, which differs as rounding does: {'; '.join(apart)}.\n\n" if apart else ""
+    told = "Trained on another day than with the regular loss, from a pretraining that may differ as rounding does"
+    return f"{told}: {'; '.join(apart)}.\n\n" if apart else ""
 
 
 def _summary(lines: Sequence[Line]) -> str:

@@ -225,7 +225,7 @@ def test_losses_trained_on_another_day_have_no_overhead_and_start_from_another_p
             one["date"] = "2026-11-02"
     found = section(measured, {"toy": replace(COMPARISON, pretraining=MODEL)})
     assert "| toy | 60 s, 500 MiB | 90 s, 500 MiB | - | 60 s (+0 %), 500 MiB, alone |" in found
-    assert "which differs as rounding does: toy accuracy with the fitted loss.\n" in found
+    assert "differ as rounding does: toy accuracy with the fitted loss.\n" in found
     assert "Trained on another day" not in section(measured, {"toy": COMPARISON})
     assert "Median overhead in wall-clock time" not in found
     for one in measured:
