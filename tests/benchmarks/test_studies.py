@@ -48,7 +48,13 @@ def trained(study: str) -> list[dict[str, Any]]:
 def row(run: Run) -> dict[str, Any]:
     metrics = {"f1": 0.6 + GAINS.get(run.arm.name, 0) + run.seed % 7 / 1000}
     known = {"loss": {"spearman": 0.9, "n_parameters": 100 * len(run.arm.name)}} if run.arm.digest else {}
-    measured = {"validation": metrics, "test": metrics if run.final else None, "seconds": 1.0, "peak_mib": 500}
+    measured = {
+        "validation": metrics,
+        "test": metrics if run.final else None,
+        "seconds": 1.0,
+        "peak_mib": 500,
+        "date": "",
+    }
     return {**asdict(run), **measured, "curve": {}, **known}
 
 
@@ -123,7 +129,7 @@ def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_pa
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")
 def test_a_loss_is_fitted_again_on_what_the_model_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("--budget", "10s", "--trials", "1", "--force")
+    arguments = ("--budget", "20s", "--trials", "1", "--force")
     monkeypatch.setattr(_refitting, "ARGUMENTS", arguments)
     inputs = torch.randn(300, 1, generator=torch.Generator().manual_seed(0))
     data = {"x": inputs, "y": (inputs[:, 0] > 1).long()}
