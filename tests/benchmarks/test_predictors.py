@@ -8,7 +8,7 @@ import pytest
 from benchmarks import predictors, rows
 from benchmarks.training import _runs
 
-ARGUMENTS = ("f1", "breast_cancer", "--trials", "3", "--weights", "1", "--seeds", "2", "--budget", "8s")
+ARGUMENTS = ("f1", "breast_cancer", "--trials", "3", "--weights", "1", "--seeds", "2", "--budget", "20s")
 OTHERS = ("--share", "0.5", "--space", "smooth_scores")
 
 
