@@ -160,7 +160,7 @@ def test_a_loss_is_exported_and_trains_a_model_where_there_is_torch_alone(
     metric, loop = LOOPS[task]
     program.write(tmp_path / "space.toml", space(task))
     done = program.run(
-        "fit", "--metric", metric, "--space", "space.toml", "--trials", 1, "--budget", "8s", "--out", "loss.pt",
+        "fit", "--metric", metric, "--space", "space.toml", "--trials", 1, "--budget", "15s", "--out", "loss.pt",
         "--force", "--quiet", cwd=tmp_path,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
