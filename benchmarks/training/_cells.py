@@ -50,9 +50,9 @@ class Line:
             return None
         return over(self.cells[column], self.cells[base], self.sign)
 
-    def apart(self, column: str) -> bool:
-        """Whether no training with a loss was made on a day when one with the regular loss was."""
-        return not self.cells[column].seconds.keys() & self.cells[REGULAR].seconds.keys()
+    def shared_days(self, column: str) -> set[str]:
+        """Days on which models were trained both with a loss and with the regular loss."""
+        return self.cells[column].seconds.keys() & self.cells[REGULAR].seconds.keys()
 
 
 def over(better: Cell, worse: Cell, sign: int) -> Difference:

@@ -54,10 +54,8 @@ def _shown(line: Line, column: str) -> str:
 
 def _longer(line: Line, column: str) -> float | None:
     """How much longer a training takes than with the regular loss, as a share; None if no day has both."""
-    if column not in line.cells or line.apart(column):
-        return None
-    days = line.cells[column].seconds.keys() & line.cells[REGULAR].seconds.keys()
-    return _median(line, column, days) / _median(line, REGULAR, days) - 1
+    days = line.shared_days(column) if column in line.cells else None
+    return _median(line, column, days) / _median(line, REGULAR, days) - 1 if days else None
 
 
 def _median(line: Line, column: str, days: Collection[str] | None = None) -> float:

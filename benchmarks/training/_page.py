@@ -117,7 +117,7 @@ def _apart(lines: Sequence[Line], comparisons: Mapping[str, Comparison]) -> str:
     for line in lines:
         if comparisons[line.experiment].pretraining is None:
             continue
-        columns = [told for column, told in COLUMNS.items() if column in line.cells and line.apart(column)]
+        columns = [told for column, told in COLUMNS.items() if column in line.cells and not line.shared_days(column)]
         if columns:
             apart.append(f"{line.experiment} {line.metric} with {' and '.join(columns)}")
     told = "Trained on another day than with the regular loss, from a pretraining that may differ as rounding does"
