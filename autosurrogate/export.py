@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import warnings
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from autosurrogate.errors import LossFileError, OptionError
 
 METADATA = "metadata.json"
+SOURCES = ".debug_pkl"  # how records of where code was compiled from end
 TOLERANCE = 1e-5
 
 
@@ -81,6 +83,7 @@ def write(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript's deprecation is answered by the program beside it
             torch.jit.script(frozen).save(str(parts[out]), _extra_files={METADATA: text})  # type: ignore[no-untyped-call]
+            forget_sources(parts[out])
             _save_program(frozen, text, examples[0], parts[program_path(out)])
             scripted = torch.jit.load(str(parts[out]))  # type: ignore[no-untyped-call]
             program = torch.export.load(parts[program_path(out)]).module()
@@ -117,10 +120,26 @@ def freeze(loss: nn.Module) -> nn.Module:
     return frozen
 
 
+def forget_sources(path: Path) -> None:
+    """Leave out of a TorchScript file where the code that it was compiled from lies on this machine.
+
+    Torch writes those paths beside the compiled code, for its tracebacks. They name folders of whoever made the loss,
+    which are nothing to those it is given to.
+    """
+    with zipfile.ZipFile(path) as archive:
+        records = {name: archive.read(name) for name in archive.namelist() if not name.endswith(SOURCES)}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, record in records.items():
+            archive.writestr(zipfile.ZipInfo(name), record)
+
+
 def _save_program(frozen: nn.Module, text: str, arguments: tuple[Tensor | None, ...], path: Path) -> None:
     auto = torch.export.Dim.AUTO
     sizes = tuple(None if a is None else dict.fromkeys(range(a.ndim), auto) for a in arguments)
     program = torch.export.export(frozen, arguments, dynamic_shapes=sizes)
+    graphs = [module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
+    for node in (node for graph in graphs for node in graph.nodes):  # of loops and branches, too
+        node.meta.pop("stack_trace", None)  # see `forget_sources`
     torch.export.save(program, path, extra_files={METADATA: text})
 
 

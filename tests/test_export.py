@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import autosurrogate
 from autosurrogate import export, surrogates, tasks
 from autosurrogate.errors import LossFileError, OptionError
 from autosurrogate.surrogates import arguments
@@ -303,6 +305,15 @@ def test_metadata_rides_in_both_files(one: Exported) -> None:
     extra = {export.METADATA: ""}
     torch.export.load(export.program_path(one.path), extra_files=extra)
     assert json.loads(extra["metadata.json"]) == METADATA
+
+
+def test_the_files_do_not_tell_where_the_code_lay_that_made_them(exported: Exported) -> None:
+    for path in (exported.path, export.program_path(exported.path)):
+        with zipfile.ZipFile(path) as archive:
+            records = [archive.read(name) for name in archive.namelist()]
+        for package in (autosurrogate, torch):
+            folder = str(Path(package.__file__).parent).encode()
+            assert not [record for record in records if folder in record]
 
 
 def test_no_warning_reaches_the_user_and_the_sizes_are_those_of_the_files(tmp_path: Path) -> None:
