@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target, matmul, weighted_means
+from autosurrogate.surrogates._shapes import expect
 from autosurrogate.tasks._changes import WHICH_CLASS
 
 
@@ -264,6 +265,8 @@ class SetLoss(_losses.SetLoss):
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
+        fits = preds.dim() == 2 and target.dim() == 1 and preds.size(0) == target.size(0)
+        expect(fits, preds, target, "logits (n, C) and classes (n,)")
         kept = has_target(target)
         return self.network.features(preds, target.long() * kept, kept.to(torch.float32), set_size)
 

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, matmul
+from autosurrogate.surrogates._shapes import expect
 from autosurrogate.tasks._boxes import overlaps
 from autosurrogate.tasks.detection import FARTHEST, SCORED
 
@@ -296,6 +297,9 @@ class SetLoss(_losses.SetLoss):
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
+        fits = preds.dim() == 3 and target.dim() == 3
+        fits = fits and preds.size(0) == target.size(0) and preds.size(2) > 4 and target.size(2) == 5
+        expect(fits, preds, target, "boxes and logits (n, Q, 4 + C) and boxes and class (n, M, 5)")
         boxes, logits, present = _queries(preds)
         true_boxes, classes, real = _targets(target)
         return self.network.features(boxes, logits, present, true_boxes, classes, real, set_size)

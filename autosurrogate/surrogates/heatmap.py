@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autosurrogate.surrogates._calibration import Calibration
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, calmed, weighted_means
+from autosurrogate.surrogates._shapes import expect
 
 COCO_SIGMAS = [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]  # thousandths (cocodataset.org)
 SIMILARITIES = [0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95]  # that COCO averages AP over
@@ -241,6 +242,9 @@ class SetLoss(nn.Module):
 
     def features(self, preds: Tensor, target: Tensor, weight: Tensor | None, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
+        fits = preds.dim() == 4 and preds.shape == target.shape
+        fits = fits and (weight is None or weight.shape == preds.shape[:2])
+        expect(fits, preds, target, "heatmaps (n, K, H, W) of the same shape, and weight (n, K) or none")
         return self.network.features(bounded(preds), bounded(target), _annotated(preds, weight), set_size)
 
     def points(self, preds: Tensor, target: Tensor, weight: Tensor | None, set_size: int) -> Tensor:
@@ -264,8 +268,9 @@ class SampleLoss(SetLoss):
 
     def forward(self, preds: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Scalar, lower is better: the mean of `per_sample` over the examples that have an annotated keypoint."""
+        losses = self.points(preds, target, weight, 1)
         kept = _annotated(preds, weight).amax(1)
-        return (self.points(preds, target, weight, 1) * kept).sum() / kept.sum().clamp_min(1)
+        return (losses * kept).sum() / kept.sum().clamp_min(1)
 
     @torch.jit.export
     def per_sample(self, preds: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import bounded, calmed, matmul
+from autosurrogate.surrogates._shapes import expect
 
 N_CONTEXT = 2  # features that say nothing of the scores
 LEAST_SPREAD = 1e-3  # of the scores of a list, below which they count as one
@@ -135,6 +136,8 @@ class SetLoss(_losses.SetLoss):
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of lists of which each `set_size` make a point."""
+        fits = preds.dim() == 2 and preds.shape == target.shape
+        expect(fits, preds, target, "scores (n, L) and relevance of the same shape")
         relevance = target.to(torch.float32)
         real = relevance >= 0
         scores = bounded(preds).masked_fill(~real, 0.0)

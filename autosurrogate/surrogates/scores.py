@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, calmed, matmul
+from autosurrogate.surrogates._shapes import expect
 from autosurrogate.tasks._changes import HOW_SURE
 
 N_CONTEXT = 2  # features of `Order` and `Top` that say nothing of the logits
@@ -321,6 +322,12 @@ class SetLoss(_losses.SetLoss):
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
+        expect(
+            preds.dim() in (1, 2) and preds.shape == target.shape,
+            preds,
+            target,
+            "logits (n,) or (n, K) and 0 or 1 of the same shape",
+        )
         n_points = preds.size(0) // set_size
         logits = bounded(preds).reshape(n_points, set_size, -1)
         positive = (target.to(torch.float32) > 0.5).to(torch.float32)
@@ -332,5 +339,7 @@ class SampleLoss(_losses.SampleLoss, SetLoss):
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of each example."""
+        fits = preds.dim() == 2 and preds.shape == target.shape
+        expect(fits, preds, target, "logits (n, K) and 0 or 1 of the same shape")
         positive = (target.to(torch.float32) > 0.5).to(torch.float32)
         return self.network.features(bounded(preds).unsqueeze(2), positive.unsqueeze(2), set_size)

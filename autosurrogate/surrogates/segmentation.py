@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, has_target
+from autosurrogate.surrogates._shapes import expect
 
 
 class TargetProbability(nn.Module):
@@ -276,6 +277,9 @@ class SetLoss(_losses.SetLoss):
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of images of which each `set_size` make a point."""
+        fits = preds.dim() == 4 and target.dim() == 3
+        fits = fits and preds.size(0) == target.size(0) and preds.shape[2:] == target.shape[1:]
+        expect(fits, preds, target, "logits (n, C, H, W) and classes (n, H, W)")
         kept = has_target(target)
         return self.network.features(bounded(preds), target.long() * kept, kept.to(torch.float32), set_size)
 
@@ -285,8 +289,9 @@ class SampleLoss(_losses.SampleLoss, SetLoss):
 
     def forward(self, preds: Tensor, target: Tensor) -> Tensor:
         """Scalar, lower is better: the mean of `per_sample` over the images that have a target."""
+        losses = self.per_sample(preds, target)
         kept = has_target(target).flatten(1).any(1).to(torch.float32)
-        return self.per_sample(preds, target).sum() / kept.sum().clamp_min(1)
+        return losses.sum() / kept.sum().clamp_min(1)
 
     @torch.jit.export
     def per_sample(self, preds: Tensor, target: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from autosurrogate.surrogates._sequence_align import Align
 from autosurrogate.surrogates._sequence_attention import TargetAttention
 from autosurrogate.surrogates._sequence_ngrams import Match
 from autosurrogate.surrogates._sequence_spelling import Spelled
+from autosurrogate.surrogates._shapes import expect
 from autosurrogate.tasks._sequence_positions import hypothesis_positions, reference_positions
 
 NETWORKS = {"match": Match, "align": Align, "target_attention": TargetAttention}
@@ -53,6 +54,9 @@ class SetLoss(nn.Module):
 
     def features(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
+        fits = preds.dim() == 3 and target.dim() == 2 and preds.size(0) == target.size(0)
+        fits = fits and (preds_mask is None or preds_mask.shape == preds.shape[:2])
+        expect(fits, preds, target, "logits (n, T, V), tokens (n, S), and preds_mask (n, T) or none")
         there, keep = hypothesis_positions(preds, target, preds_mask, self.eos_id, self.blank_id)
         real = reference_positions(target, self.eos_id)
         order = torch.argsort((~real).to(torch.uint8), dim=1, stable=True)  # the tokens first, where -100 is not last

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._layers import FAR, Linear, SelfAttention, bounded, calmed, matmul
+from autosurrogate.surrogates._shapes import expect
 
 
 class TargetAttention(nn.Module):
@@ -188,6 +189,8 @@ class SetLoss(_losses.SetLoss):
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
+        fits = preds.dim() == 3 and target.dim() == 2 and preds.shape[:2] == target.shape and preds.size(1) == 2
+        expect(fits, preds, target, "start and end logits (n, 2, L) and positions (n, 2)")
         spans = target.long().clamp(0, preds.size(2) - 1).sort(1)[0]
         return self.network.features(bounded(preds), spans, set_size)
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import matmul
+from autosurrogate.surrogates._shapes import expect
 
 QUANTILES = (0.25, 0.5, 0.75, 0.9)
 
@@ -143,6 +144,7 @@ class SetLoss(_losses.SetLoss):
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
+        expect(preds.dim() == 2 and preds.shape == target.shape, preds, target, "values (n, D) and as many")
         return self.network.features(preds.to(torch.float32), target.to(torch.float32), set_size)
 
 
