@@ -2,6 +2,7 @@
 
     python -m benchmarks.ready_losses            # all built-in metrics that have none, five minutes each at most
     python -m benchmarks.ready_losses bleu f1    # these, again
+    python -m benchmarks.ready_losses --rewrite  # the same losses, in the code of now: nothing is fitted
 
 They are written to ready_losses/. A loss that `fit` refuses is told and left out.
 """
@@ -12,12 +13,18 @@ import argparse
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from autosurrogate import ready
-from autosurrogate.errors import QualityError
+import torch
+from torch import Tensor
+
+from autosurrogate import export, loss_file, ready, surrogates, tasks
+from autosurrogate.errors import LossFileError, QualityError
 from autosurrogate.fitting import fit
+from autosurrogate.surrogates import arguments
 
 FOLDER = Path(__file__).parents[1] / "ready_losses"
+TOLERANCE = 1e-4  # of gradients, relative to their largest
 TRIALS = 64  # a number, so that a loss does not depend on how quick the machine is, where it is quick enough
 
 
@@ -29,7 +36,13 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("metrics", nargs="*", metavar="NAME", help="built-in metrics (all without a ready loss)")
-    for metric in parser.parse_args().metrics or ready.missing():
+    parser.add_argument("--rewrite", action="store_true", help="write what is there (all, or NAMEs) in the code of now")
+    options = parser.parse_args()
+    if options.rewrite:
+        for metric in options.metrics or ready.names():
+            print(rewrite(metric, FOLDER), flush=True)
+        return
+    for metric in options.metrics or ready.missing():
         print(make(metric, FOLDER), flush=True)
 
 
@@ -47,6 +60,52 @@ def make(metric: str, folder: Path) -> str:
         shutil.copyfile(result.path, folder / f"{metric}{ready.SUFFIX}")
     held_out = result.metadata["held_out"]
     return f"{metric}: {held_out['loss']['spearman']:.3f}, the regular loss {held_out['regular']['spearman']:.3f}"
+
+
+def rewrite(metric: str, folder: Path) -> str:
+    """Write a loss that is there again, as the code of now computes it.
+
+    Returns:
+        How it went, in a line.
+
+    Raises:
+        LossFileError: the code of now has other numbers for it; it is left as it was.
+    """
+    path = folder / f"{metric}{ready.SUFFIX}"
+    old, metadata = loss_file.load(path)
+    task = tasks.get(metadata["task"])
+    network = dict(metadata["network"])
+    loss = export.freeze(surrogates.build(task.name, metadata["level"], network.pop("name"), **network))
+    numbers = dict(old.named_buffers())
+    if numbers.keys() != dict(loss.named_buffers()).keys():
+        raise LossFileError(f"{path}: its network has other numbers than that of now; fit it anew")
+    for name, buffer in loss.named_buffers():
+        buffer.copy_(numbers[name])
+    examples = []
+    for n in (40, 24):
+        generator = torch.Generator().manual_seed(n)
+        examples.append(arguments(task, task.generate(torch.rand(n, generator=generator), generator)))
+    with tempfile.TemporaryDirectory() as scratch:
+        export.write(loss, metadata, examples, Path(scratch) / path.name)
+        new, _ = loss_file.load(Path(scratch) / path.name)
+        for given in examples:
+            if not all(map(_close, _value_and_gradient(old, given), _value_and_gradient(new, given))):
+                raise LossFileError(f"{path}: the network of now computes something else of its numbers; fit it anew")
+        shutil.copyfile(Path(scratch) / path.name, path)
+    return f"{metric}: the same in the code of now"
+
+
+def _value_and_gradient(loss: Any, given: tuple[Tensor | None, ...]) -> tuple[Tensor, Tensor]:
+    preds, *rest = given
+    assert preds is not None
+    preds = preds.clone().requires_grad_()
+    value = loss(preds, *rest)
+    (gradient,) = torch.autograd.grad(value, preds)
+    return value.detach(), gradient
+
+
+def _close(old: Tensor, new: Tensor) -> bool:
+    return bool((old - new).abs().max() <= TOLERANCE * old.abs().max())
 
 
 if __name__ == "__main__":
