@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 import autosurrogate
-from autosurrogate import evaluation, loss_file, ready, sampling, tasks
+from autosurrogate import evaluation, export, loss_file, ready, sampling, tasks
 from autosurrogate.errors import LossFileError, OptionError
 from autosurrogate.judge import shortfalls
 from autosurrogate.metric import Metric, builtins, find
@@ -104,6 +105,12 @@ def test_each_loads_with_torch_alone(python_with_torch_alone: Path, tmp_path: Pa
         [python_with_torch_alone, "-c", ALONE, *files], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ready.names())
+def test_none_tells_where_the_code_lay_that_made_it(name: str) -> None:
+    with zipfile.ZipFile(ready.path(name)) as archive:
+        assert not [record for record in archive.namelist() if record.endswith(export.SOURCES)]
 
 
 def test_load_gives_the_file_s_loss() -> None:
