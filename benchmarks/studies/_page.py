@@ -62,11 +62,11 @@ def _table(name: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _lines(experiment: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line each for the regular loss and the fitted ones; none unless one of the study's own is measured."""
+    """A line each for the regular loss and the others; none unless one of the study's own is measured."""
     metric = study.experiments[experiment]
     comparison = study.parts()[experiment]
     found = cells(experiment, comparison, rows, metric, study.n_seeds)
-    if not set(found) & (set(study.fits) - {"fitted"} or {"fitted"}):
+    if not set(found) & ({*study.fits, *study.rivals} - {"fitted"} or {"fitted"}):
         return
     scale, sign = scale_of(metric), 1 if comparison.rows[metric].higher_is_better else -1
     for arm, cell in found.items():

@@ -18,6 +18,7 @@ class Study:
         experiments: names of experiments of `benchmarks.training` to the metric that is looked at.
         fits: the losses that are compared, by name.
         scale: of the experiments, see `comparisons`.
+        rivals: losses made by hand that are compared, too, by their names in the experiments.
         n_seeds: of the final trainings that are shown.
         paper: what the paper found.
     """
@@ -26,6 +27,7 @@ class Study:
     experiments: Mapping[str, str]
     fits: Mapping[str, Fit]
     scale: str = "small"
+    rivals: tuple[str, ...] = ()
     n_seeds: int = 20
     paper: str = ""
 
@@ -33,6 +35,11 @@ class Study:
         """What is trained, by the name of the experiment: trainings that the experiment has made are not repeated."""
         known = comparisons(self.scale)
         return {
-            name: replace(known[name], rows={metric: known[name].rows[metric]}, rivals={}, fits=self.fits)
+            name: replace(
+                known[name],
+                rows={metric: known[name].rows[metric]},
+                rivals={rival: known[name].rivals[rival] for rival in self.rivals},
+                fits=self.fits,
+            )
             for name, metric in self.experiments.items()
         }

@@ -65,6 +65,13 @@ STUDIES = {
         TABLES,
         {**FITTED, **{f"seed {n}": other("--seed", str(n)) for n in range(1, N_OTHER_SEEDS + 1)}},
     ),
+    "table_14": Study(
+        "How does the loss compare with one of soft ranks, made by hand (Blondel et al., ICML 2020)?",
+        {"fashion_mnist": "accuracy", "cifar10": "accuracy"},
+        FITTED,
+        rivals=("rank loss",),
+        n_seeds=5,
+    ),
     "guards": Study(
         "Does the loss need less tuning if it is balanced with the regular loss, begins late, or fades?",
         TABLES,

@@ -30,23 +30,24 @@ TOY = Experiment(
     "scores", lambda folder: {}, lambda: nn.Linear(1, 1),
     lambda model, batch: Examples(model(batch["x"]).squeeze(1), batch["y"]), 4, 8, 0.1, (),
 )  # fmt: skip
-GAINS = {"approximation": 0.01, "fitted": 0.03, "alone": -0.02}
+GAINS = {"approximation": 0.01, "fitted": 0.03, "alone": -0.02, "rank loss": -0.01}
 
 
 def trained(study: str) -> list[dict[str, Any]]:
     """Rows of a study, all measured."""
     found: list[dict[str, Any]] = []
     for name, comparison in STUDIES[study].parts().items():
-        digests = {(kind, "f1"): fit.like or kind for kind, fit in comparison.fits.items()}
+        metric = STUDIES[study].experiments[name]
+        digests = {(kind, metric): fit.like or kind for kind, fit in comparison.fits.items()}
         own: list[dict[str, Any]] = []
         for _ in range(3):
-            own += [row(run) for run in Plan(name, comparison, digests, (0, 1), Results(own)).wanted()]
+            own += [row(run, metric) for run in Plan(name, comparison, digests, (0, 1), Results(own)).wanted()]
         found += own
     return found
 
 
-def row(run: Run) -> dict[str, Any]:
-    metrics = {"f1": 0.6 + GAINS.get(run.arm.name, 0) + run.seed % 7 / 1000}
+def row(run: Run, metric: str = "f1") -> dict[str, Any]:
+    metrics = {metric: 0.6 + GAINS.get(run.arm.name, 0) + run.seed % 7 / 1000}
     known = {"loss": {"spearman": 0.9, "n_parameters": 100 * len(run.arm.name)}} if run.arm.digest else {}
     measured = {
         "validation": metrics,
@@ -67,6 +68,16 @@ def test_a_study_shows_its_losses_beside_the_regular_loss(tmp_path: Path) -> Non
     assert f"| haberman | f1 | approximation | 90.0 | 1300 | {of_other}" in found
     assert "### Table 10" not in found
     assert section([], STUDIES, [], tmp_path, "plots") == ""
+
+
+def test_a_study_may_have_a_loss_made_by_hand(tmp_path: Path) -> None:
+    study = {"table_14": replace(STUDIES["table_14"], n_seeds=2)}
+    found = section(trained("table_14"), study, [], tmp_path, "plots")
+    difference = "-4.00: -4.00 to -4.00"
+    assert f"| cifar10 | accuracy | rank loss | - | - | 59.05 ± 0.07 (-1.00: -1.00 to -1.00) | {difference} |" in found
+    assert "label smoothing" not in found
+    only_fitted = [row for row in trained("table_14") if row["arm"]["name"] != "rank loss"]
+    assert section(only_fitted, study, [], tmp_path, "plots") == ""
 
 
 def test_seeds_that_a_study_does_not_ask_for_are_left_out(tmp_path: Path) -> None:
