@@ -12,4 +12,5 @@ RIVALS = {  # more of what the regular loss has already
 }
 
 
-COMPARISONS = {"detection": by_metrics(EXPERIMENTS["detector"], METRICS, RIVALS)}
+WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # the best of 0.3 to 10 were at the ends
+COMPARISONS = {"detection": by_metrics(EXPERIMENTS["detector"], METRICS, RIVALS, weights=WEIGHTS)}
