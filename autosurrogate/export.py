@@ -83,7 +83,7 @@ def write(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # TorchScript's deprecation is answered by the program beside it
             torch.jit.script(frozen).save(str(parts[out]), _extra_files={METADATA: text})  # type: ignore[no-untyped-call]
-            forget_sources(parts[out])
+            _forget_sources(parts[out])
             _save_program(frozen, text, examples[0], parts[program_path(out)])
             scripted = torch.jit.load(str(parts[out]))  # type: ignore[no-untyped-call]
             program = torch.export.load(parts[program_path(out)]).module()
@@ -120,7 +120,7 @@ def freeze(loss: nn.Module) -> nn.Module:
     return frozen
 
 
-def forget_sources(path: Path) -> None:
+def _forget_sources(path: Path) -> None:
     """Leave out of a TorchScript file where the code that it was compiled from lies on this machine.
 
     Torch writes those paths beside the compiled code, for its tracebacks. They name folders of whoever made the loss,
@@ -139,7 +139,7 @@ def _save_program(frozen: nn.Module, text: str, arguments: tuple[Tensor | None, 
     program = torch.export.export(frozen, arguments, dynamic_shapes=sizes)
     graphs = [module.graph for module in program.graph_module.modules() if isinstance(module, torch.fx.GraphModule)]
     for node in (node for graph in graphs for node in graph.nodes):  # of loops and branches, too
-        node.meta.pop("stack_trace", None)  # see `forget_sources`
+        node.meta.pop("stack_trace", None)  # see `_forget_sources`
     torch.export.save(program, path, extra_files={METADATA: text})
 
 
