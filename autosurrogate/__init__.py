@@ -1,42 +1,41 @@
 """Differentiable losses for evaluation metrics that have no gradient."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from autosurrogate.metric import metric
+import lazy_loader
 
 if TYPE_CHECKING:
-    from autosurrogate.checking import Report, check
     from autosurrogate.examples import Examples
-    from autosurrogate.fit_run import FitResult
-    from autosurrogate.fitting import fit, resume
-    from autosurrogate.ready import load
-    from autosurrogate.recorded_evaluation import evaluate
+    from autosurrogate.export.ready import load
+    from autosurrogate.pipeline.checking import Report, check
+    from autosurrogate.pipeline.evaluating import evaluate
+    from autosurrogate.pipeline.fit_run import FitResult
+    from autosurrogate.pipeline.fitting import fit, resume
+    from autosurrogate.registry.decorator import metric
     from autosurrogate.tasks import Task
 
-__all__ = ["Examples", "FitResult", "Report", "Task", "check", "evaluate", "fit", "load", "metric", "resume"]
+__version__: str
 
 # In a clone, metrics/, search_spaces/ and ready_losses/ stand beside this package; installed, inside it.
 if not (Path(__file__).parent / "metrics").is_dir():
     __path__.append(str(Path(__file__).parents[1]))
 
-_HOMES = {
-    "Examples": "examples",
-    "FitResult": "fit_run",
-    "Report": "checking",
-    "Task": "tasks",
-    "check": "checking",
-    "evaluate": "recorded_evaluation",
-    "fit": "fitting",
-    "load": "ready",
-    "resume": "fitting",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import what needs torch when it is first asked for."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+# What needs torch is imported when it is first asked for, so that listing metrics and help are quick.
+__all__ = [
+    "Examples", "FitResult", "Report", "Task", "__version__", "check", "evaluate", "fit", "load", "metric", "resume",
+]  # fmt: skip
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "_utils.version": ["__version__"],
+        "examples": ["Examples"],
+        "export.ready": ["load"],
+        "pipeline.checking": ["Report", "check"],
+        "pipeline.evaluating": ["evaluate"],
+        "pipeline.fit_run": ["FitResult"],
+        "pipeline.fitting": ["fit", "resume"],
+        "registry.decorator": ["metric"],
+        "tasks": ["Task"],
+    },
+)

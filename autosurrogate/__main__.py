@@ -2,6 +2,6 @@
 
 import sys
 
-from autosurrogate.cli import main
+from autosurrogate.cli.main import main
 
 sys.exit(main())

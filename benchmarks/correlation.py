@@ -29,9 +29,10 @@ from typing import Any
 
 import torch
 
-from autosurrogate.judge import shortfalls
-from autosurrogate.metric import builtins, find
-from autosurrogate.registry import Metric
+from autosurrogate.evaluation.evaluator import shortfalls
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.metric_type import Metric
+from autosurrogate.registry.store import builtins
 from benchmarks.models import OUTPUTS
 from benchmarks.pools import giving_up
 from benchmarks.rows import append, read

@@ -25,8 +25,8 @@ from typing import Any
 
 import torch
 
-from autosurrogate import loss_file
-from autosurrogate.durations import seconds
+from autosurrogate._utils.durations import seconds
+from autosurrogate.export import reader
 from benchmarks import rows
 
 RESULTS = Path(__file__).parent / "results" / "libraries.jsonl"
@@ -126,7 +126,7 @@ def fitted(spec: str, budget: str) -> dict[str, Any]:
         row |= {"code": done.returncode, "seconds": round(time.monotonic() - began, 1)}
         if done.returncode != 0:
             return {**row, "reason": reason(done.stderr)}
-        _, metadata = loss_file.load(Path(folder) / "loss.pt")
+        _, metadata = reader.load(Path(folder) / "loss.pt")
     held_out = metadata["held_out"]
     return {
         **row,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.examples import Examples
-from autosurrogate.registry import Metric
+from autosurrogate.registry.metric_type import Metric
 from benchmarks.models._experiment import Data, Experiment, outputs, train
 from benchmarks.training._comparison import Loss, added, value
 

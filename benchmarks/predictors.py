@@ -29,16 +29,18 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
 import autosurrogate
-from autosurrogate import descent, evaluation, surrogates, tasks
+from autosurrogate import surrogates, tasks
 from autosurrogate.errors import QualityError
-from autosurrogate.judge import Judge
-from autosurrogate.labelled_points import LabelledPoints, Points
-from autosurrogate.labelling import Labeller
-from autosurrogate.metric import find
-from autosurrogate.progress import Progress
-from autosurrogate.registry import Metric
-from autosurrogate.run_dir import Clock, RunDir
-from autosurrogate.statistics import spearman
+from autosurrogate.evaluation import descent, point_losses
+from autosurrogate.evaluation.evaluator import Judge
+from autosurrogate.labelling.labeller import Labeller
+from autosurrogate.points.labelled_points import LabelledPoints, Points
+from autosurrogate.rank_correlation.statistics import spearman
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.metric_type import Metric
+from autosurrogate.run.budget import Clock
+from autosurrogate.run.progress import Progress
+from autosurrogate.run.run_dir import RunDir
 from benchmarks import micro_training, rows
 from benchmarks.correlation import SPACES
 from benchmarks.models._experiment import train
@@ -166,10 +168,10 @@ def _known(
     trial: FrozenTrial, loss: Any, metric: Metric, points: Points, labeller: Labeller, unit: float
 ) -> dict[str, float]:
     task = tasks.get(metric.task)
-    of_points = evaluation.loss_of_points(loss, task)
+    of_points = point_losses.loss_of_points(loss, task)
     n_points = descent.N_POINTS[metric.level]
     middling = descent.middling(points.validation, metric.higher_is_better, n_points)
-    norms = evaluation.gradient_norms(of_points, points.validation, task, CPU)
+    norms = point_losses.gradient_norms(of_points, points.validation, task, CPU)
     found = {
         "correlation": float(trial.user_attrs["correlation"]),
         "near correlation": float(trial.user_attrs["near"]),

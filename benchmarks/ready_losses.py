@@ -17,9 +17,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from autosurrogate import evaluation, export, loss_file, ready, surrogates, tasks
+from autosurrogate import surrogates, tasks
 from autosurrogate.errors import LossFileError, QualityError
-from autosurrogate.fitting import fit
+from autosurrogate.evaluation import point_losses
+from autosurrogate.export import reader, ready, writer
+from autosurrogate.pipeline.fitting import fit
 from autosurrogate.surrogates import arguments
 
 FOLDER = Path(__file__).parents[1] / "ready_losses"
@@ -71,10 +73,10 @@ def rewrite(metric: str, folder: Path) -> str:
         LossFileError: the code of now has other numbers for it; it is left as it was.
     """
     path = folder / f"{metric}{ready.SUFFIX}"
-    old, metadata = loss_file.load(path)
+    old, metadata = reader.load(path)
     task = tasks.get(metadata["task"])
     network = dict(metadata["network"])
-    loss = export.freeze(surrogates.build(task.name, metadata["level"], network.pop("name"), **network))
+    loss = writer.freeze(surrogates.build(task.name, metadata["level"], network.pop("name"), **network))
     numbers = dict(old.named_buffers())
     if numbers.keys() != dict(loss.named_buffers()).keys():
         raise LossFileError(f"{path}: its network has other numbers than that of now; fit it anew")
@@ -85,13 +87,13 @@ def rewrite(metric: str, folder: Path) -> str:
         generator = torch.Generator().manual_seed(n)
         made.append(task.generate(torch.rand(n, generator=generator), generator))
     with tempfile.TemporaryDirectory() as scratch:
-        export.write(loss, metadata, [arguments(task, examples) for examples in made], Path(scratch) / path.name)
-        new, _ = loss_file.load(Path(scratch) / path.name)
-        before, after = (evaluation.loss_of_points(each, task) for each in (old, new))
+        writer.write(loss, metadata, [arguments(task, examples) for examples in made], Path(scratch) / path.name)
+        new, _ = reader.load(Path(scratch) / path.name)
+        before, after = (point_losses.loss_of_points(each, task) for each in (old, new))
         for examples in made:
             size = 1 if metadata["level"] == "sample" else len(examples)
             values = before(examples, size), after(examples, size)
-            gradients = evaluation.gradient(before, examples, size), evaluation.gradient(after, examples, size)
+            gradients = point_losses.gradient(before, examples, size), point_losses.gradient(after, examples, size)
             if not (_close(*values) and _close(*gradients)):
                 raise LossFileError(f"{path}: the network of now computes something else of its numbers; fit it anew")
         shutil.copyfile(Path(scratch) / path.name, path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from autosurrogate.metric import metric
+from autosurrogate import metric
 
 if TYPE_CHECKING:
     import numpy as np

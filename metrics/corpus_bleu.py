@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from autosurrogate.metric import metric
+from autosurrogate import metric
 
 COMPUTED_BY = "sacrebleu"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autosurrogate.metric import metric
+from autosurrogate import metric
 from autosurrogate.metrics._edits import edits
 
 COMPUTED_BY = "editdistance"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autosurrogate.metric import metric
+from autosurrogate import metric
 
 COMPUTED_BY = "python"
 

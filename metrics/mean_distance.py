@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autosurrogate.metric import metric
+from autosurrogate import metric
 from autosurrogate.metrics import _keypoints
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import contextlib
 import io
 from typing import TYPE_CHECKING, Any
 
-from autosurrogate.metric import metric
+from autosurrogate import metric
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from autosurrogate.metric import metric
+from autosurrogate import metric
 from autosurrogate.metrics._rouge import f_measure
 
 COMPUTED_BY = "rouge-score"

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autosurrogate import evaluation, tasks
+from autosurrogate import tasks
+from autosurrogate.evaluation import point_losses
 from autosurrogate.examples import Examples
-from autosurrogate.labelled_set import Chunk
-from autosurrogate.metric import find
-from autosurrogate.registry import Metric
-from autosurrogate.sampling import points_of
+from autosurrogate.points.labelled_set import Chunk
+from autosurrogate.points.sampling import points_of
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.metric_type import Metric
 
 CPU = torch.device("cpu")
 TASK = tasks.get("classification")
@@ -47,7 +48,7 @@ def of_values(values: list[float], set_size: int = 2) -> Chunk:
     return Chunk(examples, set_size, torch.tensor(values, dtype=torch.float64), None)
 
 
-def target_probability(sign: float) -> evaluation.PointLosses:
+def target_probability(sign: float) -> point_losses.PointLosses:
     def of_points(examples: Examples, set_size: int) -> Tensor:
         probability = examples.preds.softmax(1).gather(1, examples.target[:, None]).squeeze(1)
         return sign * probability.view(-1, set_size).mean(1)

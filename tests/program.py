@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from autosurrogate.outputs import Recorder
+from autosurrogate.outputs.recorder import Recorder
 
 # Seconds, not minutes: one network with few features, few steps.
 SPACE = """

@@ -13,9 +13,11 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import autosurrogate
-from autosurrogate import cli, search_space
+from autosurrogate.cli import main
 from autosurrogate.errors import MetricError
-from autosurrogate.metric import builtins, find
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.store import builtins
+from autosurrogate.search import search_space
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -68,7 +70,7 @@ def test_every_command_line_parses_and_its_files_are_there(
     text = page.read_text(encoding="utf-8")
     made = set(re.findall(r'Recorder\("([^"]+)"', text)) | set(re.findall(r'jit\.load\("([^"]+)"', text))
     for arguments, refused in command_lines(page):
-        options = vars(cli._parser().parse_args(arguments))
+        options = vars(main._parser().parse_args(arguments))
         needed = [*(options.get("outputs") or []), *filter(None, [options.get("loss")])]
         assert set(needed) <= made, f"{arguments}: {needed} are not made on the page"
         if options.get("resume"):
@@ -148,4 +150,4 @@ def test_all_that_is_installed_is_pinned() -> None:
 
 def test_the_check_of_command_lines_can_fail() -> None:
     with pytest.raises(SystemExit):
-        cli._parser().parse_args(["fit", "--metrik", "bleu"])
+        main._parser().parse_args(["fit", "--metrik", "bleu"])

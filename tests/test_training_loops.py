@@ -10,8 +10,9 @@ import program
 import pytest
 import torch
 
-from autosurrogate import search_space, surrogates, tasks
-from autosurrogate.search_space import Choice, Range
+from autosurrogate import surrogates, tasks
+from autosurrogate.search import search_space
+from autosurrogate.search.search_space import Choice, Range
 from autosurrogate.surrogates import networks
 
 #: task -> metric, and a loop that prints the regular loss before and after

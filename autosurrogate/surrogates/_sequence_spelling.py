@@ -7,7 +7,7 @@ from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import matmul
 from autosurrogate.surrogates._sequence_match import soft_counts, softmax_parts
 from autosurrogate.surrogates._sequence_ngrams import N_LENGTHS, NGrams
-from autosurrogate.vocabulary import BINS, ORDERS
+from autosurrogate.tasks._vocabulary import BINS, ORDERS
 
 
 class Spelled(NGrams):
@@ -24,7 +24,7 @@ class Spelled(NGrams):
 
     Attributes:
         grams: n-grams of characters of each token of the vocabulary, uint8 (V, n_bins); from the task, see
-            `autosurrogate.vocabulary.Vocabulary.grams`.
+            `autosurrogate.tasks._vocabulary.Vocabulary.grams`.
     """
 
     FEATURE_SETTINGS = ("temperatures",)

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autosurrogate import vocabulary
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
-from autosurrogate.tasks import SPELLED
+from autosurrogate.tasks import _vocabulary
 from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._lookup import SPELLED
 from autosurrogate.tasks._sequence_generator import generate
 from autosurrogate.tasks.sequence import SequenceTask
 
@@ -38,7 +38,7 @@ class SpelledSequenceTask(SequenceTask):
 
     def __init__(self, name: str) -> None:
         self.name = name  # type: ignore[misc]  # of an instance, for there is one for each vocabulary
-        self.vocabulary = vocabulary.read(name.removeprefix(SPELLED).partition(":")[2])
+        self.vocabulary = _vocabulary.read(name.removeprefix(SPELLED).partition(":")[2])
         self.search_space = _search_space()  # type: ignore[misc]
         self._grams = torch.from_numpy(self.vocabulary.grams)
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from autosurrogate import sampling, tasks
-from autosurrogate.metric import find
-from autosurrogate.registry import Metric
+from autosurrogate import tasks
+from autosurrogate.points import sampling
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.metric_type import Metric
 from autosurrogate.testing._check import Check, ensure, run_all
 
 N_BATCHES = 12  # generated at each severity: sizes are drawn for each batch

@@ -15,14 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autosurrogate import export, search_space, surrogates, tasks
+from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
-from autosurrogate.labelled_set import Chunk
-from autosurrogate.point_table import tabulate
-from autosurrogate.search_space import Choice, Range
+from autosurrogate.export import writer
+from autosurrogate.points.labelled_set import Chunk
+from autosurrogate.search import search_space
+from autosurrogate.search.search_space import Choice, Range
 from autosurrogate.surrogates import arguments
 from autosurrogate.tasks import Task
 from autosurrogate.testing._check import Check, ensure, run_all
+from autosurrogate.training.feature_table import tabulate
 
 SIZES = (1, 2, 7)  # examples a set
 
@@ -352,4 +354,4 @@ class _NetworkCase(_Case):
         for level in self._levels:
             given = [arguments(self._task, examples) for examples in self._batches(self._view, 1, 5)]
             with tempfile.TemporaryDirectory() as folder:
-                export.write(self._loss(level), {}, given, Path(folder) / "loss.pt")
+                writer.write(self._loss(level), {}, given, Path(folder) / "loss.pt")

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate import tasks
-from autosurrogate.array_files import write
 from autosurrogate.examples import Examples
+from autosurrogate.outputs.array_files import write
 
 Data = Mapping[str, Tensor]  # arrays with a common first axis, of one split
 POOL = 50  # batches that examples are sorted by size in

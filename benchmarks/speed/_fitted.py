@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from autosurrogate import ready
+from autosurrogate.export import ready
 from benchmarks.training import _fitting
 from benchmarks.training._losses import LOSSES
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from autosurrogate import tasks
-from autosurrogate.point_table import tabulate
-from autosurrogate.ranks import METHODS
+from autosurrogate.rank_correlation.soft_ranks import METHODS
+from autosurrogate.training.feature_table import tabulate
 from benchmarks.speed import _peak, recipe
 from benchmarks.speed._fitted import loss_of
 from benchmarks.speed._timing import Row, side_by_side

@@ -12,10 +12,11 @@ from typing import Any
 import loky
 import torch
 
-from autosurrogate import sampling, tasks
-from autosurrogate.labelling import Labeller
-from autosurrogate.metric import find
-from autosurrogate.registry import Metric
+from autosurrogate import tasks
+from autosurrogate.labelling.labeller import Labeller
+from autosurrogate.points import sampling
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.metric_type import Metric
 from benchmarks.speed._timing import Row, side_by_side
 
 TITLE = "Labelling"

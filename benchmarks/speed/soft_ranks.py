@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from autosurrogate.ranks import soft_rank
+from autosurrogate.rank_correlation.soft_ranks import soft_rank
 from benchmarks.speed._timing import Row, side_by_side
 
 TITLE = "Soft ranks, forward and backward"

@@ -11,9 +11,9 @@ import torch
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
-from autosurrogate.labelled_set import Chunk
-from autosurrogate.point_table import PointTable, tabulate
-from autosurrogate.training import Settings, Tables, train
+from autosurrogate.points.labelled_set import Chunk
+from autosurrogate.training.feature_table import PointTable, tabulate
+from autosurrogate.training.loop import Settings, Tables, train
 from benchmarks.speed import recipe
 from benchmarks.speed._timing import Row, side_by_side
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from autosurrogate import recorded_evaluation
 from autosurrogate.errors import OptionError
-from autosurrogate.statistics import spearman
+from autosurrogate.pipeline import evaluating
+from autosurrogate.rank_correlation.statistics import spearman
 from benchmarks.speed import recipe
 from benchmarks.speed._timing import Row
 from benchmarks.training import _fitting
@@ -65,7 +65,7 @@ def _fits(metric: str, outputs: Path, goal: float, device: str) -> tuple[list[fl
                 arguments = ("--budget", f"{budget}s", "--seed", str(seed), "--device", device, "--force")
                 _fitting.fit(metric, path, arguments)
                 seconds.append(time.perf_counter() - began)
-                found.append(recorded_evaluation.evaluate(path, [outputs]).loss.spearman)
+                found.append(evaluating.evaluate(path, [outputs]).loss.spearman)
         reached = 100 * statistics.median(found)
         if reached >= 100 * goal:
             return seconds, reached

@@ -12,15 +12,17 @@ import loky
 import torch
 from optuna.trial import TrialState
 
-from autosurrogate import search_space, tasks
-from autosurrogate.fit_run import MOST_ON_GPU
-from autosurrogate.judge import Judge
-from autosurrogate.labelled_points import LabelledPoints, Points
-from autosurrogate.labelling import Labeller
-from autosurrogate.metric import find
-from autosurrogate.progress import Progress
-from autosurrogate.run_dir import Clock, RunDir
-from autosurrogate.search import LAG, Search
+from autosurrogate import tasks
+from autosurrogate.evaluation.evaluator import Judge
+from autosurrogate.labelling.labeller import Labeller
+from autosurrogate.pipeline.fit_run import MOST_ON_GPU
+from autosurrogate.points.labelled_points import LabelledPoints, Points
+from autosurrogate.registry.lookup import find
+from autosurrogate.run.budget import Clock
+from autosurrogate.run.progress import Progress
+from autosurrogate.run.run_dir import RunDir
+from autosurrogate.search import search_space
+from autosurrogate.search.study import LAG, Search
 from benchmarks.speed._timing import Row
 
 TITLE = "Trials"

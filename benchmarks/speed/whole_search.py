@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from autosurrogate import loss_file
+from autosurrogate.export import reader
 from benchmarks.speed._timing import Row
 from benchmarks.training import _fitting
 
@@ -38,7 +38,7 @@ def measure(device: str) -> Iterator[Row]:
             began = time.perf_counter()
             _fitting.fit("accuracy", path, arguments)
             spent = time.perf_counter() - began
-        _, metadata = loss_file.load(path)
+        _, metadata = reader.load(path)
     best = 100 * metadata["held_out"]["loss"]["spearman"]
     n_trials = metadata["search"]["n_complete"] + metadata["search"]["n_pruned"]
     yield Row(

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from autosurrogate.objective import approximation, correlation, hard_rank
-from autosurrogate.statistics import spearman
+from autosurrogate.rank_correlation.statistics import spearman
+from autosurrogate.training.objective import approximation, correlation, hard_rank
 from benchmarks import rows
 from benchmarks.figures import save
 

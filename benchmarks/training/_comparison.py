@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find
-from autosurrogate.registry import Metric
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.metric_type import Metric
 from benchmarks.models._experiment import Added, Data, Experiment, outputs
 
 Loss = Callable[[Examples], Tensor]

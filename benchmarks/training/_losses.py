@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from autosurrogate import loss_file, ready, search_space
-from autosurrogate.array_files import write
+from autosurrogate.export import reader, ready
+from autosurrogate.outputs.array_files import write
+from autosurrogate.search import search_space
 from benchmarks.models._experiment import Experiment, first, outputs, record, write_outputs
 from benchmarks.training import _fitting
 from benchmarks.training._comparison import FITS, Comparison, Fit
@@ -83,7 +84,7 @@ def _space(fit: Fit, task: str, loss: Path) -> Path:
 
 def known(path: Path) -> dict[str, float]:
     """What a fitted loss's file says of it: its held-out rank correlation, its size and the weight that it suggests."""
-    _, metadata = loss_file.load(path)
+    _, metadata = reader.load(path)
     return {
         "spearman": metadata["held_out"]["loss"]["spearman"],
         "n_parameters": metadata["n_parameters"],

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autosurrogate import ready
+from autosurrogate.export import ready
 from benchmarks.training import _costs
 from benchmarks.training._cells import BEST, COLUMNS, Line, figures, lines_of, scale_of
 from benchmarks.training._comparison import Comparison

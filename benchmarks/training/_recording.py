@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autosurrogate.array_files import write
-from autosurrogate.metric import find
+from autosurrogate.outputs.array_files import write
+from autosurrogate.registry.lookup import find
 
 N_SETS = 10  # that a source of recorded outputs is to have
 

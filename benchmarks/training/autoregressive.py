@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find
+from autosurrogate.registry.lookup import find
 from benchmarks.models._experiment import Data
 from benchmarks.models.autoregressive import EXPERIMENTS, after_start, translations, with_end
 from benchmarks.models.translator import PAD, trimmed

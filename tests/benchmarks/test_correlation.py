@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from autosurrogate import tasks
-from autosurrogate.metric import builtins, find
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.store import builtins
 from benchmarks import correlation
 from benchmarks.correlation_page import page
 from benchmarks.models.__main__ import experiments

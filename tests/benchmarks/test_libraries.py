@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autosurrogate.metric import find
+from autosurrogate.registry.lookup import find
 from benchmarks import rows
 from benchmarks.libraries import SPECS, fitted, reason, section
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from autosurrogate import ready
-from autosurrogate.metric import find
+from autosurrogate.export import ready
+from autosurrogate.registry.lookup import find
 from benchmarks import micro_training
 from benchmarks.training._comparison import exported
 

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from autosurrogate import export, loss_file, ready, surrogates
+from autosurrogate import surrogates
 from autosurrogate.errors import LossFileError
+from autosurrogate.export import reader, ready, writer
 from benchmarks.ready_losses import rewrite
 
 
 def test_a_rewritten_loss_is_the_same(tmp_path: Path) -> None:
     path = Path(shutil.copy(ready.path("accuracy"), tmp_path))
-    old, metadata = loss_file.load(path)
+    old, metadata = reader.load(path)
     rewrite("accuracy", tmp_path)
-    new, metadata_of_new = loss_file.load(path)
+    new, metadata_of_new = reader.load(path)
     assert metadata_of_new == metadata
     logits, target = torch.randn(9, 5), torch.randint(5, (9,))
     torch.testing.assert_close(new(logits, target), old(logits, target))
@@ -27,15 +28,15 @@ def test_a_rewritten_loss_is_the_same(tmp_path: Path) -> None:
 
 def written(network: str, folder: Path, **settings: Any) -> Path:
     """A loss of another network than its metadata say."""
-    _, metadata = loss_file.load(ready.path("accuracy"))
+    _, metadata = reader.load(ready.path("accuracy"))
     loss = surrogates.build("classification", "sample", network, **settings)
     given = torch.randn(9, 5), torch.randint(5, (9,))
-    export.write(loss, metadata, [given, given], folder / "accuracy.pt")
+    writer.write(loss, metadata, [given, given], folder / "accuracy.pt")
     return folder / "accuracy.pt"
 
 
 def test_numbers_that_mean_something_else_now_are_not_written(tmp_path: Path) -> None:
-    settings = loss_file.load(ready.path("accuracy"))[1]["network"]
+    settings = reader.load(ready.path("accuracy"))[1]["network"]
     del settings["name"]
     settings["temperatures"] = [3 * temperature for temperature in settings["temperatures"]]
     path = written("margin", tmp_path, **settings)

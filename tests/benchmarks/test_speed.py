@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from autosurrogate import tasks
-from autosurrogate.gradients import gradient_penalty, score
-from autosurrogate.point_table import tabulate
+from autosurrogate.training.feature_table import tabulate
+from autosurrogate.training.gradients import gradient_penalty, score
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import recipe, soft_ranks, step
 from benchmarks.speed._page import page

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from autosurrogate import export, surrogates
-from autosurrogate.metric import find
+from autosurrogate import surrogates
+from autosurrogate.export import writer
+from autosurrogate.registry.lookup import find
 from benchmarks.models import recogniser
 from benchmarks.models._experiment import Data
 from benchmarks.training import _runs
@@ -81,5 +82,5 @@ def exported(task: str, level: str, network: str, settings: Mapping[str, Any], p
     """An untrained loss as a file."""
     torch.manual_seed(0)
     loss = surrogates.build(task, level, network, width=4, **settings)
-    torch.jit.script(export.freeze(loss)).save(str(path))  # type: ignore[no-untyped-call]
+    torch.jit.script(writer.freeze(loss)).save(str(path))  # type: ignore[no-untyped-call]
     return path

@@ -11,9 +11,9 @@ import scipy.stats
 import torch
 from torch import nn
 
-from autosurrogate import search_space
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find
+from autosurrogate.registry.lookup import find
+from autosurrogate.search import search_space
 from benchmarks import rows
 from benchmarks.models._experiment import Data, Experiment, _epoch, record
 from benchmarks.models.imbalanced import split, split_anew

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import binary_average_precision
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.average_precision import average_precision
+from autosurrogate.registry.lookup import find
 
 ITEMS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 1)), max_size=60).map(
     lambda items: np.array([(5, 1), *items]).T

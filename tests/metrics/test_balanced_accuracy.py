@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.balanced_accuracy import balanced_accuracy
+from autosurrogate.registry.lookup import find
 
 ITEMS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 1)), max_size=60).map(
     lambda items: np.array([(3, 0), (7, 1), *items]).T

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import sentence_bleu
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.bleu import bleu
+from autosurrogate.registry.lookup import find
 
 SENTENCES = st.lists(st.integers(0, 6), max_size=12).map(lambda tokens: " ".join(map(str, tokens)))
 WORDS = st.lists(st.sampled_from(["don't", "3,000.5", "(", "&quot;", ".", "Ça"]), max_size=8).map(" ".join)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torchmetrics.functional.segmentation.utils import mask_edges
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.boundary_f1 import boundary_f1
+from autosurrogate.registry.lookup import find
 
 
 def edge(labels: np.ndarray, c: int) -> list[tuple[int, int]]:

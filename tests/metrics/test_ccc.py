@@ -7,8 +7,8 @@ import pytest
 import torch
 from torchmetrics.functional.regression import concordance_corrcoef
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.ccc import ccc
+from autosurrogate.registry.lookup import find
 
 
 def pairs(n: int, n_columns: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

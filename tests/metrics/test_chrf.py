@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.chrf import chrf
+from autosurrogate.registry.lookup import find
 
 WORDS = st.lists(st.text("abc", min_size=1, max_size=6), max_size=8).map(" ".join)
 

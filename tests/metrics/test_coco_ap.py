@@ -13,8 +13,8 @@ from detection_points import generated, seen
 
 from autosurrogate import tasks
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find
 from autosurrogate.metrics.coco_ap import coco_ap
+from autosurrogate.registry.lookup import find
 from autosurrogate.surrogates.detection import Matching
 
 SQUARE = [0.0, 0.0, 10.0, 10.0]

@@ -12,8 +12,8 @@ from detection_points import generated, seen
 
 from autosurrogate import tasks
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find
 from autosurrogate.metrics.coco_ap50 import coco_ap50
+from autosurrogate.registry.lookup import find
 
 
 def row(n: int) -> np.ndarray:

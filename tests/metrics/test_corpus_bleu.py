@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.translate import bleu_score
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.bleu import bleu
 from autosurrogate.metrics.corpus_bleu import corpus_bleu
+from autosurrogate.registry.lookup import find
 
 SENTENCES = st.lists(st.integers(0, 6), max_size=12).map(lambda tokens: " ".join(map(str, tokens)))
 CORPORA = st.lists(st.tuples(SENTENCES, SENTENCES), min_size=1, max_size=8).map(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.segmentation import dice_score
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.dice import dice
+from autosurrogate.registry.lookup import find
 
 PIXELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
 

@@ -6,8 +6,8 @@ import editdistance
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.exact_match import exact_match
+from autosurrogate.registry.lookup import find
 
 TOKENS = st.lists(st.integers(0, 1), max_size=3)
 CORPORA = st.lists(st.tuples(TOKENS, TOKENS), min_size=1, max_size=8)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import binary_f1_score
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.f1 import f1
+from autosurrogate.registry.lookup import find
 
 ITEMS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 1)), min_size=1, max_size=60)
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import multilabel_f1_score
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.f1 import f1
 from autosurrogate.metrics.f1_macro import f1_macro
+from autosurrogate.registry.lookup import find
 
 SEEDS = st.tuples(st.integers(0, 2**32 - 1), st.integers(1, 20), st.integers(1, 6))
 

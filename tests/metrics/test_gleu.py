@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.translate.gleu_score import corpus_gleu
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.gleu import gleu
+from autosurrogate.registry.lookup import find
 
 TOKENS = st.lists(st.integers(0, 6), max_size=12)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import label_ranking_average_precision_score
 from torchmetrics.functional.retrieval import retrieval_average_precision
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.map import map as average_precision
+from autosurrogate.registry.lookup import find
 
 LISTS = st.lists(st.integers(0, 3), min_size=1, max_size=25).filter(any)
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autosurrogate.errors import OptionError
-from autosurrogate.metric import find
 from autosurrogate.metrics.mean_distance import mean_distance
+from autosurrogate.registry.lookup import find
 
 PLACES = st.lists(st.tuples(*[st.integers(0, 30)] * 4, st.sampled_from([0.0, 0.5, 1.0])), min_size=1, max_size=6)
 MEASURES = {"size": np.float64(31), "normaliser": np.float64(4)}

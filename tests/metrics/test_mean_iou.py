@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from autosurrogate import tasks
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find
 from autosurrogate.metrics.mean_iou import mean_iou
+from autosurrogate.registry.lookup import find
 
 Box = tuple[int, int, int, int]
 BOXES = st.tuples(st.integers(0, 8), st.integers(0, 8), st.integers(1, 8), st.integers(1, 8)).map(

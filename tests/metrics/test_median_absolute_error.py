@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.median_absolute_error import median_absolute_error
+from autosurrogate.registry.lookup import find
 
 SETS = st.tuples(st.integers(1, 20), st.integers(1, 3)).flatmap(
     lambda shape: st.tuples(*[st_numpy.arrays(np.float64, shape, elements=st.floats(-9, 9))] * 2)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.classification import multiclass_jaccard_index
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.miou import miou
+from autosurrogate.registry.lookup import find
 
 PIXELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
 

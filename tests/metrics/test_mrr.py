@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.retrieval import retrieval_reciprocal_rank
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.mrr import mrr
+from autosurrogate.registry.lookup import find
 
 LISTS = st.lists(st.integers(0, 3), min_size=1, max_size=25).filter(any)
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.retrieval import retrieval_normalized_dcg
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.ndcg import ndcg
+from autosurrogate.registry.lookup import find
 
 GRADES = st.lists(st.integers(0, 4), min_size=2, max_size=25).filter(any)
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.normalized_edit_distance import normalized_edit_distance
+from autosurrogate.registry.lookup import find
 
 TOKENS = st.lists(st.integers(0, 4), max_size=12)
 

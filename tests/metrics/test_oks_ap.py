@@ -10,8 +10,8 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.oks_ap import oks_ap
+from autosurrogate.registry.lookup import find
 
 Item = dict[str, np.ndarray]
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autosurrogate.errors import OptionError
-from autosurrogate.metric import find
 from autosurrogate.metrics.pck import pck
+from autosurrogate.registry.lookup import find
 
 #: PCKh@0.5 of the published predictions, in percent (README of the data).
 PUBLISHED = {

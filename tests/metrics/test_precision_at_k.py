@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.retrieval import retrieval_precision
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.precision_at_k import precision_at_k
+from autosurrogate.registry.lookup import find
 
 TARGETS = st.lists(st.integers(0, 1), min_size=1, max_size=40)
 

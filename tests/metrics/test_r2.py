@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.r2 import r2
+from autosurrogate.registry.lookup import find
 
 SETS = st.tuples(st.integers(2, 20), st.integers(1, 3)).flatmap(
     lambda shape: st.tuples(*[st_numpy.arrays(np.float64, shape, elements=st.integers(-9, 9).map(float))] * 2)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torchmetrics.functional.retrieval import retrieval_recall
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.recall_at_k import recall_at_k
+from autosurrogate.registry.lookup import find
 
 LISTS = st.lists(st.integers(0, 3), min_size=1, max_size=25).filter(any)
 

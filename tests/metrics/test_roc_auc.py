@@ -8,8 +8,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.roc_auc import roc_auc
+from autosurrogate.registry.lookup import find
 
 ITEMS = st.lists(st.tuples(st.integers(0, 10), st.integers(0, 1)), max_size=60).map(
     lambda items: np.array([(3, 0), (5, 1), *items]).T

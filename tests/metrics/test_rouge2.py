@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.rouge2 import rouge2
+from autosurrogate.registry.lookup import find
 
 SENTENCES = st.lists(st.integers(0, 4), max_size=12).map(lambda tokens: " ".join(map(str, tokens)))
 

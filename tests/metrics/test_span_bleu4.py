@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.translate.bleu_score import sentence_bleu
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.span_bleu4 import span_bleu4
+from autosurrogate.registry.lookup import find
 
 TEXTS = st.lists(st.sampled_from(["The", "the", "old", "town", "of", "Ulm,", "(1879)", "-"]), max_size=8).map(" ".join)
 GOLDS = st.lists(TEXTS, min_size=1, max_size=3)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.span_em import span_em
+from autosurrogate.registry.lookup import find
 
 SPANS = st.tuples(st.integers(0, 2), st.integers(0, 2)).map(lambda ends: tuple(sorted(ends)))
 PAIRS = st.lists(st.tuples(SPANS, SPANS), min_size=1, max_size=12)

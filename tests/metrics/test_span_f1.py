@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.span_f1 import span_f1
+from autosurrogate.registry.lookup import find
 
 SPANS = st.tuples(st.integers(0, 11), st.integers(0, 11)).map(lambda ends: tuple(sorted(ends)))
 PAIRS = st.lists(st.tuples(SPANS, SPANS), min_size=1, max_size=8)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score.rouge_scorer import RougeScorer
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.span_rougeL import span_rougeL
+from autosurrogate.registry.lookup import find
 
 TEXTS = st.lists(st.sampled_from(["The", "the", "old", "town", "of", "Ulm,", "(1879)", "-", "ä"]), max_size=7).map(
     " ".join

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.spearman import spearman
+from autosurrogate.registry.lookup import find
 
 SETS = st.tuples(st.integers(2, 20), st.integers(1, 3)).flatmap(
     lambda shape: st.tuples(*[st_numpy.arrays(np.float64, shape, elements=st.integers(-4, 4).map(float))] * 2)

@@ -9,8 +9,8 @@ import squad_oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.squad_em import squad_em
+from autosurrogate.registry.lookup import find
 
 PARTS = ["the ", "The ", "a ", "an ", "Ulm ", "ulm ", "U.S.", "'s", ",", " ", "\u2013", "-", "b", "ä", "l\u2019a "]
 TEXTS = st.lists(st.sampled_from(PARTS), max_size=4).map("".join)

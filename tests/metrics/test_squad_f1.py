@@ -9,8 +9,8 @@ import squad_oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.squad_f1 import squad_f1
+from autosurrogate.registry.lookup import find
 
 PARTS = "the The a an An Ulm ulm U.S. 's , ( \u2013 - b 1,000 ä _ l\u2019a".split()
 TEXTS = st.lists(st.tuples(st.sampled_from(PARTS), st.sampled_from([" ", "", "  ", "\t"])), max_size=8).map(

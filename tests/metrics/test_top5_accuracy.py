@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.top5_accuracy import top5_accuracy
+from autosurrogate.registry.lookup import find
 
 
 def sets(smallest: int, largest: int) -> st.SearchStrategy[tuple[np.ndarray, np.ndarray]]:

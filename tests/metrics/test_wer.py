@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autosurrogate.metric import find
 from autosurrogate.metrics.cer import cer
 from autosurrogate.metrics.wer import wer
+from autosurrogate.registry.lookup import find
 
 TOKENS = st.lists(st.integers(0, 4), max_size=8)
 CORPORA = st.lists(st.tuples(TOKENS, TOKENS.filter(bool)), min_size=1, max_size=6)

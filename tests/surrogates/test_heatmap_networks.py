@@ -12,9 +12,9 @@ from torch import Tensor
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
-from autosurrogate.export import freeze
-from autosurrogate.metric import find
-from autosurrogate.statistics import spearman
+from autosurrogate.export.writer import freeze
+from autosurrogate.rank_correlation.statistics import spearman
+from autosurrogate.registry.lookup import find
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "peaks": {"temperatures": [0.5, 0.1], "radii": [0.4, 0.1, 0.05]},

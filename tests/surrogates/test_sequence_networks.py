@@ -14,7 +14,7 @@ from torch import Tensor
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find
+from autosurrogate.registry.lookup import find
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "match": {"temperatures": [1.0, 0.2], "width": 24},

@@ -11,8 +11,8 @@ from torch import Tensor
 from autosurrogate import tasks
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find
-from autosurrogate.statistics import spearman
+from autosurrogate.rank_correlation.statistics import spearman
+from autosurrogate.registry.lookup import find
 
 TASK = tasks.get("heatmap")
 

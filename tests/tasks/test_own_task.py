@@ -12,18 +12,19 @@ import program
 import pytest
 import torch
 
-from autosurrogate import Task, metric, registry, surrogates, tasks
+from autosurrogate import Task, metric, surrogates, tasks
 from autosurrogate.errors import MetricError, RegistryError
-from autosurrogate.metric import find
+from autosurrogate.registry import store
+from autosurrogate.registry.lookup import find
 
 PAGE = Path(__file__).parents[2] / "docs" / "own-task.md"
 
 
 @pytest.fixture(autouse=True)
 def own_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    registry.builtins()
-    monkeypatch.setattr(registry, "_METRICS", dict(registry._METRICS))
-    monkeypatch.setattr(tasks, "_OWN", {})
+    store.builtins()
+    monkeypatch.setattr(store, "_METRICS", dict(store._METRICS))
+    monkeypatch.setattr("autosurrogate.tasks._lookup._OWN", {})
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from torch import Tensor
 from autosurrogate import tasks
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find
+from autosurrogate.registry.lookup import find
 
 TASK = tasks.get("sequence")
 

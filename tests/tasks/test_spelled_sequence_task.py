@@ -9,10 +9,12 @@ import pytest
 import torch
 
 import autosurrogate.testing.tasks as conformance
-from autosurrogate import search_space, surrogates, tasks, vocabulary
+from autosurrogate import surrogates, tasks
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
-from autosurrogate.metric import find, with_tokenizer
+from autosurrogate.registry.lookup import find, with_tokenizer
+from autosurrogate.search import search_space
+from autosurrogate.tasks import _vocabulary
 from autosurrogate.tasks._spelled_sequence import SpelledSequenceTask
 
 STEMS = ["walk", "talk", "jump", "look", "paint", "wait", "call", "help", "open", "turn", "start", "play"]
@@ -141,7 +143,7 @@ def test_where_it_is_sure_the_network_counts_the_n_grams_that_are_decoded(task: 
     hypotheses, references = task.decode(made, "tokens")
     columns = loss.network.columns()
     for row, (ours, theirs) in enumerate(zip(hypotheses, references, strict=True)):
-        ends = np.cumsum(vocabulary.BINS)
+        ends = np.cumsum(_vocabulary.BINS)
         for order, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True), 1):
             found, wanted = (task.vocabulary.grams[ids, start:end].astype(int).sum(0) for ids in (ours, theirs))
             common = np.minimum(found, wanted).sum()
@@ -168,7 +170,7 @@ def test_expected_counts_are_of_what_is_decoded_with_ends_and_blanks(
     column = loss.network.columns().index("recalled of 1 characters at 0.001")
     hypotheses, references = task.decode(examples, "tokens")
     for row, (ours, theirs) in enumerate(zip(hypotheses, references, strict=True)):
-        found, wanted = (task.vocabulary.grams[ids, : vocabulary.BINS[0]].astype(int).sum(0) for ids in (ours, theirs))
+        found, wanted = (task.vocabulary.grams[ids, : _vocabulary.BINS[0]].astype(int).sum(0) for ids in (ours, theirs))
         assert features[row, column].item() == pytest.approx(np.minimum(found, wanted).sum() / wanted.sum(), abs=1e-3)
     assert (len(set(map(len, hypotheses))) > 2) == (eos_id >= 0 or blank_id >= 0)
 
@@ -194,8 +196,8 @@ def test_recorded_outputs_are_of_the_whole_vocabulary(task: SpelledSequenceTask)
 
 
 def test_a_mixture_s_parts_are_of_the_vocabulary_too(file: Path) -> None:
-    from autosurrogate import mixture
+    from autosurrogate.registry import mixtures
 
-    mixed = with_tokenizer(mixture.mixed([find("chrf"), find("bleu")], [1.0, 1.0]), file)
+    mixed = with_tokenizer(mixtures.mixed([find("chrf"), find("bleu")], [1.0, 1.0]), file)
     assert {mixed.task, *(part.task for part in mixed.parts)} == {tasks.spelled(file)}
     assert with_tokenizer(find("chrf"), None) is find("chrf")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from autosurrogate import tasks
-from autosurrogate.metric import builtins, find
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.store import builtins
 from autosurrogate.testing import Check, metric_checks, task_checks
 
 METRIC_CHECKS = [pytest.param(c, id=f"{m.name}: {c}") for m in builtins() for c in metric_checks(m)]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from autosurrogate.errors import MetricError
-from autosurrogate.registry import Metric
+from autosurrogate.registry.metric_type import Metric
 from autosurrogate.testing import ConformanceError, check_metric, metric_checks
 
 

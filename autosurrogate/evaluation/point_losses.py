@@ -1,0 +1,101 @@
+"""How well a loss ranks: its correlations with the metric, beside the regular loss's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from autosurrogate.examples import Examples
+from autosurrogate.points.labelled_set import Chunk
+from autosurrogate.rank_correlation.statistics import Agreement, agreement, spearman
+from autosurrogate.surrogates import arguments
+from autosurrogate.tasks import Task
+
+PointLosses = Callable[[Examples, int], Tensor]  # examples and set size to the loss of each point
+BLOCK_NUMBERS = 4_000_000  # of predictions worked on at a time
+
+
+def loss_of_points(loss: Any, task: Task) -> PointLosses:
+    """A surrogate's loss of each point."""
+
+    def of_points(examples: Examples, set_size: int) -> Tensor:
+        task.configure(loss, examples)
+        found: Tensor = loss.points(*arguments(task, examples), set_size)
+        return found
+
+    return of_points
+
+
+def regular_of_points(task: Task) -> PointLosses:
+    """The regular loss of each point: the mean over its examples that have a target."""
+
+    def of_points(examples: Examples, set_size: int) -> Tensor:
+        per_example = task.regular_loss(examples).view(-1, set_size)
+        kept = task.kept(examples)
+        if kept is None:
+            return per_example.mean(1)
+        weight = torch.as_tensor(kept, device=per_example.device).view(-1, set_size).to(per_example.dtype)
+        return (per_example * weight).sum(1) / weight.sum(1).clamp_min(1)
+
+    return of_points
+
+
+def blocks(examples: Examples, set_size: int) -> Iterator[Examples]:
+    """The examples in pieces of whole points that fit in memory."""
+    numbers_a_point = max(1, examples.preds[0].numel() * set_size)
+    step = max(1, BLOCK_NUMBERS // numbers_a_point) * set_size
+    for start in range(0, len(examples), step):
+        yield examples[slice(start, start + step)]
+
+
+def compare(
+    of_points: PointLosses, chunks: Sequence[Chunk], higher_is_better: bool, device: torch.device, seed: int = 0
+) -> Agreement:
+    """Rank correlations of a loss with the metric over all points of the chunks, with their intervals.
+
+    The points of a chunk are of one set size or of about one length, and so more alike than those of different chunks.
+    """
+    losses, values = _losses_and_values(of_points, chunks, device)
+    return agreement(losses, values, higher_is_better, seed, [len(chunk) for chunk in chunks])
+
+
+def spearman_on(of_points: PointLosses, chunks: Sequence[Chunk], higher_is_better: bool, device: torch.device) -> float:
+    """Spearman's correlation of a loss with the metric over all points of the chunks, positive for agreement.
+
+    NaN where a loss or the metric is constant.
+    """
+    return spearman(*_losses_and_values(of_points, chunks, device)) * (-1.0 if higher_is_better else 1.0)
+
+
+def _losses_and_values(
+    of_points: PointLosses, chunks: Sequence[Chunk], device: torch.device
+) -> tuple[np.ndarray, np.ndarray]:
+    found: list[np.ndarray] = []
+    with torch.no_grad():
+        for chunk in chunks:
+            for block in blocks(chunk.examples, chunk.set_size):
+                found.append(of_points(block.to(device), chunk.set_size).double().cpu().numpy())
+    return np.concatenate(found), np.concatenate([chunk.values.numpy() for chunk in chunks])
+
+
+def gradient_norms(of_points: PointLosses, chunks: Iterable[Chunk], task: Task, device: torch.device) -> Tensor:
+    """Norms of the points' gradients with respect to their predictions in the task's unit, shape (n_points,)."""
+    norms: list[Tensor] = []
+    for chunk in chunks:
+        for block in blocks(chunk.examples, chunk.set_size):
+            examples = block.to(device)
+            found = gradient(of_points, examples, chunk.set_size) * task.unit(examples)
+            norms.append(found.reshape(len(block) // chunk.set_size, -1).norm(dim=1).cpu())
+    return torch.cat(norms)
+
+
+def gradient(of_points: PointLosses, examples: Examples, set_size: int) -> Tensor:
+    """The gradient of the points' losses with respect to their predictions, of the shape of these."""
+    preds = examples.preds.float().detach().requires_grad_(True)
+    with torch.enable_grad():
+        (gradient,) = torch.autograd.grad(of_points(examples.with_preds(preds), set_size).sum(), preds)
+    return gradient

@@ -1,0 +1,1 @@
+"""Writing exported losses, and reading them."""

@@ -1,0 +1,1 @@
+"""Labels: a metric run over many points in worker processes."""

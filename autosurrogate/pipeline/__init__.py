@@ -1,0 +1,1 @@
+"""What `fit`, `check` and `evaluate` do, step by step."""

@@ -1,0 +1,1 @@
+"""Labelled points: generated or recorded, kept in a run's folder."""

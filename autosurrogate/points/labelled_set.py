@@ -1,0 +1,227 @@
+"""A labelled set on disk: chunks of points with what the metric said of them, each a file that is whole or absent."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from autosurrogate.examples import Examples
+from autosurrogate.labelling.worker import Kind, Problem
+
+_VERSION = 1
+_EXTRA = "extras."
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Points that have a label.
+
+    Args:
+        examples: n_points * set_size examples, point by point.
+        set_size: examples a point.
+        values: the metric's, shape (n_points,), float64, finite.
+        severity: of each point, shape (n_points,), float64; None for recorded outputs.
+    """
+
+    examples: Examples
+    set_size: int
+    values: Tensor
+    severity: Tensor | None
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What became of all points that were labelled.
+
+    Args:
+        n_points: their number, dropped ones included.
+        dropped: how many were dropped, by the kind of problem.
+        example: one of the problems of the most frequent kind; None if there was none.
+    """
+
+    n_points: int
+    dropped: dict[Kind, int]
+    example: Problem | None
+
+    @property
+    def n_dropped(self) -> int:
+        """How many points were dropped."""
+        return sum(self.dropped.values())
+
+
+class LabelledSet:
+    """A folder of chunks, in splits such as "train", numbered from 0 in each.
+
+    A file that is cut short, damaged or of another version counts as absent, so that it is written anew.
+
+    Args:
+        folder: where the files are; made when the first is written.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+
+    def write(
+        self,
+        split: str,
+        index: int,
+        examples: Examples,
+        set_size: int,
+        values: np.ndarray,
+        *,
+        severity: np.ndarray | None = None,
+        problems: Sequence[Problem] = (),
+    ) -> None:
+        """Write a chunk, or replace it, in one step; points without a label are left out.
+
+        Args:
+            split: word characters only.
+            index: the chunk's place in the split.
+            examples: n_points * set_size examples, point by point.
+            set_size: examples a point.
+            values: shape (n_points,), NaN where a point has no label.
+            severity: shape (n_points,).
+            problems: one a point without a label.
+        """
+        n_points = len(values)
+        assert len(examples) == n_points * set_size, (len(examples), n_points, set_size)
+        assert severity is None or len(severity) == n_points
+        tensors = {"values": torch.as_tensor(values, dtype=torch.float64)}
+        if severity is not None:
+            tensors["severity"] = torch.as_tensor(severity, dtype=torch.float64)
+        kept = ~tensors["values"].isnan()
+        if not kept.all():
+            tensors = {name: tensor[kept] for name, tensor in tensors.items()}
+            examples = examples[kept.repeat_interleave(set_size)]
+        tensors |= {"preds": examples.preds, "target": examples.target}
+        tensors |= {_EXTRA + name: tensor for name, tensor in examples.extras.items()}
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        about = {
+            "version": _VERSION,
+            "set_size": set_size,
+            "n_points": n_points,
+            "problems": _summary(problems),
+            "checksum": _checksum(tensors),
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _save(tensors, self._path(split, index), json.dumps(about))
+
+    def has(self, split: str, index: int) -> bool:
+        """Whether the chunk is there and whole."""
+        return _load(self._path(split, index)) is not None
+
+    def chunks(self, split: str) -> list[Chunk]:
+        """The chunks of a split that are there and whole, in the order of their index.
+
+        Their tensors are mapped from the files, which must not be changed, only replaced, while they are in use.
+        """
+        loaded = (_load(path) for path in self._paths(re.escape(split)))
+        return [_chunk(*parts) for parts in loaded if parts is not None]
+
+    def problems(self) -> Totals:
+        """What became of the points of all chunks."""
+        n_points, dropped, examples = 0, Counter[Kind](), dict[Kind, Problem]()
+        for about in filter(None, map(_about, self._paths(r"\w+"))):
+            n_points += about["n_points"]
+            for kind, (count, message) in about["problems"].items():
+                dropped[kind] += count
+                examples.setdefault(kind, Problem(kind, message))
+        return Totals(n_points, dict(dropped), examples[dropped.most_common(1)[0][0]] if dropped else None)
+
+    def _path(self, split: str, index: int) -> Path:
+        assert re.fullmatch(r"\w+", split), split
+        return self.folder / f"{split}-{index:04d}.safetensors"
+
+    def _paths(self, split: str) -> list[Path]:
+        """The files of the splits that match a pattern, ordered by split and index."""
+        found = []
+        for path in self.folder.glob("*.safetensors"):
+            match = re.fullmatch(rf"({split})-(\d{{4,}})\.safetensors", path.name)
+            if match:
+                found.append((match[1], int(match[2]), path))
+        return [path for _, _, path in sorted(found)]
+
+
+def _summary(problems: Sequence[Problem]) -> dict[Kind, tuple[int, str]]:
+    """How many problems of each kind there are, and one of them."""
+    kinds = {problem.kind: problem.message for problem in reversed(problems)}
+    return {kind: (sum(problem.kind == kind for problem in problems), message) for kind, message in kinds.items()}
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    checksum = 0
+    for name, tensor in sorted(tensors.items()):
+        checksum = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), checksum)
+        content: Any = tensor.reshape(-1).view(torch.uint8).numpy()  # a buffer, though its type hints do not say so
+        checksum = zlib.crc32(content, checksum)
+    return checksum
+
+
+def _save(tensors: dict[str, Tensor], path: Path, about: str) -> None:
+    """Write a file so that at any moment, whatever happens, the whole of it or of its predecessor is there."""
+    unfinished = path.with_suffix(".unfinished")
+    try:
+        save_file(tensors, unfinished, {"about": about, "checksum": str(zlib.crc32(about.encode()))})
+        _to_disk(unfinished)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        _to_disk(path.parent)
+
+
+def _to_disk(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _about(path: Path) -> dict[str, Any] | None:
+    """What is written in the head of a file; None if it is not there or not whole. The tensors are not read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata: dict[str, str] = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return None
+    text = metadata.get("about", "")
+    if metadata.get("checksum") != str(zlib.crc32(text.encode())):
+        return None
+    about: dict[str, Any] = json.loads(text)
+    return about if about["version"] == _VERSION else None
+
+
+def _load(path: Path) -> tuple[dict[str, Tensor], int] | None:
+    """Tensors and set size of a file; None if it is not there or not whole."""
+    about = _about(path)
+    if about is None:
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (OSError, SafetensorError):
+        return None
+    return (tensors, about["set_size"]) if _checksum(tensors) == about["checksum"] else None
+
+
+def _chunk(tensors: dict[str, Tensor], set_size: int) -> Chunk:
+    extras = {name.removeprefix(_EXTRA): tensors[name] for name in tensors if name.startswith(_EXTRA)}
+    examples = Examples(tensors["preds"], tensors["target"], extras)
+    return Chunk(examples, set_size, tensors["values"], tensors.get("severity"))

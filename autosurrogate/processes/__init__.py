@@ -1,0 +1,1 @@
+"""A child process and the pipes to it."""

@@ -1,0 +1,1 @@
+"""Differentiable ranks, and rank correlations with intervals."""

@@ -1,0 +1,1 @@
+"""The search for the best network: an Optuna study and where its trials run."""

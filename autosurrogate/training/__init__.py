@@ -1,0 +1,1 @@
+"""Training one surrogate on labelled points."""

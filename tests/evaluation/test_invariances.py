@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import program
+import pytest
+import torch
+
+from autosurrogate import tasks
+from autosurrogate.evaluation import invariances
+from autosurrogate.evaluation.invariances import Dependence
+from autosurrogate.examples import Examples
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.metric_type import Metric
+from autosurrogate.registry.store import builtins
+from autosurrogate.search import search_space
+
+METRICS = """
+import numpy as np
+
+from autosurrogate import metric
+
+
+@metric("distance", task="classification", set_size=32, higher_is_better=False)
+def distance(preds: np.ndarray, target: np.ndarray) -> float:
+    return float(np.abs(preds - target).mean() / (1 + max(preds.max(), target.max())))
+
+
+@metric("recall_of_0", task="classification", set_size=64)
+def recall_of_0(preds: np.ndarray, target: np.ndarray) -> float:
+    return float((preds == target)[target == 0].mean()) if (target == 0).any() else float("nan")
+
+
+@metric("class_costs", task="segmentation", set_size=4)
+def class_costs(preds: np.ndarray, target: np.ndarray) -> float:
+    return float((((preds == target) & (target >= 0)) * (target == 1)).sum() / max(1, (target == 1).sum()))
+
+
+@metric("shared_letters", task="sequence", level="sample")
+def shared_letters(preds: str, target: str) -> float:
+    return len(set(preds) & set(target)) / max(1, len(set(preds) | set(target)))
+
+
+@metric("noisy", task="classification", set_size=32)
+def noisy(preds: np.ndarray, target: np.ndarray) -> float:
+    return float((preds == target).mean() + np.random.default_rng().normal(0, 0.01))
+
+
+@metric("first_half", task="classification", set_size=32)
+def first_half(preds: np.ndarray, target: np.ndarray) -> float:
+    n = len(target) // 2
+    return float((preds[:n] == target[:n]).mean())
+
+
+@metric("first_label", task="scores", view="multilabel", set_size=32)
+def first_label(preds: np.ndarray, target: np.ndarray) -> float:
+    return float(((preds >= 0.5) == target)[:, 0].mean())
+
+
+@metric("late_f1", task="scores", set_size=64)
+def late_f1(preds: np.ndarray, target: np.ndarray) -> float:
+    called = preds >= 0.9
+    return float(2 * (called & (target == 1)).sum() / max(1, called.sum() + target.sum()))
+"""
+CLASSIFICATION = tasks.get("classification")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return program.write(tmp_path_factory.mktemp("unseen") / "mine.py", METRICS)
+
+
+def dependences(spec: str | Metric) -> dict[str, Dependence]:
+    metric = find(spec)
+
+    def label(points: Sequence[tuple[Any, Any]]) -> np.ndarray:
+        return np.array([float(metric.function(*point)) for point in points])
+
+    networks = search_space.load(metric.task).widest_networks(metric.task)
+    found = invariances.dependences(tasks.get(metric.task), metric, networks, label)
+    return {one.what: one for one in found}
+
+
+@pytest.mark.parametrize(
+    ("name", "what", "agreement"),
+    [
+        ("recall_of_0", "which class is which", (0.0, 0.99)),
+        ("class_costs", "which class is which", (0.5, 0.99)),
+        ("shared_letters", "how tokens are spelled", (0.3, 0.99)),
+        ("first_half", "the order of the examples", (0.5, 0.999)),
+        ("first_label", "which label is which", (0.0, 0.99)),
+    ],
+)
+def test_what_a_metric_minds_and_no_network_sees_is_found(
+    file: Path, name: str, what: str, agreement: tuple[float, float]
+) -> None:
+    found = dependences(f"{file}:{name}")
+    low, high = agreement
+    assert found[what].unseen
+    assert low < found[what].agreement < high
+    assert found[what].ceiling == pytest.approx(found[what].agreement ** 0.5)
+    assert [one for one in found if found[one].unseen] == [what]
+    reason = invariances.refusal(list(found.values()), tasks.get(find(f"{file}:{name}").task))
+    assert reason is not None
+    assert reason.startswith(f"depends on {what} (")
+    assert ("--tokenizer FILE" in reason) == (name == "shared_letters")
+
+
+# Those left out take ten seconds each.
+@pytest.mark.parametrize(
+    "spec", [m.name for m in builtins() if m.name not in ("oks_ap", "coco_ap", "coco_ap50", "chrf")]
+)
+def test_no_built_in_metric_depends_on_what_is_not_seen(spec: str) -> None:
+    assert invariances.refusal(list(dependences(spec).values()), tasks.get(find(spec).task)) is None
+
+
+def test_what_a_network_sees_may_matter() -> None:
+    # Calibration changes with how sure the probabilities are; networks with several thresholds see that.
+    found = dependences("sklearn:brier_score_loss?task=binary")["how sure the probabilities are"]
+    assert found.matters
+    assert "sweep" in found.seen_by
+    assert "order" not in found.seen_by
+
+
+def test_what_changes_all_values_alike_does_not_matter() -> None:
+    found = dependences("median_absolute_error")["the unit of the values"]
+    assert found.moved == 1
+    assert not found.matters
+
+
+def test_only_networks_that_see_what_matters_are_searched_and_those_made_for_it_only_then(file: Path) -> None:
+    space = search_space.load("classification")
+    for spec, expected in {
+        f"{file}:distance": {"ordinal"},
+        "sklearn:cohen_kappa_score?weights=quadratic": {"ordinal"},
+        "accuracy": {"margin", "confusion", "target_probability"},
+    }.items():
+        found = list(dependences(spec).values())
+        assert invariances.refusal(found, CLASSIFICATION) is None
+        assert set(space.networks) - set(invariances.left_out(list(space.networks), find(spec), found)) == expected
+
+
+def test_many_thresholds_are_searched_only_for_what_minds_where_between_them_a_probability_lies(file: Path) -> None:
+    space = search_space.load("scores")
+
+    def kept(spec: str) -> set[str]:
+        return set(space.networks) - set(
+            invariances.left_out(list(space.networks), find(spec), list(dependences(spec).values()))
+        )
+
+    calibration = kept("sklearn:brier_score_loss?task=binary")
+    assert "sweep" in calibration
+    assert "order" not in calibration
+    assert "sweep" in kept(f"{file}:late_f1")
+    assert kept("f1") == kept("roc_auc") == {"order", "counts", "top"}
+
+
+def test_nothing_is_left_out_of_a_space_of_which_nothing_would_be_left() -> None:
+    space, lost = search_space.load("classification"), Dependence("this", 0.5, 0.5, ())
+    assert invariances.left_out(list(space.networks), find("accuracy"), [lost]) == {}
+
+
+def test_fit_tells_which_networks_of_the_user_s_space_are_not_searched(tmp_path: Path) -> None:
+    own = "[networks.ordinal]\ntemperatures = [[0.3, 0.03]]\nwidth = 8\n"
+    program.write(tmp_path / "own.toml", program.SPACE + own)
+    done = program.run("fit", *"--metric accuracy --space own.toml --trials 1 --force".split(), cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = "network 'ordinal' of --space is not searched: the metric does not depend on which class is which"
+    assert told in " ".join(done.stdout.split())
+
+
+def test_a_metric_that_is_random_is_not_taken_for_one_that_minds(file: Path) -> None:
+    found = dependences(f"{file}:noisy")
+    assert invariances.refusal(list(found.values()), CLASSIFICATION) is None
+    assert all(one.moved < 0.05 for one in found.values())
+
+
+def test_a_metric_without_values_is_left_to_other_checks() -> None:
+    metric = find("accuracy")
+    found = invariances.dependences(
+        tasks.get(metric.task),
+        metric,
+        search_space.load(metric.task).widest_networks(metric.task),
+        lambda points: np.full(len(points), np.nan),
+    )
+    assert invariances.refusal(found, CLASSIFICATION) is None
+
+
+def test_a_low_ceiling_is_told() -> None:
+    told = [
+        invariances.refusal([Dependence("this", 0.5, agreement, ())], CLASSIFICATION) or "" for agreement in (0.5, 0.99)
+    ]
+    assert told[0].endswith("it could rank at about 71 at most")
+    assert "could rank" not in told[1]
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_changes_leave_the_regular_loss_s_order_of_quality(name: str) -> None:
+    # What is changed says nothing of the quality: the best examples stay better than the worst ones.
+    task = tasks.get(name)
+    for seed in range(3):
+        severity = torch.tensor([0.0] * 8 + [1.0] * 8)
+        examples = task.generate(severity, torch.Generator().manual_seed(seed), 4)
+        for changed in task.changes(examples, torch.Generator().manual_seed(seed)).values():
+            each = (
+                task.regular_loss(Examples(changed.preds.float(), changed.target, changed.extras)).view(16, 4).mean(1)
+            )
+            assert each[:8].median() < each[8:].median()
+
+
+def test_fit_refuses_with_the_reason_and_force_fits_all_the_same(file: Path) -> None:
+    options = ("--metric", "mine.py:first_half", "--space", "small.toml", "--trials", 1, "--budget", "20s")
+    program.write(file.parent / "small.toml", program.SPACE)
+    done = program.run("fit", *options, cwd=file.parent)
+    assert done.returncode == 3
+    assert "no loss was fitted: metric 'first_half' depends on the order of the examples" in done.stderr
+    assert "--force" in done.stderr
+    assert not (file.parent / "first_half.pt").exists()
+    forced = program.run("fit", *options, "--force", cwd=file.parent)
+    assert forced.returncode == 0, forced.stderr
+    assert (file.parent / "first_half.pt").exists()
+
+
+def test_classes_in_an_order_are_fitted_by_a_network_that_sees_them(file: Path) -> None:
+    # Of so short a fit a descent check of a few points may say anything: it is not the point.
+    options = ("--trials", 2, "--budget", "30s", "--force")
+    done = program.run("fit", "--metric", "mine.py:distance", *options, cwd=file.parent)
+    assert done.returncode == 0, done.stderr
+    metadata = json.loads(program.run("inspect", "distance.pt", "--json", cwd=file.parent).stdout)
+    assert metadata["network"]["name"] == "ordinal"
+    assert metadata["held_out"]["loss"]["spearman"] > 0.95

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autosurrogate import tasks
+from autosurrogate.points import sampling
+from autosurrogate.points.sampling import Severities, calibrate, coverage, generator_of
+from autosurrogate.registry.lookup import find
+from autosurrogate.registry.metric_type import Metric
+
+SEED = 3
+
+
+@pytest.fixture(params=["accuracy", "bleu", "corpus_bleu", "top5_accuracy"])
+def metric(request: pytest.FixtureRequest) -> Metric:
+    return find(request.param)
+
+
+def labels(metric: Metric, points: list[tuple[object, object]]) -> np.ndarray:
+    return np.array([metric.function(*point) for point in points])
+
+
+def calibrated(metric: Metric, seed: int) -> Severities:
+    points, severity = sampling.pilot(tasks.get(metric.task), metric, seed)
+    return calibrate(severity, labels(metric, points))
+
+
+def test_calibrated_points_cover_the_range_of_a_metric(metric: Metric) -> None:
+    task, found = tasks.get(metric.task), []
+    for seed in range(4):
+        severities, values = calibrated(metric, seed), []
+        for index in range(8):
+            examples, set_size, _ = sampling.chunk(task, metric, severities, seed, "train", index)
+            values.append(labels(metric, sampling.points_of(task, metric, examples, set_size)))
+        found.append(coverage(np.concatenate(values)))
+    # With five classes or fewer everything is among the first five: a chunk in four holds the best value alone.
+    assert np.mean(found) >= (0.7 if metric.name == "top5_accuracy" else 0.9)
+
+
+def test_a_chunk_is_the_same_again_and_another_under_another_index_split_or_seed(metric: Metric) -> None:
+    task, severities = tasks.get(metric.task), Severities((0.0, 1.0), (1.0, 0.0))
+    first, _, severity = sampling.chunk(task, metric, severities, SEED, "train", 0)
+    again, _, severity_again = sampling.chunk(task, metric, severities, SEED, "train", 0)
+    assert torch.equal(first.preds, again.preds)
+    assert torch.equal(first.target, again.target)
+    np.testing.assert_array_equal(severity, severity_again)
+    for seed, split, index in ((SEED, "train", 1), (SEED, "test", 0), (SEED + 1, "train", 0)):
+        _, _, other = sampling.chunk(task, metric, severities, seed, split, index)
+        assert not np.array_equal(severity, other)
+
+
+def test_a_chunk_holds_whole_points(metric: Metric) -> None:
+    task = tasks.get(metric.task)
+    examples, set_size, severity = sampling.chunk(task, metric, Severities((0.0, 1.0), (1.0, 0.0)), SEED, "train", 0)
+    assert len(severity) == sampling.n_points_of_chunk(metric)
+    assert len(examples) == len(severity) * set_size
+    assert set_size == sampling.set_size_of(metric) == (metric.set_size if metric.level == "set" else 1)
+
+
+def test_chunks_take_the_set_sizes_in_turn(metric: Metric) -> None:
+    task, severities = tasks.get(metric.task), Severities((0.0, 1.0), (1.0, 0.0))
+    sizes = [sampling.chunk(task, metric, severities, SEED, "train", index)[1] for index in range(6)]
+    assert sorted(sizes) == sorted(set(sizes)) if metric.level == "set" else sizes == [1] * 6
+    assert (min(sizes), max(sizes)) == (max(1, metric.set_size // 8), max(1, 4 * metric.set_size)) or sizes == [1] * 6
+
+
+def test_generators_differ_by_seed_and_purpose() -> None:
+    draws = [torch.rand(3, generator=generator_of(*what)).tolist() for what in ((0, "a"), (0, "a"), (1, "a"), (0, "b"))]
+    assert draws[0] == draws[1]
+    assert draws[0] not in draws[2:]
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_calibration_makes_a_metric_even_that_severity_alone_does_not(direction: int) -> None:
+    severity = np.repeat(np.linspace(0, 1, 17), 50)
+    noise = np.random.default_rng(0).normal(scale=0.01, size=len(severity))
+    found = calibrate(severity, direction * ((1 - severity) ** 3 + noise))
+    drawn = found.draw(20_000, generator_of(0)).double().numpy()
+    assert coverage((1 - drawn) ** 3) > 0.97
+    evenly = np.random.default_rng(1).random(20_000)
+    assert coverage((1 - evenly) ** 3) < 0.9  # the check can fail
+
+
+def test_severities_are_drawn_by_their_weights_and_about_their_levels() -> None:
+    drawn = Severities((0.0, 0.5, 1.0), (1.0, 3.0, 0.0)).draw(4_000, generator_of(0)).numpy()
+    assert (drawn >= 0).all()
+    assert (np.abs(drawn - 0.5) < 1 / 32).mean() == pytest.approx(0.75, abs=0.03)
+    assert (drawn > 0.9).sum() == 0
+
+
+def test_calibration_leaves_out_a_level_without_values() -> None:
+    found = calibrate(np.array([0.0, 0.5, 0.5, 1.0]), np.array([1.0, np.nan, np.nan, 0.0]))
+    assert found.levels == (0.0, 1.0)
+    assert found.weights[0] == pytest.approx(found.weights[1])
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60))
+def test_coverage_is_a_share(values: list[float]) -> None:
+    assert 0.1 - 1e-9 <= coverage(np.array(values)) <= 1 + 1e-9
+
+
+def test_coverage_of_one_value_is_a_tenth_and_of_even_values_1() -> None:
+    assert coverage(np.full(7, 3.0)) == pytest.approx(0.1)
+    assert coverage(np.linspace(-5, 5, 1000)) == pytest.approx(1)

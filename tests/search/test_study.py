@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+
+from autosurrogate import surrogates, tasks
+from autosurrogate.errors import OptionError, SearchError
+from autosurrogate.evaluation.descent import Way
+from autosurrogate.points.labelled_points import Points
+from autosurrogate.points.labelled_set import Chunk
+from autosurrogate.points.sampling import N_LEVELS, Severities, chunk, points_of, set_size_of
+from autosurrogate.processes.worker_process import WorkerLost
+from autosurrogate.registry.lookup import find
+from autosurrogate.run.budget import Clock
+from autosurrogate.run.progress import Progress
+from autosurrogate.run.run_dir import RunDir
+from autosurrogate.search import search_space
+from autosurrogate.search.study import Search
+
+SPACE = """
+[training]
+n_steps = 20
+batch_points = 32
+learning_rate = 0.01
+weight_decay = 0.0001
+penalty = [0.05, 0.1]
+[networks.margin]
+temperatures = [[0.1]]
+width = 4
+[networks.confusion]
+temperatures = [[0.1]]
+width = 4
+[networks.target_probability]
+width = 4
+"""
+ACCURACY = find("accuracy")
+CLASSIFICATION = tasks.get("classification")
+
+
+def labelled(split: str) -> list[Chunk]:
+    levels = tuple(k / (N_LEVELS - 1) for k in range(N_LEVELS))
+    examples, _, _ = chunk(CLASSIFICATION, ACCURACY, Severities(levels, (1.0,) * N_LEVELS), 0, split, 0)
+    points = points_of(CLASSIFICATION, ACCURACY, examples, set_size_of(ACCURACY))
+    values = torch.tensor([ACCURACY.function(*point) for point in points], dtype=torch.float64)
+    return [Chunk(examples, set_size_of(ACCURACY), values, None)]
+
+
+@pytest.fixture(scope="module")
+def points() -> Points:
+    return Points(labelled("train"), labelled("validation"), [], [])
+
+
+class Notes(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+
+class Judge:
+    """Finds the same of every loss, or what it is told of a weight."""
+
+    def __init__(self, lighter: Mapping[float, float] = {}) -> None:
+        self._lighter, self.way = lighter, Way(labelled("validation"), 1.0, 1.0)
+
+    def share(self, moved: list[Any]) -> tuple[float, float]:
+        return 1.0, 0.1
+
+    def mended(self, loss: object, weight: float) -> tuple[float, float]:
+        return self._lighter.get(weight, 1.0), 0.1
+
+
+def search(folder: Path, points: Points, judge: Any = None, n_workers: int = 1) -> Search:
+    run = RunDir(folder)
+    if not folder.exists():
+        run.create({}, SPACE)
+    space = search_space.parse(SPACE, "classification", "the space")
+    return Search(
+        run, Clock(run, 300.0), CLASSIFICATION, ACCURACY, space, points,
+        objective="correlation", random_share=None, seed=0, device=torch.device("cpu"),
+        judge=judge or Judge(), n_workers=n_workers,
+    )  # fmt: skip
+
+
+def test_each_network_is_tried_once_before_any_is_chosen_and_no_two_trials_are_seeded_alike(
+    tmp_path: Path, points: Points
+) -> None:
+    one = search(tmp_path / "run", points)
+    one.run(4, 0.0, 0.5, Progress())
+    networks = [json.loads(trial.params["network"]) for trial in one.study.trials]
+    assert networks[:3] == ["margin", "confusion", "target_probability"]
+    found = [trial.user_attrs["correlation"] for trial in one.study.trials]
+    assert len(set(found)) == 4
+
+
+def test_a_study_is_resumed_and_a_trial_that_was_running_has_failed(tmp_path: Path, points: Points) -> None:
+    search(tmp_path / "run", points).run(2, 0.0, 0.5, Progress())
+    search(tmp_path / "run", points).study.ask()  # as if killed in this trial
+    again = search(tmp_path / "run", points)
+    again.run(3, 0.0, 0.5, Progress())
+    states = [trial.state.name for trial in again.study.trials]
+    assert states == ["COMPLETE", "COMPLETE", "FAIL", "COMPLETE"]
+    assert again.counts() == {"n_complete": 3, "n_pruned": 0}
+
+
+def test_an_interrupted_trial_has_failed_and_the_interrupt_goes_on(tmp_path: Path, points: Points) -> None:
+    class Interrupted(Judge):
+        def share(self, moved: list[Any]) -> tuple[float, float]:
+            raise KeyboardInterrupt
+
+    one = search(tmp_path / "run", points, Interrupted())
+    with pytest.raises(KeyboardInterrupt):
+        one.run(1, 0.0, 0.5, Progress())
+    assert not one.has_complete()
+    with pytest.raises(LookupError):
+        one.best()
+
+
+def add_trials(one: Search, folder: Path, trials: list[tuple[float, float]]) -> None:
+    """Trials of these correlations and gains, instead of those that wait for their turn."""
+    for _ in one.study.trials:
+        one.study.tell(one.study.ask().number, state=optuna.trial.TrialState.FAIL)
+    settings = {"width": 4}
+    loss = surrogates.build("classification", "set", "target_probability", **settings)
+    for correlation, gain in trials:
+        torch.save(loss.state_dict(), RunDir(folder).trial(len(one.study.trials)))
+        told = {"correlation": correlation, "mended": gain, "mended_error": 0.1}
+        told |= {"network": "target_probability", "settings": settings}
+        one.study.add_trial(optuna.trial.create_trial(value=correlation, user_attrs=told))
+
+
+@pytest.mark.parametrize(
+    ("trials", "chosen"),
+    [
+        # (correlation, gain), the gains' standard error being 0.1
+        ([(0.99, 1.0), (0.94, 2.0)], 1),  # within six points: the larger gain
+        ([(0.99, 1.0), (0.92, 2.0)], 0),  # more than six points behind
+        ([(0.999, 1.0), (0.992, 2.0)], 1),  # lacks no more than nine times as much
+        ([(0.999, 1.0), (0.98, 2.0)], 0),  # lacks twenty times as much
+        ([(0.99, 2.0), (0.98, 1.0)], 0),
+        ([(0.99, 1.85), (0.98, 2.0)], 1),
+        ([(0.99, 1.95), (0.98, 2.0)], 0),  # as much but for a standard error: the better rank
+    ],
+)
+def test_which_trial_is_chosen(tmp_path: Path, points: Points, trials: list[tuple[float, float]], chosen: int) -> None:
+    one = search(tmp_path / "run", points)
+    add_trials(one, tmp_path / "run", trials)
+    assert one.best()[1].number == 3 + chosen
+
+
+def test_trials_that_gain_less_than_the_regular_loss_beyond_their_error_count_only_if_all_do(
+    tmp_path: Path, points: Points
+) -> None:
+    one = search(tmp_path / "run", points)
+    add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.90, 2.0), (0.80, 3.0)])
+    chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.5, 1.05, 1.2, 2.05, 2.2, 9.0)}
+    assert chosen == {0.5: 0, 1.05: 0, 1.2: 1, 2.05: 1, 2.2: 2, 9.0: 0}
+
+
+def test_no_trial_that_gains_less_than_the_regular_loss_is_chosen_for_its_rank_where_another_gains_more(
+    tmp_path: Path, points: Points
+) -> None:
+    one = search(tmp_path / "run", points)
+    add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.98, 1.06), (0.97, 1.08)])
+    chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.9, 1.05, 1.07, 1.09)}
+    assert chosen == {0.9: 0, 1.05: 1, 1.07: 2, 1.09: 2}
+
+
+@pytest.mark.parametrize(
+    ("other", "lighter", "chosen"),
+    [
+        (1.3, {0.3: 1.5, 0.1: 1.25}, 0),  # with less weight the one that ranks best mends as much
+        (2.0, {0.3: 1.5, 0.1: 1.25}, 1),  # the other mends more
+        (1.3, {0.3: 0.9, 0.1: 0.95}, 1),  # with less weight it still mends less than the regular loss
+        (0.5, {0.3: 0.9, 0.1: 1.05}, 0),  # as much, but for two standard errors, and no other does
+    ],
+)
+def test_a_smaller_weight_may_save_a_trial_that_ranks_best(
+    tmp_path: Path, points: Points, other: float, lighter: dict[float, float], chosen: int
+) -> None:
+    one = search(tmp_path / "run", points, Judge(lighter))
+    add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.90, other)])
+    assert one.best(1.2)[1].number - 3 == chosen
+
+
+@pytest.mark.parametrize(("ranks", "chosen"), [(0.9, 1), (0.6, 0)])
+def test_a_trial_that_hardly_ranks_is_not_chosen_for_mending_a_little_more(
+    tmp_path: Path, points: Points, ranks: float, chosen: int
+) -> None:
+    one = search(tmp_path / "run", points, Judge({0.3: 1.2, 0.1: 1.2}))
+    add_trials(one, tmp_path / "run", [(0.99, 1.0), (ranks, 1.4)])
+    assert one.best(1.2)[1].number - 3 == chosen
+
+
+def test_a_lost_process_ends_the_search_only_if_no_other_ran_beside_it(tmp_path: Path, points: Points) -> None:
+    found = search(tmp_path / "run", points, n_workers=4)
+
+    def lose(*, alone: bool) -> None:
+        asked = found._ask()
+        asked.alone, asked.future = alone, Future()
+        asked.future.set_exception(WorkerLost("signal SIGKILL"))
+        found._collect(asked, progress)
+
+    progress = Notes()
+    for _ in range(4):  # of four that had begun side by side, all before another begins
+        lose(alone=False)
+    assert [line[-16:] for line in progress.lines] == [f"with {n} at a time" for n in (2, 1, 1, 1)]
+    with pytest.raises(SearchError, match="though no other ran beside it"):
+        lose(alone=True)
+
+
+def test_trials_of_another_version_are_told(tmp_path: Path, points: Points) -> None:
+    one = search(tmp_path / "run", points)
+    add_trials(one, tmp_path / "run", [(0.99, 1.0)])
+    path = RunDir(tmp_path / "run").trial(3)
+    state = torch.load(path)
+    torch.save({name: value for name, value in state.items() if not name.startswith("calibration.")}, path)
+    with pytest.raises(OptionError, match=r"run: its trials were made by another version"):
+        one.best()
