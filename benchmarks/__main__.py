@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import correlation, correlation_page, libraries, predictors, rows
-from benchmarks.studies import _page as studies_page
-from benchmarks.studies import toy
-from benchmarks.studies._suite import STUDIES
-from benchmarks.training._page import section
-from benchmarks.training._plots import curves
-from benchmarks.training._running import RESULTS
-from benchmarks.training._suite import SCALES, comparisons
+from benchmarks import correlation, correlation_page, libraries
+from studies import predictors, rows
+from studies.paper import _page as studies_page
+from studies.paper import toy
+from studies.paper._suite import STUDIES
+from studies.training._page import section
+from studies.training._plots import curves
+from studies.training._running import RESULTS
+from studies.training._suite import SCALES, comparisons
 
 DOCS = Path(__file__).parents[1] / "docs"
 TAIL = """

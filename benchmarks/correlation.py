@@ -1,13 +1,13 @@
 """Does a loss rank as its metric does? Fits losses on generated points and evaluates them on outputs of real models.
 
-    python -m benchmarks.models                      # first: train the models and record their outputs
+    python -m studies.models                      # first: train the models and record their outputs
     python -m benchmarks.correlation                 # the survey: every built-in metric, one seed, 20 s a fit
     python -m benchmarks.correlation --table floors  # the metrics that have a floor: three seeds, 2 minutes a fit
 
 Every fit is a process of the command line, and its figures are appended to `--results` as it ends: a run that was
 stopped goes on where it was. `python -m benchmarks` writes docs/results.md. Nothing is fitted on recorded outputs, and
 nothing is chosen by them. They are read from the folder `outputs` of the data folder that the environment variable
-AUTOSURROGATE_DATA names, and from where `benchmarks.models` has written them; what is not there is left out.
+AUTOSURROGATE_DATA names, and from where `studies.models` has written them; what is not there is left out.
 """
 
 from __future__ import annotations
@@ -33,13 +33,12 @@ from autosurrogate.evaluation.evaluator import shortfalls
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.registry.store import builtins
-from benchmarks.models import OUTPUTS
-from benchmarks.pools import giving_up
-from benchmarks.rows import append, read
+from studies.models import OUTPUTS
+from studies.pools import giving_up
+from studies.rows import append, read
+from studies.spaces import SPACES
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "correlation.jsonl"
-SPACES = HERE / "spaces"
+RESULTS = Path(__file__).parent / "results" / "correlation.jsonl"
 
 #: task -> recorded outputs to the set size that their sources have rows for; None for the metric's own
 OUTPUTS_OF: dict[str, dict[str, int | None]] = {

@@ -27,7 +27,7 @@ import torch
 
 from autosurrogate._utils.durations import seconds
 from autosurrogate.export import reader
-from benchmarks import rows
+from studies import rows
 
 RESULTS = Path(__file__).parent / "results" / "libraries.jsonl"
 HANGS_S = 180.0  # beyond its budget, after which a fit is ended

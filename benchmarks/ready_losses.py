@@ -22,11 +22,11 @@ from autosurrogate.errors import LossFileError, QualityError
 from autosurrogate.evaluation import point_losses
 from autosurrogate.export import reader, ready, writer
 from autosurrogate.pipeline.fitting import fit
+from autosurrogate.ready_losses import N_TRIALS
 from autosurrogate.surrogates import arguments
 
 FOLDER = Path(__file__).parents[1] / "ready_losses"
 TOLERANCE = 1e-4  # of values and gradients, relative to the largest
-TRIALS = 64  # a number, so that a loss does not depend on how quick the machine is, where it is quick enough
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def make(metric: str, folder: Path) -> str:
     """
     with tempfile.TemporaryDirectory() as scratch:
         try:
-            result = fit(metric, trials=TRIALS, out=Path(scratch) / "loss.pt", run_dir=Path(scratch) / "run")
+            result = fit(metric, trials=N_TRIALS, out=Path(scratch) / "loss.pt", run_dir=Path(scratch) / "run")
         except QualityError as refused:
             return f"{metric}: none, {refused}"
         shutil.copyfile(result.path, folder / f"{metric}{ready.SUFFIX}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from autosurrogate.export import ready
-from benchmarks.training import _fitting
-from benchmarks.training._losses import LOSSES
+from studies.training import _fitting
+from studies.training._losses import LOSSES
 
 
 def loss_of(metric: str) -> Path:

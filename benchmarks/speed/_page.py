@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from benchmarks.figures import save
+from studies.figures import save
 
 HEAD = """# Performance
 

@@ -12,7 +12,7 @@ import torch
 from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
-from autosurrogate.training.feature_table import PointTable, tabulate
+from autosurrogate.training.feature_table import FeatureTable, tabulate
 from autosurrogate.training.loop import Settings, Tables, train
 from benchmarks.speed import recipe
 from benchmarks.speed._timing import Row, side_by_side
@@ -64,12 +64,12 @@ def paper_network(seed: int = 0) -> Any:
         return surrogates.build("classification", "set", "target_probability", width=128, n_hidden=3)
 
 
-def _table(chunk: Chunk, device: str) -> tuple[PointTable, ...]:
+def _table(chunk: Chunk, device: str) -> tuple[FeatureTable, ...]:
     return tabulate(paper_network(), tasks.get("classification"), [chunk], torch.device(device))
 
 
 def train_paper_network(
-    table: tuple[PointTable, ...], ranks: str, device: str, batch_points: int = recipe.N_SETS, *, graphs: bool = True
+    table: tuple[FeatureTable, ...], ranks: str, device: str, batch_points: int = recipe.N_SETS, *, graphs: bool = True
 ) -> None:
     """`N_STEPS` steps on labelled sets, and a checkpoint."""
     settings = replace(SETTINGS, soft_rank=ranks, steepness=recipe.STEEPNESS, batch_points=batch_points)

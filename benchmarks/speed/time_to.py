@@ -17,7 +17,7 @@ from autosurrogate.pipeline import evaluating
 from autosurrogate.rank_correlation.statistics import spearman
 from benchmarks.speed import recipe
 from benchmarks.speed._timing import Row
-from benchmarks.training import _fitting
+from studies.training import _fitting
 
 TITLE = "Time to a good loss"
 ABOUT = """

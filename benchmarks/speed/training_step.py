@@ -14,17 +14,17 @@ from torch import Tensor, nn
 
 from autosurrogate.errors import OptionError
 from autosurrogate.examples import Examples
-from benchmarks.models._experiment import Added, Data, Experiment, train
-from benchmarks.models.translator import LONGEST, N_PIECES, PAD
 from benchmarks.speed._fitted import loss_of
 from benchmarks.speed._timing import Row, side_by_side
-from benchmarks.training._comparison import added, exported
-from benchmarks.training._runs import cached
-from benchmarks.training._suite import comparisons
+from studies.models._experiment import Added, Data, Experiment, train
+from studies.models.translator import LONGEST, N_PIECES, PAD
+from studies.training._comparison import added, exported
+from studies.training._runs import cached
+from studies.training._suite import comparisons
 
 TITLE = "A training step of a translation model"
 ABOUT = """
-The non-autoregressive translator of `benchmarks.training`, its own batches: the mean of ten steps from the start. In a
+The non-autoregressive translator of `studies.training`, its own batches: the mean of ten steps from the start. In a
 CUDA graph the loss is captured once, and each batch is padded to the longest of all: a captured loss has one shape.
 """
 AGAINST = "cross-entropy"

@@ -13,7 +13,7 @@ import torch
 from optuna.trial import TrialState
 
 from autosurrogate import tasks
-from autosurrogate.evaluation.evaluator import Judge
+from autosurrogate.evaluation.evaluator import Evaluator
 from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.pipeline.fit_run import MOST_ON_GPU
 from autosurrogate.points.labelled_points import LabelledPoints, Points
@@ -45,19 +45,21 @@ def measure(device: str) -> Iterator[Row]:
         first.create({}, search_space.text_of(metric.task))
         with Clock(first, 1e9) as clock:
             points = LabelledPoints(first, clock, task, metric, labeller, 0, Progress()).searched([])
-        judge = Judge(task, metric, labeller, torch.device(device), points, 0)
-        judge.regular_mended()
+        evaluator = Evaluator(task, metric, labeller, torch.device(device), points, 0)
+        evaluator.regular_gain_fraction()
         ways = {AGAINST: 1, "one at a time": 1}
         most = LAG if device == "cpu" else MOST_ON_GPU
         ways |= {f"{n} at a time": n for n in (2, 4, 8) if n <= min(most, loky.cpu_count())}
         for name, n_workers in ways.items():
             run = RunDir(Path(scratch) / name)
             run.create({}, search_space.text_of(metric.task))
-            row = _searched(name, run, points, judge, device, n_workers, whole=name == AGAINST)
+            row = _searched(name, run, points, evaluator, device, n_workers, whole=name == AGAINST)
             yield row if name == AGAINST else replace(row, more={**row.more, "workers": n_workers})
 
 
-def _searched(name: str, run: RunDir, points: Points, judge: Judge, device: str, n_workers: int, *, whole: bool) -> Row:
+def _searched(
+    name: str, run: RunDir, points: Points, evaluator: Evaluator, device: str, n_workers: int, *, whole: bool
+) -> Row:
     metric = find("bleu")
     space = search_space.load(metric.task)
     if whole:
@@ -65,7 +67,7 @@ def _searched(name: str, run: RunDir, points: Points, judge: Judge, device: str,
     with Clock(run, SEARCH_S[torch.device(device).type]) as clock:
         search = Search(
             run, clock, tasks.get(metric.task), metric, space, points,
-            objective="correlation", random_share=None, seed=0, device=torch.device(device), judge=judge,
+            objective="correlation", random_share=None, seed=0, device=torch.device(device), evaluator=evaluator,
             n_workers=n_workers, prunes=not whole, all_threads=True,
         )  # fmt: skip
         began = time.perf_counter()

@@ -16,7 +16,7 @@ import torch
 
 from autosurrogate.export import reader
 from benchmarks.speed._timing import Row
-from benchmarks.training import _fitting
+from studies.training import _fitting
 
 TITLE = "A whole search"
 ABOUT = """

@@ -11,7 +11,7 @@ from autosurrogate.registry.lookup import find
 from autosurrogate.registry.store import builtins
 from benchmarks import correlation
 from benchmarks.correlation_page import page
-from benchmarks.models.__main__ import experiments
+from studies.models.__main__ import experiments
 
 
 def correlations(spearman: float, prefix: str = "") -> dict[str, float]:

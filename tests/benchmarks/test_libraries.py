@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from autosurrogate.registry.lookup import find
-from benchmarks import rows
 from benchmarks.libraries import SPECS, fitted, reason, section
+from studies import rows
 
 
 def test_the_sample_is_as_large_as_it_is_said_to_be_and_names_each_once() -> None:

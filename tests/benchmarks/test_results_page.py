@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.training._suite import comparisons
+from studies.training._suite import comparisons
 
 ROOT = Path(__file__).parents[2]
 
