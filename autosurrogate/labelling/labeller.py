@@ -192,7 +192,7 @@ class Labeller:
                     worker.kill()
                     with self._changed:
                         self._workers.discard(worker)
-                    worker.bury()
+                    worker.reap()
         except LabellingError as error:
             self._give_up(error)
         except Exception as error:  # a job without an end would be worse than any message
@@ -225,7 +225,7 @@ class Labeller:
         except WorkerLost:
             silence_s = time.monotonic() - heard
             worker.kill()
-            self._blame(sent, silence_s, worker.bury())
+            self._blame(sent, silence_s, worker.reap())
 
     def _greet(self, worker: WorkerProcess) -> None:
         """Wait until the worker has loaded the metric."""
@@ -236,7 +236,7 @@ class Labeller:
         except WorkerLost:
             worker.kill()
             raise LabellingError(
-                f"{who}: a worker process ended while it loaded the metric ({worker.bury()}); "
+                f"{who}: a worker process ended while it loaded the metric ({worker.reap()}); "
                 "does its file import in a fresh process, and quickly?"
             ) from None
         if ready.error is not None:

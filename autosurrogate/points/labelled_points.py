@@ -87,7 +87,7 @@ class LabelledPoints:
         self._n_found = self._n_kept = 0  # labels of earlier runs, and for later ones
         self._said_so = False
         self._beside: Future[None] | None = None
-        self._hurried = False
+        self._partial = False
         self._seen: dict[str, tuple[list[np.ndarray], list[Problem]]] = {}
 
     def calibrate(self) -> None:
@@ -111,7 +111,7 @@ class LabelledPoints:
         self._of_recorded(recorded)
         self._trim()
         of_before = f", of which an earlier run knew {self._n_found:,}" if self._n_found else ""
-        self._progress.say(f"{told(self.totals())}{of_before}")
+        self._progress.say(f"{describe(self.totals())}{of_before}")
         return Points(*map(self._some, SEARCHED), *(self._chunks(f"recorded_{split}") for split in SEARCHED))
 
     def begin_held_out(self) -> None:
@@ -120,7 +120,7 @@ class LabelledPoints:
         self._beside = with_one.submit(self._label_held_out)
         with_one.shutdown(wait=False)
 
-    def held_out(self, *, hurried: bool = False) -> HeldOut:
+    def held_out(self, *, partial: bool = False) -> HeldOut:
         """The points of the test, once they were begun, waiting for those that are not labelled yet.
 
         Args:
@@ -129,7 +129,7 @@ class LabelledPoints:
         Raises:
             LabellingError: the metric fails on too many points.
         """
-        self._hurried = hurried
+        self._partial = partial
         assert self._beside is not None, "begin_held_out comes first"
         self._beside.result()
         self._trim()
@@ -219,7 +219,7 @@ class LabelledPoints:
 
     def _label_held_out(self) -> None:
         wanted = [(split, i) for split, i in self._missing(("test",)) if self._set.has("validation", i)]
-        for _ in self._label(wanted, lambda: self._hurried and self._set.has("test", 0)):
+        for _ in self._label(wanted, lambda: self._partial and self._set.has("test", 0)):
             pass
 
     def _missing(self, splits: Sequence[str]) -> list[tuple[str, int]]:
@@ -311,7 +311,7 @@ class LabelledPoints:
             self._check(split)
 
 
-def told(totals: Totals) -> str:
+def describe(totals: Totals) -> str:
     """What became of the labelled points, as a line."""
     line = f"labelled {totals.n_points:,} points to search with"
     if totals.example is None:

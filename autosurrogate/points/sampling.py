@@ -59,7 +59,7 @@ def _of_part(task: Task, part: Metric, examples: Examples, set_size: int | None)
     """The arguments of a part of a mixture for each point."""
     if part.level == "set" or set_size is None:
         return task.points(examples, part.view, set_size)
-    single, kept = task.points(examples, part.view, None), task.kept(examples)
+    single, kept = task.points(examples, part.view, None), task.has_target(examples)
     taken = [one if kept is None or kept[i] else None for i, one in enumerate(single)]
     sets = [[one for one in taken[i : i + set_size] if one is not None] for i in range(0, len(single), set_size)]
     return [([preds for preds, _ in one], [target for _, target in one]) for one in sets]

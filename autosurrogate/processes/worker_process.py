@@ -93,7 +93,7 @@ class WorkerProcess:
             else:
                 self._process.kill()
 
-    def bury(self) -> str:
+    def reap(self) -> str:
         """Release what a killed process held, and say how it ended."""
         for pipe in (self._requests, self._replies):
             with contextlib.suppress(OSError):

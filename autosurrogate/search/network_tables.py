@@ -17,7 +17,7 @@ from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.search.search_space import Space
 from autosurrogate.tasks import Task
-from autosurrogate.training.feature_table import PointTable, tabulate
+from autosurrogate.training.feature_table import FeatureTable, tabulate
 from autosurrogate.training.loop import Tables
 
 
@@ -48,12 +48,12 @@ class NetworkTables:
         self._device, self._within_s, self._folder = device, within_s, folder
         self._tables: dict[str, Tables] = {}
 
-    def of(self, network: str, columns: Sequence[str]) -> Tables:
+    def of(self, network: str, feature_names: Sequence[str]) -> Tables:
         """The points as a network of these features sees them; one table serves all its settings."""
         if network not in self._tables:
             self._tables[network] = self._made(network) if self._folder is None else self._shared(network)
         whole = self._tables[network]
-        return Tables(*([t.select(columns) for t in getattr(whole, field.name)] for field in fields(whole)))
+        return Tables(*([t.select(feature_names) for t in getattr(whole, field.name)] for field in fields(whole)))
 
     def _shared(self, network: str) -> Tables:
         assert self._folder is not None, "shared tables are kept in a folder"
@@ -72,13 +72,13 @@ class NetworkTables:
         wide, *parts = self._with_all_features(network)
         points = self._points
 
-        def trained(chunks: list[Chunk]) -> tuple[PointTable, ...]:
+        def trained(chunks: list[Chunk]) -> tuple[FeatureTable, ...]:
             size = sampling.set_size_of(self._metric)
             return tabulate(
                 wide, self._task, chunks, self._device, parts=parts, of_size=size, within_s=self._within_s
             )  # fmt: skip
 
-        def judged(chunks: list[Chunk]) -> tuple[PointTable, ...]:  # the same points, whatever the network
+        def judged(chunks: list[Chunk]) -> tuple[FeatureTable, ...]:  # the same points, whatever the network
             return tabulate(wide, self._task, chunks, self._device, gram=False)
 
         return Tables(
@@ -96,8 +96,8 @@ class NetworkTables:
             for settings in [self._space.widest(task, network), *self._space.parts(task, network)]
         )
         found: list[Any] = [wide, *parts]
-        there = {name for part in found[1:] for name in part.network.columns()}
-        return found if there >= set(found[0].network.columns()) else found[:1]
+        there = {name for part in found[1:] for name in part.network.feature_names()}
+        return found if there >= set(found[0].network.feature_names()) else found[:1]
 
 
 def _plain(tables: Tables) -> dict[str, list[dict[str, Any]]]:
@@ -108,7 +108,7 @@ def _plain(tables: Tables) -> dict[str, list[dict[str, Any]]]:
                 "features": table.features.cpu(),
                 "gram": None if table.gram is None else table.gram.cpu(),
                 "values": table.values.cpu(),
-                "columns": table.columns,
+                "feature_names": table.feature_names,
             }
             for table in found
         ]
@@ -119,9 +119,9 @@ def _plain(tables: Tables) -> dict[str, list[dict[str, Any]]]:
 def _read(file: Path, device: torch.device) -> Tables:
     """Tables from a file, which on a CPU stay there until they are looked at: all processes then share one copy."""
     kept = torch.load(file, mmap=True, weights_only=True)
-    return Tables(**{name: [_moved(PointTable(**table), device) for table in found] for name, found in kept.items()})
+    return Tables(**{name: [_moved(FeatureTable(**table), device) for table in found] for name, found in kept.items()})
 
 
-def _moved(table: PointTable, device: torch.device) -> PointTable:
+def _moved(table: FeatureTable, device: torch.device) -> FeatureTable:
     gram = None if table.gram is None else table.gram.to(device)
-    return PointTable(table.features.to(device), gram, table.values.to(device), table.columns)
+    return FeatureTable(table.features.to(device), gram, table.values.to(device), table.feature_names)

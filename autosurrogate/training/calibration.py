@@ -11,13 +11,13 @@ from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
 from autosurrogate.surrogates._calibration import N_KNOTS
-from autosurrogate.training.feature_table import PointTable
+from autosurrogate.training.feature_table import FeatureTable
 from autosurrogate.training.loop import losses
 
 LEAST = 0.1  # of the mean slope, at least everywhere: where the metric is flat, a gradient is to lead out of there
 
 
-def calibrate(loss: Any, tables: Sequence[PointTable], higher_is_better: bool) -> None:
+def calibrate(loss: Any, tables: Sequence[FeatureTable], higher_is_better: bool) -> None:
     """Let a loss fall as the metric rises: by isotonic regression of the metric on the loss, made smooth.
 
     The order of the losses stays what it is. A loss that is nearly constant is left alone.

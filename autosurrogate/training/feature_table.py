@@ -22,7 +22,7 @@ from torch import Tensor
 
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
-from autosurrogate.surrogates import arguments
+from autosurrogate.surrogates import loss_arguments
 from autosurrogate.tasks import Task
 
 BLOCK_ROWS = {"cpu": 64, "cuda": 16_384}  # examples whose Jacobians are held at a time, at most
@@ -33,31 +33,31 @@ _Block = tuple[Tensor, Tensor | None, Tensor]  # features, Gram matrices and val
 
 
 @dataclass(frozen=True)
-class PointTable:
+class FeatureTable:
     """Labelled points as the scores of a kind of network see them.
 
     Args:
         features: shape (n_points, n_rows, n_features); a point is one row, or a row an example.
         gram: shape (n_points, n_rows, n_features, n_features), J Jᵀ of each row; None if it was not asked for.
         values: shape (n_points,), float64, the metric.
-        columns: names of the features; empty where they have none.
+        feature_names: names of the features; empty where they have none.
     """
 
     features: Tensor
     gram: Tensor | None
     values: Tensor
-    columns: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
 
-    def select(self, columns: Sequence[str]) -> PointTable:
+    def select(self, feature_names: Sequence[str]) -> FeatureTable:
         """The same points as a network sees them that has only these features."""
-        if not self.columns or tuple(columns) == self.columns:
+        if not self.feature_names or tuple(feature_names) == self.feature_names:
             return self
-        index = torch.tensor([self.columns.index(name) for name in columns], device=self.features.device)
+        index = torch.tensor([self.feature_names.index(name) for name in feature_names], device=self.features.device)
         gram = None if self.gram is None else self.gram.index_select(2, index).index_select(3, index)
-        return PointTable(self.features.index_select(2, index), gram, self.values, tuple(columns))
+        return FeatureTable(self.features.index_select(2, index), gram, self.values, tuple(feature_names))
 
 
 def tabulate(
@@ -70,7 +70,7 @@ def tabulate(
     parts: Sequence[Any] = (),
     of_size: int | None = None,
     within_s: float = math.inf,
-) -> tuple[PointTable, ...]:
+) -> tuple[FeatureTable, ...]:
     """Features of labelled points, and their Gram matrices.
 
     The gradient of a mean over n examples falls with the square root of n. So that one slope suits sets of every size,
@@ -82,7 +82,7 @@ def tabulate(
         chunks: labelled points; some are always taken.
         device: where to compute and keep the table.
         gram: whether Gram matrices are wanted, which cost about a hundred times as much as the features.
-        parts: losses of which each has some of the columns of `loss`, and all together all of them. What a feature does
+        parts: losses of which each has some of the features of `loss`, and all together all of them. What a feature does
             not depend on need not be differentiated for it then: of six temperatures, five sixths of the work. They
             are used if that is quicker.
         of_size: a set size; None leaves every gradient as it is.
@@ -97,18 +97,18 @@ def tabulate(
     for examples, set_size, labels in _blocks([loss, *parts], task, chunks, device, gram):
         if blocks and time.monotonic() - start > within_s:
             break
-        rows = loss.network.rows(set_size)
+        rows = loss.network.n_rows(set_size)
         examples, products = examples.to(device), None
         if gram:
             with ways.timed(len(examples)) as losses:
-                features, products = _of_block(losses, loss.network.columns(), task, examples, set_size)
+                features, products = _of_block(losses, loss.network.feature_names(), task, examples, set_size)
             products = (products * (1.0 if of_size is None else set_size / of_size)).view(-1, rows, *products.shape[1:])
         else:
             with torch.no_grad():
-                features = loss.features(*arguments(task, examples), set_size)
+                features = loss.features(*loss_arguments(task, examples), set_size)
         block = features.view(-1, rows, features.shape[1]), products, labels.to(device)
         blocks.setdefault(rows, []).append(block)
-    return tuple(_joined(found, tuple(loss.network.columns())) for found in blocks.values())
+    return tuple(_joined(found, tuple(loss.network.feature_names())) for found in blocks.values())
 
 
 class _Quicker:
@@ -128,14 +128,14 @@ class _Quicker:
         self._seconds.append((time.perf_counter() - start) / n_examples)
 
 
-def _joined(blocks: list[_Block], columns: tuple[str, ...]) -> PointTable:
+def _joined(blocks: list[_Block], feature_names: tuple[str, ...]) -> FeatureTable:
     width = max(features.shape[2] for features, _, _ in blocks)  # filled up with features that are not there
     grams = [F.pad(gram, (0, width - gram.shape[2]) * 2) for _, gram, _ in blocks if gram is not None]
-    return PointTable(
+    return FeatureTable(
         torch.cat([F.pad(features, (0, width - features.shape[2])) for features, _, _ in blocks]),
         torch.cat(grams) if grams else None,
         torch.cat([values for _, _, values in blocks]),
-        columns,
+        feature_names,
     )
 
 
@@ -155,7 +155,7 @@ def _blocks(
             first = chunk.examples[slice(0, size)].to(device)
             for loss in losses:
                 task.configure(loss, first)
-            n_features = losses[0].features(*arguments(task, first), size).shape[1] if gram else 1
+            n_features = losses[0].features(*loss_arguments(task, first), size).shape[1] if gram else 1
         rows = most // (n_features * max(1, chunk.examples.preds[0].numel()))
         n_points = max(1, (min(BLOCK_ROWS[device.type], rows) if gram else rows) // size)
         for i in range(0, len(chunk), n_points):
@@ -165,15 +165,15 @@ def _blocks(
 
 
 def _of_block(
-    losses: Sequence[Any], columns: Sequence[str], task: Task, examples: Examples, set_size: int
+    losses: Sequence[Any], feature_names: Sequence[str], task: Task, examples: Examples, set_size: int
 ) -> tuple[Tensor, Tensor]:
     """Features (n_rows, n_features) and Gram matrices (n_rows, n_features, n_features) of examples."""
     both = [_jacobian(loss, task, examples, set_size) for loss in losses]
     features = torch.cat([found for found, _ in both], 1)
     jacobian = torch.cat([found for _, found in both], 1)
     if len(losses) > 1:
-        there = [name for loss in losses for name in loss.network.columns()]
-        index = torch.tensor([there.index(name) for name in columns], device=features.device)
+        there = [name for loss in losses for name in loss.network.feature_names()]
+        index = torch.tensor([there.index(name) for name in feature_names], device=features.device)
         features, jacobian = features.index_select(1, index), jacobian.index_select(1, index)
     return features, jacobian @ jacobian.transpose(1, 2)
 
@@ -181,7 +181,7 @@ def _of_block(
 def _jacobian(loss: Any, task: Task, examples: Examples, set_size: int) -> tuple[Tensor, Tensor]:
     """Features (n_rows, n_features) and how they move with the predictions, (n_rows, n_features, n_numbers)."""
     preds = examples.preds.float().requires_grad_(True)
-    features = loss.features(*arguments(task, examples.with_preds(preds)), set_size)
+    features = loss.features(*loss_arguments(task, examples.with_preds(preds)), set_size)
     n_rows, n_features = features.shape
     one_each = torch.eye(n_features, device=preds.device)[:, None, :].expand(-1, n_rows, -1)
     (jacobian,) = torch.autograd.grad(features, preds, one_each, is_grads_batched=True, materialize_grads=True)

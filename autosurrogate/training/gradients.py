@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from autosurrogate.training.feature_table import PointTable
+from autosurrogate.training.feature_table import FeatureTable
 from autosurrogate.training.objective import approximation, correlation
 
 CAPTURED_AFTER = 10  # batches of a table, whose steps cost about as much as a capture does
@@ -35,7 +35,7 @@ class Objective:
     steepness: float
     penalty: float
 
-    def __call__(self, loss: Any, table: PointTable, index: Tensor, wanted: Tensor) -> Tensor:
+    def __call__(self, loss: Any, table: FeatureTable, index: Tensor, wanted: Tensor) -> Tensor:
         """A scalar to descend.
 
         Args:
@@ -78,7 +78,7 @@ class Gradients:
         self._n_batches = Counter[int]()
         self._captured: dict[int, _Captured] = {}
 
-    def put(self, table: PointTable, index: Tensor, wanted: Tensor) -> None:
+    def put(self, table: FeatureTable, index: Tensor, wanted: Tensor) -> None:
         """Put the gradients of a batch into the parameters.
 
         Args:
@@ -94,12 +94,12 @@ class Gradients:
         else:
             self._put(table, index.to(self._device), wanted.to(self._device))
 
-    def _put(self, table: PointTable, index: Tensor, wanted: Tensor) -> None:
+    def _put(self, table: FeatureTable, index: Tensor, wanted: Tensor) -> None:
         for parameter in self._parameters:
             parameter.grad = None
         self._objective(self._loss, table, index, wanted).backward()  # type: ignore[no-untyped-call]
 
-    def _try_to_capture(self, table: PointTable, index: Tensor, wanted: Tensor) -> None:
+    def _try_to_capture(self, table: FeatureTable, index: Tensor, wanted: Tensor) -> None:
         """Capture the step of a table, which was done before, so that the libraries it needs have set themselves up."""
         graph = torch.cuda.CUDAGraph()
         try:
@@ -119,7 +119,7 @@ class _Captured:
     """A graph, the tensors it reads, and those it writes: a gradient for each parameter that has one."""
 
     graph: torch.cuda.CUDAGraph
-    table: PointTable
+    table: FeatureTable
     index: Tensor
     wanted: Tensor
     gradients: list[Tensor | None]

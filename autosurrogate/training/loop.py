@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from autosurrogate.rank_correlation.statistics import spearman
-from autosurrogate.training.feature_table import PointTable
+from autosurrogate.training.feature_table import FeatureTable
 from autosurrogate.training.gradients import Gradients, Objective, score
 from autosurrogate.training.objective import hard_rank
 
@@ -59,18 +59,18 @@ class Tables:
     Those it is trained on have Gram matrices. Each is from `tabulate`: a table for each number of rows a point.
     """
 
-    generated: Sequence[PointTable]
-    held_out: Sequence[PointTable]
-    recorded: Sequence[PointTable] = ()
-    recorded_held_out: Sequence[PointTable] = ()
+    generated: Sequence[FeatureTable]
+    held_out: Sequence[FeatureTable]
+    recorded: Sequence[FeatureTable] = ()
+    recorded_held_out: Sequence[FeatureTable] = ()
 
 
-def losses(loss: Any, tables: Sequence[PointTable]) -> Tensor:
+def losses(loss: Any, tables: Sequence[FeatureTable]) -> Tensor:
     """The loss of each point of the tables, one table after the other, shape (n_points,)."""
     return torch.cat([score(loss, table.features) for table in tables])
 
 
-def rank_correlation(loss: Any, tables: Sequence[PointTable], higher_is_better: bool, n_stretches: int = 1) -> float:
+def rank_correlation(loss: Any, tables: Sequence[FeatureTable], higher_is_better: bool, n_stretches: int = 1) -> float:
     """Spearman's correlation on all points, tie-averaged; positive where a lower loss means a better metric.
 
     Args:
@@ -171,12 +171,12 @@ def train(
 class _Ordered:
     """A table with its points' badness, shape (n_points,), and their numbers in the order of the metric."""
 
-    table: PointTable
+    table: FeatureTable
     badness: Tensor
     order: Tensor
 
     @classmethod
-    def of(cls, table: PointTable, higher_is_better: bool) -> Self:
+    def of(cls, table: FeatureTable, higher_is_better: bool) -> Self:
         return cls(table, _badness(table, higher_is_better), table.values.cpu().argsort())
 
 
@@ -197,7 +197,7 @@ def _draw(order: Tensor, settings: Settings, generator: torch.Generator) -> Tens
     return order[start + torch.randperm(length, generator=generator)[: settings.batch_points]]
 
 
-def _badness(table: PointTable, higher_is_better: bool) -> Tensor:
+def _badness(table: FeatureTable, higher_is_better: bool) -> Tensor:
     """The metric scaled to [0, 1], 0 the best value of the table, shape (n_points,), float64, on a CPU."""
     values = table.values.cpu()
     low, high = values.min(), values.max()

@@ -68,7 +68,7 @@ def test_whoever_is_in_a_hurry_waits_for_little_of_the_test(run: RunDir) -> None
         points = labelled(run, clock, labeller)
         points.searched([])
         points.begin_held_out()
-        assert 1 <= len(points.held_out(hurried=True).generated) < SPLITS["test"]
+        assert 1 <= len(points.held_out(partial=True).generated) < SPLITS["test"]
 
 
 def test_what_goes_wrong_beside_the_search_is_told_at_its_end(run: RunDir, labeller: Labeller) -> None:

@@ -61,7 +61,7 @@ def test_what_cannot_be_told_apart_or_does_not_rise_has_no_curve() -> None:
 
 
 class Network(nn.Module):
-    def score(self, features: torch.Tensor, rows: int) -> torch.Tensor:
+    def score(self, features: torch.Tensor, n_rows: int) -> torch.Tensor:
         return features[:, 0]
 
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
-from autosurrogate.surrogates import arguments
-from autosurrogate.training.feature_table import BLOCK_ROWS, PointTable, _Quicker, tabulate
+from autosurrogate.surrogates import loss_arguments
+from autosurrogate.training.feature_table import BLOCK_ROWS, FeatureTable, _Quicker, tabulate
 from autosurrogate.training.gradients import gradient_penalty, score
 from autosurrogate.training.loop import losses
 
@@ -50,12 +50,12 @@ def chunks(task: str, set_size: int) -> list[Chunk]:
 def gradients(loss: Any, task: str, chunk: Chunk, *, create_graph: bool = False) -> Tensor:
     """The gradient of each point's loss with respect to its predictions, by autograd, shape (n_points, numbers)."""
     preds = chunk.examples.preds.clone().requires_grad_()
-    found = loss.points(*arguments(tasks.get(task), chunk.examples.with_preds(preds)), chunk.set_size)
+    found = loss.points(*loss_arguments(tasks.get(task), chunk.examples.with_preds(preds)), chunk.set_size)
     (gradient,) = torch.autograd.grad(found.sum(), preds, create_graph=create_graph)
     return gradient.reshape(len(chunk), -1)
 
 
-def check_norms(loss: Any, task: str, table: PointTable, points: list[Chunk]) -> None:
+def check_norms(loss: Any, task: str, table: FeatureTable, points: list[Chunk]) -> None:
     features = table.features.clone().requires_grad_()
     (v,) = torch.autograd.grad(score(loss, features).sum(), features)
     found = torch.einsum("pra,prab,prb->p", v, table.gram, v).sqrt()
@@ -70,14 +70,14 @@ def test_the_gram_matrices_give_the_norms_of_gradients(task: str, network: str, 
     loss, points = built(task, network, level), chunks(task, set_size)
     (table,) = tabulate(loss, tasks.get(task), points, CPU)
     assert len(table) == sum(map(len, points))
-    assert table.features.shape[:2] == table.gram.shape[:2] == (len(table), loss.network.rows(set_size))
+    assert table.features.shape[:2] == table.gram.shape[:2] == (len(table), loss.network.n_rows(set_size))
     check_norms(loss, task, table, points)
 
 
 def test_the_check_catches_a_gram_matrix_of_something_else() -> None:
     loss, points = built("classification", "margin", "set"), chunks("classification", 3)
     (table,) = tabulate(loss, tasks.get("classification"), points, CPU)
-    wrong = PointTable(table.features, torch.diag_embed(table.gram.diagonal(dim1=2, dim2=3)), table.values)
+    wrong = FeatureTable(table.features, torch.diag_embed(table.gram.diagonal(dim1=2, dim2=3)), table.values)
     with pytest.raises(AssertionError):
         check_norms(loss, "classification", wrong, points)
 
@@ -87,7 +87,7 @@ def test_the_check_catches_a_gram_matrix_of_something_else() -> None:
 def test_the_losses_of_a_table_are_those_of_its_points(task: str, network: str, level: str, set_size: int) -> None:
     loss, points = built(task, network, level), chunks(task, set_size)
     (table,) = tabulate(loss, tasks.get(task), points, CPU)
-    expected = torch.cat([loss.points(*arguments(tasks.get(task), c.examples), set_size) for c in points])
+    expected = torch.cat([loss.points(*loss_arguments(tasks.get(task), c.examples), set_size) for c in points])
     torch.testing.assert_close(losses(loss, [table]), expected, rtol=1e-5, atol=1e-5)
     assert torch.equal(table.values, torch.cat([c.values for c in points]))
 
@@ -106,8 +106,8 @@ def test_a_selection_is_the_table_of_the_narrower_network(task: str, network: st
     points = chunks(task, 3)
     (wide,) = tabulate(built(task, network, "set"), tasks.get(task), points, CPU)
     loss = built(task, network, "set", **narrower)
-    (own,), selected = tabulate(loss, tasks.get(task), points, CPU), wide.select(loss.network.columns())
-    assert selected.columns == own.columns
+    (own,), selected = tabulate(loss, tasks.get(task), points, CPU), wide.select(loss.network.feature_names())
+    assert selected.feature_names == own.feature_names
     torch.testing.assert_close(selected.features, own.features)
     torch.testing.assert_close(selected.gram, own.gram)
     assert selected.values is wide.values
@@ -118,7 +118,7 @@ def test_a_selection_is_the_table_of_the_narrower_network(task: str, network: st
 def test_selecting_all_columns_changes_nothing(task: str, network: str) -> None:
     loss = built(task, network, "set")
     (table,) = tabulate(loss, tasks.get(task), chunks(task, 3), CPU)
-    assert table.select(loss.network.columns()) is table
+    assert table.select(loss.network.feature_names()) is table
 
 
 def test_what_is_not_there_cannot_be_selected() -> None:
@@ -195,7 +195,7 @@ def test_without_gram_matrices_the_features_are_the_same(task: str, network: str
         torch.testing.assert_close(a.features, b.features)
         torch.testing.assert_close(a.values, b.values)
         assert (a.gram is None, b.gram) == (False, None)
-        assert b.select(b.columns[:1]).gram is None
+        assert b.select(b.feature_names[:1]).gram is None
 
 
 def with_an_end(chunk: Chunk) -> Chunk:
@@ -217,7 +217,7 @@ def test_parts_have_the_same_features_and_gram_matrices_between_them() -> None:
             tabulate(whole, tasks.get(task), points, CPU),
             strict=True,
         ):
-            assert found.columns == expected.columns
+            assert found.feature_names == expected.feature_names
             torch.testing.assert_close(found.features, expected.features, rtol=1e-4, atol=1e-5)
             assert expected.gram is not None
             torch.testing.assert_close(found.gram, expected.gram, rtol=1e-3, atol=1e-4 * float(expected.gram.max()))

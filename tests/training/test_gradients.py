@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from autosurrogate import surrogates, tasks
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.training import loop
-from autosurrogate.training.feature_table import PointTable, tabulate
+from autosurrogate.training.feature_table import FeatureTable, tabulate
 from autosurrogate.training.gradients import CAPTURED_AFTER, Gradients, Objective
 from autosurrogate.training.loop import Settings, Tables
 from autosurrogate.training.objective import hard_rank
@@ -40,7 +40,7 @@ def built(network: str) -> Any:
     return surrogates.build("classification", "set", network, **NETWORKS[network]).to(GPU)
 
 
-def table(network: str, seed: int, *set_sizes: int) -> tuple[PointTable, ...]:
+def table(network: str, seed: int, *set_sizes: int) -> tuple[FeatureTable, ...]:
     """Points of accuracy on the GPU, 40 of each set size."""
     chunks = []
     for k, set_size in enumerate(set_sizes):
@@ -95,7 +95,7 @@ class Waiting(nn.Module):
         super().__init__()
         self.network = network
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         found: Tensor = self.network.score(features, rows)
         return found * (1.0 if features.sum().item() < 1e9 else 2.0)
 

@@ -13,7 +13,7 @@ import torch
 from autosurrogate import surrogates, tasks
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.training import loop
-from autosurrogate.training.feature_table import PointTable, tabulate
+from autosurrogate.training.feature_table import FeatureTable, tabulate
 from autosurrogate.training.gradients import gradient_penalty, score
 from autosurrogate.training.loop import Settings, Tables, held_out_correlation, losses, rank_correlation, train
 
@@ -35,7 +35,7 @@ def built(seed: int = 0) -> Any:
     )
 
 
-def table(seed: int, n_chunks: int, n_points: int = 40, set_size: int = SET_SIZE) -> tuple[PointTable, ...]:
+def table(seed: int, n_chunks: int, n_points: int = 40, set_size: int = SET_SIZE) -> tuple[FeatureTable, ...]:
     """Points of accuracy."""
     chunks = []
     for k in range(n_chunks):
@@ -51,7 +51,7 @@ def tables() -> Tables:
     return Tables(table(1, 6), table(2, 4))
 
 
-def turned(points: Sequence[PointTable]) -> list[PointTable]:
+def turned(points: Sequence[FeatureTable]) -> list[FeatureTable]:
     return [dataclasses.replace(one, values=-one.values) for one in points]
 
 
