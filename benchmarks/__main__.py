@@ -1,4 +1,4 @@
-"""Write docs/results.md, with its plots, from what the benchmarks have measured.
+"""Write docs/measurements/results.md, with its plots, from what the benchmarks have measured.
 
 python -m benchmarks
 """
@@ -18,7 +18,7 @@ from studies.training._plots import curves
 from studies.training._running import RESULTS
 from studies.training._suite import SCALES, comparisons
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "measurements"
 TAIL = """
 This page is written by `python -m benchmarks`.
 """
@@ -27,7 +27,7 @@ This page is written by `python -m benchmarks`.
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to (docs/)")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to (docs/measurements/)")
     folder = parser.parse_args().docs
     trained = list(rows.read(RESULTS))
     known = {name: found for scale in SCALES for name, found in comparisons(scale).items()}

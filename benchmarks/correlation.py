@@ -5,9 +5,9 @@
     python -m benchmarks.correlation --table floors  # the metrics that have a floor: three seeds, 2 minutes a fit
 
 Every fit is a process of the command line, and its figures are appended to `--results` as it ends: a run that was
-stopped goes on where it was. `python -m benchmarks` writes docs/results.md. Nothing is fitted on recorded outputs, and
-nothing is chosen by them. They are read from the folder `outputs` of the data folder that the environment variable
-AUTOSURROGATE_DATA names, and from where `studies.models` has written them; what is not there is left out.
+stopped goes on where it was. `python -m benchmarks` writes docs/measurements/results.md. Nothing is fitted on recorded
+outputs, and nothing is chosen by them. They are read from the folder `outputs` of the data folder that the environment
+variable AUTOSURROGATE_DATA names, and from where `studies.models` has written them; what is not there is left out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/results.md, from the rows that `benchmarks.correlation` has measured."""
+"""docs/measurements/results.md, from the rows that `benchmarks.correlation` has measured."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HEAD = """# Results
 
 Losses fitted by `autosurrogate fit` to generated points alone, and how they rank predictions. No fit saw the recorded
 outputs, and no trial was chosen by them; but they were looked at while features and generators were settled, so that
-outputs of other models may rank lower. The models are in [studies/models](../studies/models): small ones,
+outputs of other models may rank lower. The models are in `studies/models`: small ones,
 trained on real data, their outputs on examples that they were not trained on recorded from early to late in training.
 
 Spearman / Kendall: rank correlations with the metric in per cent, positive where a lower loss goes with a better
@@ -46,7 +46,7 @@ or in the descent check.
 
 
 def page(rows: Sequence[Row], floors: Floors) -> str:
-    """The first sections of docs/results.md.
+    """The first sections of docs/measurements/results.md.
 
     Args:
         rows: as `benchmarks.correlation` writes them.

@@ -5,7 +5,7 @@
     python -m benchmarks.libraries --show
 
 Each is `autosurrogate fit --metric SPEC --budget 60s` in a process of its own. Rows are appended to `--results`; what
-is there is not fitted again. `python -m benchmarks` writes the table to docs/results.md.
+is there is not fitted again. `python -m benchmarks` writes the table to docs/measurements/results.md.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ def reason(printed: str) -> str:
 
 
 def section(measured: Sequence[Mapping[str, Any]]) -> str:
-    """The table of docs/results.md; empty where nothing is measured."""
+    """The table of docs/measurements/results.md; empty where nothing is measured."""
     if not measured:
         return ""
     told = HEAD.format(budget=" or ".join(sorted({row["budget"] for row in measured})))

@@ -1,4 +1,4 @@
-"""Plots of docs/results.md."""
+"""Plots of docs/measurements/results.md."""
 
 from __future__ import annotations
 

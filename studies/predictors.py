@@ -207,7 +207,7 @@ class _MicroTraining:
 
 
 def section(measured: list[dict[str, Any]]) -> str:
-    """The section of docs/results.md; empty if nothing is measured."""
+    """The section of docs/measurements/results.md; empty if nothing is measured."""
     parts = []
     for metric, share, space in dict.fromkeys(map(_kind, measured)):
         own = [row for row in measured if _kind(row) == (metric, share, space)]

@@ -1,4 +1,4 @@
-"""Time everything, side by side, and write docs/performance.md.
+"""Time everything, side by side, and write docs/measurements/performance.md.
 
     python -m benchmarks.speed                    # all measures, about an hour
     python -m benchmarks.speed step soft_ranks    # these
@@ -29,7 +29,7 @@ from benchmarks.speed._page import page
 
 HERE = Path(__file__).parents[1]
 RESULTS = HERE / "results" / "speed.json"
-DOCS = HERE.parent / "docs"
+DOCS = HERE.parent / "docs" / "measurements"
 NAMES = (
     "step", "time_to", "soft_ranks", "labelling", "trials", "whole_search", "exported", "training_step",
     "start_up", "growth",
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all by default")
     parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (cpu)")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page (docs/)")
+    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page (docs/measurements/)")
     parser.add_argument("--show", action="store_true", help="time nothing, write the page")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(NAMES))

@@ -1,4 +1,4 @@
-"""docs/performance.md, from what has been timed."""
+"""docs/measurements/performance.md, from what has been timed."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ ABOUT = """
 Forward and backward on float32 logits; the peak of memory, in MiB, is that of a process beyond what it holds before the
 logits are made (on a GPU, what is allocated at most), the logits and their gradient included. On a GPU small tensors
 cost the launches of hundreds of kernels; `torch.cuda.make_graphed_callables` launches them at once, see
-[the losses](exported-losses.md).
+[CUDA graphs](../how-to/use-a-loss.md#cuda-graphs).
 """
 AGAINST = "cross-entropy"
 CAPTURED = "exported, in a CUDA graph"

@@ -57,7 +57,7 @@ def _train(model: Experiment, data: Data, beside: Added | None, device: str) -> 
 
 
 def _captured(path: Path, batch_size: int, device: str) -> Added:
-    """The loss of batches of `batch_size`, see docs/exported-losses.md, CUDA graphs."""
+    """The loss of batches of `batch_size`, see docs/how-to/use-a-loss.md, CUDA graphs."""
     loss = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
     logits = torch.randn(batch_size, LONGEST, N_PIECES, device=device, requires_grad=True)
     target = torch.randint(N_PIECES, (batch_size, LONGEST), device=device)

@@ -1,4 +1,4 @@
-"""Write docs/user-metrics.md: metrics as users write them, each checked and fitted from a fresh file.
+"""Write docs/measurements/user-metrics.md: metrics as users write them, each checked and fitted from a fresh file.
 
 python -m benchmarks.user_metrics
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "user-metrics.md"
+PAGE = HERE.parents[1] / "docs" / "measurements" / "user-metrics.md"
 BUDGET = "60s"
 METRICS = {
     "with_numpy": "A function of arrays, with its task in the decorator.",
@@ -38,7 +38,7 @@ def main() -> None:
     """Run both commands on each file, and write what they print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--budget", default=BUDGET, help=f"of a fit ({BUDGET})")
-    parser.add_argument("--page", type=Path, default=PAGE, help="file to write (docs/user-metrics.md)")
+    parser.add_argument("--page", type=Path, default=PAGE, help="file to write (docs/measurements/user-metrics.md)")
     options = parser.parse_args()
     machine = f"{os.cpu_count()} CPU cores, Python {platform.python_version()}, torch {torch.__version__}"
     sections = [section(name, told, options.budget) for name, told in METRICS.items()]

@@ -131,7 +131,7 @@ def mean_regular_loss(task: str) -> Callable[[Examples], Tensor]:
     found = tasks.get(task)
 
     def of(examples: Examples) -> Tensor:
-        each, kept = found.regular_loss(examples), found.kept(examples)
+        each, kept = found.regular_loss(examples), found.has_target(examples)
         if kept is None:
             return each.mean()
         weight = torch.as_tensor(kept, device=each.device).to(each.dtype)

@@ -4,7 +4,7 @@
     python -m studies.paper table_8 --jobs 2   # approximation against rank correlation
 
 Trainings are those of `studies.training`, go to the same results, and go on where they were stopped.
-`python -m benchmarks` writes them to docs/results.md.
+`python -m benchmarks` writes them to docs/measurements/results.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The sections of docs/results.md on the paper's studies, from the rows that their trainings have written."""
+"""The sections of docs/measurements/results.md on the paper's studies, from the rows of their trainings."""
 
 from __future__ import annotations
 

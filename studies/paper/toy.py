@@ -126,7 +126,7 @@ def _descended(loss: nn.Module, inputs: Tensor, metric: nn.Module, unit: float) 
 
 
 def section(measured: Sequence[Mapping[str, Any]]) -> str:
-    """The section of docs/results.md; empty if nothing is measured."""
+    """The section of docs/measurements/results.md; empty if nothing is measured."""
     if not measured:
         return ""
     text = HEAD.format(n_parameters=sum(p.numel() for p in surrogate().parameters()), n=len(measured))

@@ -8,7 +8,7 @@
 Losses are fitted as `autosurrogate fit` does with its defaults, and the paper's as the paper did; weights and learning
 rates are tuned on the validation split. Each training is appended to `--results` as it ends: a run that was stopped
 goes on where it was. `--show` prints the table of what has been measured; `python -m benchmarks` writes it to
-docs/results.md.
+docs/measurements/results.md.
 """
 
 from __future__ import annotations

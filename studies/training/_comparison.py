@@ -177,7 +177,7 @@ def of_loss(loss: Any, task: str) -> Loss:
 
     def of(examples: Examples) -> Tensor:
         found.configure(loss, examples)
-        scalar: Tensor = loss(*surrogates.arguments(found, examples))
+        scalar: Tensor = loss(*surrogates.loss_arguments(found, examples))
         return scalar
 
     return of

@@ -43,7 +43,7 @@ is the one that is best on the validation split.
 
 
 def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparison]) -> str:
-    """The section of docs/results.md; empty if nothing is measured.
+    """The section of docs/measurements/results.md; empty if nothing is measured.
 
     Args:
         rows: as `studies.training` writes them.

@@ -1,4 +1,4 @@
-"""The harness of docs/performance.md, and the recipe it compares with."""
+"""The harness of docs/measurements/performance.md, and the recipe it compares with."""
 
 from __future__ import annotations
 
