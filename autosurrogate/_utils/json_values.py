@@ -7,7 +7,7 @@ from typing import Any
 
 
 def without_nan(value: Any) -> Any:
-    """The same with None for NaN, which JSON does not have, and lists for tuples.
+    """The same with None for NaN and infinity, which JSON does not have, and lists for tuples.
 
     >>> without_nan({"low": float("nan"), "pair": (1, 2.5)})
     {'low': None, 'pair': [1, 2.5]}
@@ -16,4 +16,4 @@ def without_nan(value: Any) -> Any:
         return {name: without_nan(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
         return [without_nan(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

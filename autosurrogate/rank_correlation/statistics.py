@@ -6,12 +6,12 @@ The differentiable counterpart, used for training, is in `ranks.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.stats
 
 from autosurrogate.errors import OptionError, ShapeError
+from autosurrogate.rank_correlation.agreement import Agreement
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 
@@ -19,25 +19,6 @@ _MOST_DRAWS = 4_000_000  # points drawn in all by one bootstrap: 1,000 resamples
 _LEAST_RESAMPLES = 100  # ... but never fewer resamples than this for the sake of speed
 _DRAWS_AT_ONCE = 1_000_000  # bounds the memory of one step
 _MOST_POINTS_OF_MATRIX = 2_000  # above, a sort per resample beats a product with the matrix of all pairs
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How well a loss orders points as a metric does; positive means agreement.
-
-    Args:
-        spearman: Spearman's rank correlation, in [-1, 1]; NaN where it is not defined.
-        spearman_interval: its bootstrap 95 % interval, (low, high).
-        kendall: Kendall's tau-b, in [-1, 1]; NaN where it is not defined.
-        kendall_interval: its bootstrap 95 % interval, (low, high).
-        n_points: number of points compared.
-    """
-
-    spearman: float
-    spearman_interval: tuple[float, float]
-    kendall: float
-    kendall_interval: tuple[float, float]
-    n_points: int
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
