@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autosurrogate._utils.files import atomic_write
 from autosurrogate._utils.text import one_of
 from autosurrogate.errors import LossFileError, MetricError
 from autosurrogate.registry.lookup import find
@@ -88,16 +89,13 @@ def export(metric: str, out: str | Path | None = None, *, overwrite: bool = Fals
         LossFileError: there is no ready loss of that metric.
         OptionError: the file cannot be written, or exists.
     """
-    from autosurrogate.export.writer import check_writable, part  # which need torch
+    from autosurrogate.export.writer import check_writable  # which needs torch, as naming the losses does not
 
     source = path(metric)
     out = Path(f"{metric}{SUFFIX}" if out is None else out)
     check_writable(out, overwrite=overwrite, program=False)
-    try:
-        shutil.copyfile(source, part(out))
-        os.replace(part(out), out)
-    finally:
-        part(out).unlink(missing_ok=True)
+    with atomic_write(out, writer=str(os.getpid())) as temporary:
+        shutil.copyfile(source, temporary)
     return out
 
 

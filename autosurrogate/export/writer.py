@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from autosurrogate._utils.files import atomic_write, temporary_path
 from autosurrogate.errors import LossFileError, OptionError
 
 METADATA = "metadata.json"
@@ -49,7 +50,7 @@ def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
                 )
         if not out.parent.exists():
             raise OptionError(f"--out {out}: cannot be written: there is no folder {out.parent}; make it first")
-        probe = part(out)
+        probe = temporary_path(out, str(os.getpid()))
         probe.touch()
         probe.unlink()
     except OSError as e:
@@ -57,7 +58,7 @@ def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
 
 
 def write(
-    loss: Any, metadata: dict[str, Any], examples: Sequence[tuple[Tensor | None, ...]], out: Path, by: str = ""
+    loss: Any, metadata: dict[str, Any], examples: Sequence[tuple[Tensor | None, ...]], out: Path, writer: str = ""
 ) -> dict[str, int]:
     """Write a loss for use without this package: `out`, and beside it the `torch.export` program.
 
@@ -68,7 +69,7 @@ def write(
         metadata: goes into both files.
         examples: arguments of the loss, of two sizes or more; the first are what the program is made with.
         out: the TorchScript file.
-        by: see `part`.
+        writer: a name for what writes the files, this process by default; see `temporary_path`.
 
     Returns:
         The files' sizes in bytes, by name.
@@ -78,35 +79,23 @@ def write(
     """
     frozen = freeze(loss)
     text = json.dumps(metadata, indent=2)
-    parts = {path: part(path, by) for path in (out, program_path(out))}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # TorchScript's deprecation is answered by the program beside it
-            torch.jit.script(frozen).save(str(parts[out]), _extra_files={METADATA: text})  # type: ignore[no-untyped-call]
-            _forget_sources(parts[out])
-            _save_program(frozen, text, examples[0], parts[program_path(out)])
-            scripted = torch.jit.load(str(parts[out]))  # type: ignore[no-untyped-call]
-            program = torch.export.load(parts[program_path(out)]).module()
-            for arguments in examples:
-                expected = frozen(*arguments)
-                for name, module in (("TorchScript file", scripted), ("torch.export program", program)):
-                    _compare(name, expected, module(*arguments))
-        for path in reversed(parts):  # the TorchScript file last: where it is, the other is too
-            os.replace(parts[path], path)
-    finally:
-        for unfinished in parts.values():
-            unfinished.unlink(missing_ok=True)
-    return {str(path): path.stat().st_size for path in parts}
-
-
-def part(path: Path, by: str = "") -> Path:
-    """Where a file stands until it is whole.
-
-    Args:
-        path: the file.
-        by: who writes it, this process by default; the same again, to replace what it left when it was killed.
-    """
-    return path.with_name(f".{path.stem}.{by or os.getpid()}.part{path.suffix}")
+    writer = writer or str(os.getpid())
+    with (  # the TorchScript file is replaced last: where it is, the program is too
+        atomic_write(out, writer=writer) as scripted_path,
+        atomic_write(program_path(out), writer=writer) as exported_path,
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")  # TorchScript's deprecation is answered by the program beside it
+        torch.jit.script(frozen).save(str(scripted_path), _extra_files={METADATA: text})  # type: ignore[no-untyped-call]
+        _forget_sources(scripted_path)
+        _save_program(frozen, text, examples[0], exported_path)
+        scripted = torch.jit.load(str(scripted_path))  # type: ignore[no-untyped-call]
+        program = torch.export.load(exported_path).module()
+        for arguments in examples:
+            expected = frozen(*arguments)
+            for name, module in (("TorchScript file", scripted), ("torch.export program", program)):
+                _compare(name, expected, module(*arguments))
+    return {str(path): path.stat().st_size for path in (out, program_path(out))}
 
 
 def freeze(loss: nn.Module) -> nn.Module:

@@ -16,6 +16,7 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
+from autosurrogate._utils.files import atomic_write
 from autosurrogate.errors import OutputsError
 
 Opened = tuple[list[str], Callable[[str], np.ndarray]]
@@ -88,19 +89,14 @@ def opened(path: Path) -> contextlib.AbstractContextManager[Opened]:
 
 def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Write the file under another name, then give it its own: nobody ever sees a half."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        if path.suffix == ".npz":
-            np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
-        else:
-            safetensors.numpy.save_file(arrays, temporary)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with atomic_write(path, writer=str(os.getpid()), fsync=True) as temporary:
+            if path.suffix == ".npz":
+                np.savez_compressed(temporary, **arrays)  # type: ignore[arg-type]
+            else:
+                safetensors.numpy.save_file(arrays, temporary)
     except (OSError, safetensors.SafetensorError) as error:
         raise OutputsError(f"cannot be written ({error}); free space there, or record to another folder") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def check_suffix(path: Path) -> None:

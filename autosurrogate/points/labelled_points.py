@@ -124,7 +124,7 @@ class LabelledPoints:
         """The points of the test, once they were begun, waiting for those that are not labelled yet.
 
         Args:
-            hurried: whether to wait for as few as will do.
+            partial: whether to wait for as few as are enough.
 
         Raises:
             LabellingError: the metric fails on too many points.

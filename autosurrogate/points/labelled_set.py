@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import zlib
 from collections import Counter
@@ -18,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from autosurrogate._utils.files import atomic_write
 from autosurrogate.examples import Examples
 from autosurrogate.labelling.worker import Kind, Problem
 
@@ -120,7 +120,9 @@ class LabelledSet:
             "checksum": _checksum(tensors),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        _save(tensors, self._path(split, index), json.dumps(about))
+        head = json.dumps(about)
+        with atomic_write(self._path(split, index), fsync=True) as temporary:
+            save_file(tensors, temporary, {"about": head, "checksum": str(zlib.crc32(head.encode()))})
 
     def has(self, split: str, index: int) -> bool:
         """Whether the chunk is there and whole."""
@@ -171,27 +173,6 @@ def _checksum(tensors: Mapping[str, Tensor]) -> int:
         content: Any = tensor.reshape(-1).view(torch.uint8).numpy()  # a buffer, though its type hints do not say so
         checksum = zlib.crc32(content, checksum)
     return checksum
-
-
-def _save(tensors: dict[str, Tensor], path: Path, about: str) -> None:
-    """Write a file so that at any moment, whatever happens, the whole of it or of its predecessor is there."""
-    unfinished = path.with_suffix(".unfinished")
-    try:
-        save_file(tensors, unfinished, {"about": about, "checksum": str(zlib.crc32(about.encode()))})
-        _to_disk(unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        _to_disk(path.parent)
-
-
-def _to_disk(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _about(path: Path) -> dict[str, Any] | None:

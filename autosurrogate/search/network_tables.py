@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from autosurrogate import surrogates
+from autosurrogate._utils.files import atomic_write
 from autosurrogate.points import sampling
 from autosurrogate.points.labelled_points import Points
 from autosurrogate.points.labelled_set import Chunk
@@ -59,13 +60,12 @@ class NetworkTables:
         assert self._folder is not None, "shared tables are kept in a folder"
         file = self._folder / f"{network}.pt"
         if not file.exists():
-            made, part = self._made(network), file.with_name(f"{file.name}.part-{os.getpid()}")
+            tables = self._made(network)
             try:
-                torch.save(_plain(made), part)
-                os.replace(part, file)
-            except (OSError, RuntimeError):  # the disk is full: each process then makes and keeps its own
-                part.unlink(missing_ok=True)
-                return made
+                with atomic_write(file, writer=str(os.getpid())) as temporary:
+                    torch.save(_plain(tables), temporary)
+            except (OSError, RuntimeError):  # the disk is full: each process then computes and keeps its own
+                return tables
         return _read(file, self._device)
 
     def _made(self, network: str) -> Tables:
@@ -90,7 +90,7 @@ class NetworkTables:
 
     def _with_all_features(self, network: str) -> list[Any]:
         """A loss with every feature that a trial may have, and losses that have them between them, if there are any."""
-        task, level = self._task.name, self._metric.level
+        task, level = self._task, self._metric.level
         wide, *parts = (
             surrogates.build(task, level, network, **settings).to(self._device)
             for settings in [self._space.widest(task, network), *self._space.parts(task, network)]

@@ -188,4 +188,4 @@ def test_a_process_killed_while_it_writes_leaves_whole_chunks_only(tmp_path):
     assert len(written) >= 3
     assert len(labelled.chunks("train")) == len(written)
     labelled.write("train", len(written), examples(2), 1, np.ones(2))
-    assert not list(tmp_path.glob("*.unfinished"))
+    assert not list(tmp_path.glob("*.part"))
