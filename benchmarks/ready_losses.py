@@ -23,7 +23,7 @@ from autosurrogate.evaluation import point_losses
 from autosurrogate.export import reader, ready, writer
 from autosurrogate.pipeline.fitting import fit
 from autosurrogate.ready_losses import N_TRIALS
-from autosurrogate.surrogates import arguments
+from autosurrogate.surrogates import loss_arguments
 
 FOLDER = Path(__file__).parents[1] / "ready_losses"
 TOLERANCE = 1e-4  # of values and gradients, relative to the largest
@@ -76,7 +76,7 @@ def rewrite(metric: str, folder: Path) -> str:
     old, metadata = reader.load(path)
     task = tasks.get(metadata["task"])
     network = dict(metadata["network"])
-    loss = writer.freeze(surrogates.build(task.name, metadata["level"], network.pop("name"), **network))
+    loss = writer.freeze(surrogates.build(task, metadata["level"], network.pop("name"), **network))
     numbers = dict(old.named_buffers())
     if numbers.keys() != dict(loss.named_buffers()).keys():
         raise LossFileError(f"{path}: its network has other numbers than that of now; fit it anew")
@@ -87,7 +87,7 @@ def rewrite(metric: str, folder: Path) -> str:
         generator = torch.Generator().manual_seed(n)
         made.append(task.generate(torch.rand(n, generator=generator), generator))
     with tempfile.TemporaryDirectory() as scratch:
-        writer.write(loss, metadata, [arguments(task, examples) for examples in made], Path(scratch) / path.name)
+        writer.write(loss, metadata, [loss_arguments(task, examples) for examples in made], Path(scratch) / path.name)
         new, _ = reader.load(Path(scratch) / path.name)
         before, after = (point_losses.loss_of_points(each, task) for each in (old, new))
         for examples in made:

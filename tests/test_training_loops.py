@@ -141,7 +141,7 @@ print(min(steps[1:]) < steps[0])
 
 def space(task: str) -> str:
     """The task's search space, reduced to its first network and first choices, and to a few steps."""
-    name = next(iter(networks(task)))
+    name = next(iter(networks(tasks.get(task))))
     entries = {
         key: entry.options[0] if isinstance(entry, Choice) else entry.low if isinstance(entry, Range) else entry
         for key, entry in search_space.load(task).networks[name].items()
@@ -168,7 +168,7 @@ def test_a_loss_is_exported_and_trains_a_model_where_there_is_torch_alone(
     examples = tasks.get(task).generate(torch.rand(3), torch.Generator().manual_seed(0), 1, "")
     preds = examples.preds.float()  # as models give them, whatever the generator does
     program_beside = torch.export.load(tmp_path / "loss.pt2").module()
-    arguments = surrogates.arguments(tasks.get(task), tasks.get(task).whole(examples.with_preds(preds)))
+    arguments = surrogates.loss_arguments(tasks.get(task), tasks.get(task).as_model_output(examples.with_preds(preds)))
     torch.testing.assert_close(program_beside(*arguments), program.load(tmp_path / "loss.pt")(*arguments))
     (tmp_path / "loop.py").write_text(FRAME.format(loop=textwrap.dedent(loop)), encoding="utf-8")
     environment = {k: v for k, v in program.ENVIRONMENT.items() if k != "PYTHONPATH"}

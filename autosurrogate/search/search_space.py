@@ -18,6 +18,7 @@ from autosurrogate import surrogates, tasks
 from autosurrogate._utils.text import one_of
 from autosurrogate.errors import SpaceError
 from autosurrogate.rank_correlation.soft_ranks import METHODS
+from autosurrogate.tasks import Task
 
 TRAINING = {  # setting: type, least value, whether that value itself is allowed
     "n_steps": (int, 1, True),
@@ -63,7 +64,7 @@ class Space:
     soft_ranks: Mapping[str, Mapping[str, Any]]
     networks: Mapping[str, Mapping[str, Any]]
 
-    def widest(self, task: str, network: str) -> dict[str, Any]:
+    def widest(self, task: Task, network: str) -> dict[str, Any]:
         """The settings of a network that give all the features any choice of the space has; of others, the first."""
         wide: dict[str, Any] = {name: _values(entry)[0] for name, entry in self.networks[network].items()}
         for name in surrogates.feature_settings(task, network):
@@ -79,11 +80,11 @@ class Space:
                 wide[name] = max(options)
         return wide
 
-    def widest_networks(self, task: str) -> dict[str, dict[str, Any]]:
+    def widest_networks(self, task: Task) -> dict[str, dict[str, Any]]:
         """Each network with its settings by `widest`."""
         return {network: self.widest(task, network) for network in self.networks}
 
-    def parts(self, task: str, network: str) -> list[dict[str, Any]]:
+    def parts(self, task: Task, network: str) -> list[dict[str, Any]]:
         """Settings that each give some of the features of `widest`: one for each value of its longest list, if any."""
         wide = self.widest(task, network)
         lists = [name for name in surrogates.feature_settings(task, network) if isinstance(wide.get(name), list)]
@@ -159,12 +160,13 @@ def parse(text: str, task: str, name: str) -> Space:
     _known(name, "soft_ranks.", soft_ranks, set(METHODS))
     if not soft_ranks:
         raise SpaceError(f"{name}: [soft_ranks] is empty; name {' or '.join(METHODS)} in it, or leave it out")
-    _known(name, "networks.", tables["networks"], set(surrogates.networks(task)))
+    owner = tasks.get(task)
+    _known(name, "networks.", tables["networks"], set(surrogates.networks(owner)))
     networks = {
-        n: _entries(name, f"networks.{n}", t, set(surrogates.settings(task, n))) for n, t in tables["networks"].items()
+        n: _entries(name, f"networks.{n}", t, set(surrogates.settings(owner, n))) for n, t in tables["networks"].items()
     }
     for network, entries in networks.items():
-        _try_build(name, task, network, entries)
+        _try_build(name, owner, network, entries)
     ranks = {m: _entries(name, f"soft_ranks.{m}", t, {"steepness", "batch_points"}) for m, t in soft_ranks.items()}
     for method, entries in ranks.items():
         if "steepness" not in entries:
@@ -242,7 +244,7 @@ def _check_number(where: str, entry: Any, kind: type, least: float, inclusive: b
             raise SpaceError(f"{where} must be {'at least' if inclusive else 'above'} {least}, got {value}")
 
 
-def _try_build(name: str, task: str, network: str, entries: Mapping[str, Any]) -> None:
+def _try_build(name: str, task: Task, network: str, entries: Mapping[str, Any]) -> None:
     """Build the network with each end of each entry, so that a wrong type is found now and not in a trial."""
     first = {key: _values(entry)[0] for key, entry in entries.items()}
     for key, entry in entries.items():

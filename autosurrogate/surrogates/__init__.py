@@ -5,7 +5,17 @@ gradients of its columns are computed once for all trials. `score(...)` is learn
 its loss. Each file also wraps a network as the loss that is exported: `SampleLoss` and `SetLoss`.
 """
 
-from autosurrogate.surrogates._build import arguments, build, feature_settings, networks, settings
-from autosurrogate.surrogates._falling import Falling
+from autosurrogate.surrogates._build import build, feature_settings, loss_arguments, networks, settings
+from autosurrogate.surrogates._contracts import Loss, Network
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 
-__all__ = ["Falling", "arguments", "build", "feature_settings", "networks", "settings"]
+__all__ = [
+    "Loss",
+    "MonotoneMLP",
+    "Network",
+    "build",
+    "feature_settings",
+    "loss_arguments",
+    "networks",
+    "settings",
+]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -13,60 +14,59 @@ from autosurrogate import tasks
 from autosurrogate.errors import SpaceError
 from autosurrogate.examples import Examples
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._falling import Falling
+from autosurrogate.surrogates._contracts import Loss, Network
 from autosurrogate.tasks import Task
 
-__all__ = ["Falling", "arguments", "build", "feature_settings", "networks", "settings"]
+
+def networks(task: Task) -> Mapping[str, type[nn.Module]]:
+    """The networks of a task by name; each has the methods of `Network`."""
+    if task.networks:
+        return task.networks
+    name = "SPELLED" if task.name.startswith(tasks.VOCABULARY_PREFIX) else "NETWORKS"
+    return cast(Mapping[str, type[nn.Module]], getattr(_module(task), name))
 
 
-def networks(task: str) -> Mapping[str, type[nn.Module]]:
-    """The networks of a task by name."""
-    built_in = "SPELLED" if task.startswith(tasks.SPELLED) else "NETWORKS"
-    found: Mapping[str, type[nn.Module]] = tasks.get(task).networks or getattr(_module(task), built_in)
-    return found
-
-
-def settings(task: str, network: str) -> list[str]:
+def settings(task: Task, network: str) -> list[str]:
     """Names of the settings that a network's constructor takes.
 
     Raises:
         SpaceError: the task has no such network.
     """
-    if network not in networks(task):
-        raise SpaceError(f"unknown network {network!r} of task {task!r}; there are {', '.join(networks(task))}")
-    return list(inspect.signature(networks(task)[network]).parameters)
+    known = networks(task)
+    if network not in known:
+        raise SpaceError(f"unknown network {network!r} of task {task.name!r}; there are {', '.join(known)}")
+    return list(inspect.signature(known[network]).parameters)
 
 
-def feature_settings(task: str, network: str) -> tuple[str, ...]:
+def feature_settings(task: Task, network: str) -> tuple[str, ...]:
     """Names of the settings that decide which features a network has.
 
     A list of them or a larger number gives more features, and the same ones among them.
     """
-    names: tuple[str, ...] = getattr(networks(task)[network], "FEATURE_SETTINGS", ())
-    return names
+    return cast(tuple[str, ...], getattr(networks(task)[network], "FEATURE_SETTINGS", ()))
 
 
-def build(task: str, level: str, network: str, **values: Any) -> nn.Module:
+def build(task: Task, level: str, network: str, **settings: object) -> Loss:
     """A loss of the task around a new network, untrained.
 
     Args:
-        task: name of the task.
+        task: the task.
         level: "sample" or "set".
         network: name of the network.
-        values: arguments of the network's constructor.
+        settings: arguments of the network's constructor.
     """
     module = _module(task)
-    wrapper = module.SampleLoss if level == "sample" else module.SetLoss
-    loss: nn.Module = wrapper(networks(task)[network](**values))
-    return loss
+    loss_class: Callable[[Network], Loss] = module.SampleLoss if level == "sample" else module.SetLoss
+    return loss_class(cast(Network, networks(task)[network](**settings)))
 
 
-def _module(task: str) -> Any:
-    """Where the losses of a task are, and the networks of a built-in one."""
-    own = tasks.get(task).networks
-    return _losses if own else importlib.import_module(f"autosurrogate.surrogates.{tasks.kind(task)}")
-
-
-def arguments(task: Task, examples: Examples) -> tuple[Tensor | None, ...]:
-    """The tensors a loss of the task is called with, in order; None for an extra that is not there."""
+def loss_arguments(task: Task, examples: Examples) -> tuple[Tensor | None, ...]:
+    """The tensors that a loss of the task is called with, in order; None for an extra array that is absent."""
     return (examples.preds, examples.target, *(examples.extras.get(name) for name in task.extras))
+
+
+def _module(task: Task) -> ModuleType:
+    """Where the losses of a task are, and the networks of a built-in one."""
+    if task.networks:
+        return _losses
+    return importlib.import_module(f"autosurrogate.surrogates.{tasks.name_without_vocabulary(task.name)}")

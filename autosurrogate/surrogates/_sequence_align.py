@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._falling import Falling
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._sequence_alignment import best_alignment
 from autosurrogate.surrogates._sequence_match import frame_matches, near_diagonal, soft_matches, softmax_parts
 
@@ -32,14 +32,14 @@ class Align(nn.Module):
         self.sharpest = min(range(len(self.temperatures)), key=self.temperatures.__getitem__)
         self.register_buffer("heats", torch.tensor(self.temperatures), persistent=False)
         n_context = len(temperatures) + N_LENGTHS
-        self.layers = Falling(len(self.columns()) - n_context, n_context, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - n_context, n_context, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point: the means over its examples."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point: the means over its examples."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names = ["similarity", "-edits by reference", "-log edits", "nearly exact", "exact"]
         names += ["common f", "common recall", "common precision"]
         names += ["diagonal", "worst", "recalled", "-all edits by all references"]
@@ -89,7 +89,7 @@ class Align(nn.Module):
         context = torch.cat([of_written, torch.stack(lengths, 1)], 1)
         return torch.cat([features.flatten(1), context.view(-1, set_size, context.size(1)).mean(1)], 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 

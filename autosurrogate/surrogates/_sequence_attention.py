@@ -25,12 +25,12 @@ class TargetAttention(nn.Module):
         self.layers = nn.ModuleList([SelfAttention(width) for _ in range(n_layers)])
         self.head = Linear(width, 1)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return set_size
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`: none, as their number is that of the positions."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`: none, as their number is that of the positions."""
         return []
 
     def features(
@@ -52,12 +52,12 @@ class TargetAttention(nn.Module):
         probability = logits.softmax(2).gather(2, target.unsqueeze(2)).squeeze(2)
         return torch.stack([probability * both, both], 2).flatten(1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
-        """One number a point, shape (n // rows,)."""
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
+        """One number a point, shape (n // n_rows,)."""
         tokens = features.view(features.size(0), -1, 2)
         here = tokens[:, :, 1:]
         hidden = self.embed(tokens[:, :, :1])
         for layer in self.layers:
             hidden = layer(hidden, here)
         mean = (hidden * here).sum(1) / here.sum(1).clamp_min(1)
-        return self.head(mean).view(-1, rows).mean(1)
+        return self.head(mean).view(-1, n_rows).mean(1)

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import matmul
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._sequence_match import frame_matches, near_diagonal, soft_matches, softmax_parts
 
 N_LENGTHS = 4  # of the columns, at the end
@@ -30,11 +30,11 @@ class NGrams(nn.Module):
         self.sharpest = min(range(len(self.temperatures)), key=self.temperatures.__getitem__)
         self.register_buffer("heats", torch.tensor(self.temperatures), persistent=False)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point: the examples of a point are summed before any ratio is taken."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point: the examples of a point are summed before any ratio is taken."""
         return 1
 
-    def columns(self) -> list[str]:
+    def feature_names(self) -> list[str]:
         """Names of the columns; the last `N_LENGTHS` are of lengths."""
         names = ["diagonal below", "diagonal", "diagonal above"]
         names += [f"{kind} {order}" for kind in ("precision", "recalled", "covered") for order in (1, 2, 3, 4)]
@@ -141,7 +141,7 @@ class Match(NGrams):
 
     def __init__(self, temperatures: list[float], width: int = 96, n_hidden: int = 2) -> None:
         super().__init__(temperatures)
-        self.layers = Falling(len(self.columns()) - N_LENGTHS, N_LENGTHS, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - N_LENGTHS, N_LENGTHS, width, n_hidden)
 
     def features(
         self,
@@ -160,7 +160,7 @@ class Match(NGrams):
             logits, of_reference, of_end, normalisers, there, keep, target, real, eos_id, blank_id, set_size
         )
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import matmul
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._sequence_match import soft_counts, softmax_parts
 from autosurrogate.surrogates._sequence_ngrams import N_LENGTHS, NGrams
 from autosurrogate.tasks._vocabulary import BINS, ORDERS
@@ -35,13 +35,13 @@ class Spelled(NGrams):
         self.bins = list(BINS)
         self.register_buffer("grams", torch.zeros(1, sum(BINS), dtype=torch.uint8), persistent=False)
         n_context = N_LENGTHS + len(self.temperatures)
-        self.layers = Falling(len(self.columns()) - n_context, n_context, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - n_context, n_context, width, n_hidden)
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names = [f"{kind} of {order} characters" for order in ORDERS for kind in ("precise", "recalled", "F", "near")]
         shares = [f"{name} at {t:g}" for t in self.temperatures for name in names]
-        return shares + super().columns() + [f"character ratio at {t:g}" for t in self.temperatures]
+        return shares + super().feature_names() + [f"character ratio at {t:g}" for t in self.temperatures]
 
     def features(
         self,
@@ -86,7 +86,7 @@ class Spelled(NGrams):
         )
         return torch.cat([torch.stack(shares, 1), tokens, torch.stack(ratios, 1)], 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target, matmul, weighted_means
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
-from autosurrogate.tasks._changes import WHICH_CLASS
+from autosurrogate.tasks._perturbations import WHICH_CLASS
 
 
 def _counts(classes: Tensor, weight: Tensor, n_classes: int) -> Tensor:
@@ -41,12 +41,12 @@ class TargetProbability(nn.Module):
         super().__init__()
         self.layers = Perceptron(1, width, n_hidden, 1)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return set_size
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         return ["probability", "kept"]
 
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
@@ -54,9 +54,9 @@ class TargetProbability(nn.Module):
         probability = bounded(logits).softmax(1).gather(1, target.unsqueeze(1)).squeeze(1)
         return torch.stack([probability * kept, kept], 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
-        """One number a point, shape (n // rows,)."""
-        return weighted_means(self.layers(features[:, :1]), features[:, 1], rows).squeeze(1)
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
+        """One number a point, shape (n // n_rows,)."""
+        return weighted_means(self.layers(features[:, :1]), features[:, 1], n_rows).squeeze(1)
 
 
 class Margin(nn.Module):
@@ -78,15 +78,15 @@ class Margin(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
         self.n_competitors = n_competitors
-        self.example = Falling(len(temperatures) * n_competitors, 0, width, 2, n_outputs)
-        self.point = Falling(n_outputs, 0, width, 1)
+        self.example = MonotoneMLP(len(temperatures) * n_competitors, 0, width, 2, n_outputs)
+        self.point = MonotoneMLP(n_outputs, 0, width, 1)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return set_size
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         return [*(f"margin {k} at {t:g}" for t in self.temperatures for k in range(self.n_competitors)), "kept"]
 
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
@@ -97,9 +97,9 @@ class Margin(nn.Module):
             features.append(torch.tanh(margins / (2 * temperature)))
         return torch.cat([torch.cat(features, 1) * kept.unsqueeze(1), kept.unsqueeze(1)], 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
-        """One number a point, shape (n // rows,)."""
-        return self.point(-weighted_means(self.example(features[:, :-1]), features[:, -1], rows)).squeeze(1)
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
+        """One number a point, shape (n // n_rows,)."""
+        return self.point(-weighted_means(self.example(features[:, :-1]), features[:, -1], n_rows)).squeeze(1)
 
 
 class Confusion(nn.Module):
@@ -119,14 +119,14 @@ class Confusion(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
         n_context = len(self.CONTEXT) * len(temperatures) + 2
-        self.layers = Falling(len(self.QUALITIES) * len(temperatures), n_context, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.QUALITIES) * len(temperatures), n_context, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names = [f"{name} at {t:g}" for t in self.temperatures for name in self.QUALITIES]
         names += [f"{name} at {t:g}" for t in self.temperatures for name in self.CONTEXT]
         return [*names, "classes", "balance"]
@@ -160,7 +160,7 @@ class Confusion(nn.Module):
         context += [1 / n_present, balance]
         return torch.stack(features + context, 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
@@ -184,14 +184,14 @@ class Ordinal(nn.Module):
     def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Falling(len(self.QUALITIES) * len(temperatures), 2, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.QUALITIES) * len(temperatures), 2, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         return [
             *(f"{name} at {t:g}" for t in self.temperatures for name in self.QUALITIES),
             "1 / classes",
@@ -236,7 +236,7 @@ class Ordinal(nn.Module):
         features += [1 / (actual > 0).to(logits.dtype).sum(1).clamp_min(1), 1 / (1 + spread.squeeze(1))]
         return torch.stack(features, 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
@@ -271,15 +271,9 @@ class SetLoss(_losses.SetLoss):
         return self.network.features(preds, target.long() * kept, kept.to(torch.float32), set_size)
 
 
-class SampleLoss(SetLoss):
-    """The mean loss of the examples of a batch."""
+class SampleLoss(_losses.TargetedSampleLoss, SetLoss):
+    """The mean loss of the examples of a batch that have a target."""
 
-    def forward(self, preds: Tensor, target: Tensor) -> Tensor:
-        """Scalar, lower is better: the mean of `per_sample` over the examples that have a target."""
-        kept = has_target(target).to(torch.float32)
-        return (self.points(preds, target, 1) * kept).sum() / kept.sum().clamp_min(1)
-
-    @torch.jit.export
-    def per_sample(self, preds: Tensor, target: Tensor) -> Tensor:
-        """The loss of each example, shape (n,); 0 where there is no target."""
-        return self.points(preds, target, 1) * has_target(target)
+    def valid(self, target: Tensor) -> Tensor:
+        """Which examples have a target, bool (n,)."""
+        return has_target(target)

@@ -19,11 +19,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, matmul
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 from autosurrogate.tasks._boxes import overlaps
-from autosurrogate.tasks.detection import FARTHEST, SCORED
+from autosurrogate.tasks.detection import MAX_COORDINATE, MIN_LOGIT
 
 N_LEVELS = 32  # of recall, at which precision is taken
 N_CLOSE = 128  # queries of an image that may be hits, or as many as true boxes: those that overlap these most
@@ -46,12 +46,12 @@ class TargetProbability(nn.Module):
         super().__init__()
         self.layers = Perceptron(3, width, n_hidden, 1)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         return ["IoU", "generalised IoU", "probability"]
 
     def features(
@@ -73,7 +73,7 @@ class TargetProbability(nn.Module):
         there = present.gather(1, best.squeeze(1))
         return torch.stack([_mean(f * there, real, set_size) for f in seen], 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
@@ -101,14 +101,14 @@ class Matching(nn.Module):
         self.temperatures = [float(t) for t in temperatures]
         self.thresholds = list(self.THRESHOLDS)
         self.gates = list(self.GATES)
-        self.layers = Falling(len(self.columns()) - 1, 1, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - 1, 1, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names = [f"precision {t:g}" for t in self.THRESHOLDS] + ["recall", "IoU"]
         names += [f"IoU from score {g:g}" for g in self.GATES]
         return [f"{name} at {t:g}" for t in self.temperatures for name in names] + ["generalised IoU", "classes"]
@@ -166,12 +166,12 @@ class Matching(nn.Module):
         found.append(1 / in_set.sum(1, keepdim=True).clamp_min(1))
         return torch.cat(found, 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 
-def _queries(preds: Tensor, far: float = FARTHEST, scored: float = SCORED) -> tuple[Tensor, Tensor, Tensor]:
+def _queries(preds: Tensor, far: float = MAX_COORDINATE, scored: float = MIN_LOGIT) -> tuple[Tensor, Tensor, Tensor]:
     """Boxes, logits, and which queries are there.
 
     With one query more that is not there, so that there is one, and one class more that none is of, as an exported

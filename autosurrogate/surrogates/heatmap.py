@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._calibration import Calibration
-from autosurrogate.surrogates._falling import Falling
+from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._layers import Perceptron, bounded, calmed, weighted_means
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 
 COCO_SIGMAS = [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]  # thousandths (cocodataset.org)
@@ -46,12 +46,12 @@ class Embedding(nn.Module):
         self.grids = list(self.GRIDS)
         self.layers = Perceptron(2 * len(self.GRIDS), width, n_hidden, 1)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return set_size
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         return [*(f"{name} on {g}" for g in self.grids for name in ("distance", "turned")), "annotated"]
 
     def features(self, maps: Tensor, target: Tensor, weight: Tensor, set_size: int) -> Tensor:
@@ -65,9 +65,9 @@ class Embedding(nn.Module):
             of_keypoints.append((ours * theirs).sum(2) / lengths.sqrt())
         return torch.cat([_of_examples(torch.stack(of_keypoints, 2), weight), weight.sum(1, keepdim=True)], 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
-        """One number a point, shape (n // rows,)."""
-        return weighted_means(self.layers(features[:, :-1]), features[:, -1], rows).squeeze(1)
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
+        """One number a point, shape (n // n_rows,)."""
+        return weighted_means(self.layers(features[:, :-1]), features[:, -1], n_rows).squeeze(1)
 
 
 class Peaks(nn.Module):
@@ -96,14 +96,14 @@ class Peaks(nn.Module):
         self.radii = [float(r) for r in radii]
         self.similarities = list(SIMILARITIES)
         self.register_buffer("sigmas", torch.tensor(COCO_SIGMAS) / 1000, persistent=False)
-        self.layers = Falling(len(self.columns()), 0, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()), 0, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names: list[str] = []
         for t in self.temperatures:
             names += [*(f"margin {r:g} at {t:g}" for r in self.radii), f"nearness at {t:g}"]
@@ -165,7 +165,7 @@ class Peaks(nn.Module):
         sigmas = self.sigmas[number.clamp(max=self.sigmas.size(0) - 1)]
         return torch.where(n_keypoints == self.sigmas.size(0), sigmas, self.sigmas.mean())
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
@@ -225,20 +225,8 @@ def _in_order(score: Tensor, kept: Tensor) -> Tensor:
 NETWORKS = {"peaks": Peaks, "embedding": Embedding}
 
 
-class SetLoss(nn.Module):
-    """The loss of a whole batch as one set.
-
-    Args:
-        network: see `NETWORKS`.
-    """
-
-    sign: Tensor
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.register_buffer("sign", torch.ones(()))
-        self.calibration = Calibration()
+class SetLoss(_losses.SetLossWithExtra):
+    """The loss of a whole batch as one set."""
 
     def features(self, preds: Tensor, target: Tensor, weight: Tensor | None, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
@@ -246,11 +234,6 @@ class SetLoss(nn.Module):
         fits = fits and (weight is None or weight.shape == preds.shape[:2])
         expect(fits, preds, target, "heatmaps (n, K, H, W) of the same shape, and weight (n, K) or none")
         return self.network.features(bounded(preds), bounded(target), _annotated(preds, weight), set_size)
-
-    def points(self, preds: Tensor, target: Tensor, weight: Tensor | None, set_size: int) -> Tensor:
-        """The loss of each point, shape (n // set_size,)."""
-        features = self.features(preds, target.detach(), weight, set_size)
-        return self.calibration(self.network.score(features, self.network.rows(set_size)) * self.sign)
 
     def forward(self, preds: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Scalar, lower is better.
@@ -268,9 +251,8 @@ class SampleLoss(SetLoss):
 
     def forward(self, preds: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Scalar, lower is better: the mean of `per_sample` over the examples that have an annotated keypoint."""
-        losses = self.points(preds, target, weight, 1)
-        kept = _annotated(preds, weight).amax(1)
-        return (losses * kept).sum() / kept.sum().clamp_min(1)
+        n_annotated = _annotated(preds, weight).amax(1).sum()
+        return self.per_sample(preds, target, weight).sum() / n_annotated.clamp_min(1)
 
     @torch.jit.export
     def per_sample(self, preds: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import bounded, calmed, matmul
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 
 N_CONTEXT = 2  # features that say nothing of the scores
@@ -49,14 +49,14 @@ class SoftRanks(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
         self.register_buffer("cutoffs", torch.tensor([float(k) for k in cutoffs]), persistent=False)
-        self.layers = Falling(len(self.columns()) - N_CONTEXT, N_CONTEXT, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - N_CONTEXT, N_CONTEXT, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return set_size
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         places = [f"at {int(k)}" for k in self.cutoffs.tolist()]
         names = [f"{kind} {place}" for kind in ("ndcg", "exponential ndcg") for place in [*places, "of all"]]
         names += [f"recall {place}" for place in places]
@@ -92,9 +92,9 @@ class SoftRanks(nn.Module):
         features += [1 / n_items.clamp_min(1), n_relevant / n_items.clamp_min(1)]
         return torch.cat(features, 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
-        """One number a point, shape (n // rows,): the mean over its lists."""
-        return self.layers(features).view(-1, rows).mean(1)
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
+        """One number a point, shape (n // n_rows,): the mean over its lists."""
+        return self.layers(features).view(-1, n_rows).mean(1)
 
 
 def _discounted(gains: Tensor, rank: Tensor, within: Tensor) -> Tensor:

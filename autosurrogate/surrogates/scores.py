@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, calmed, matmul
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
-from autosurrogate.tasks._changes import HOW_SURE
+from autosurrogate.tasks._perturbations import HOW_SURE
 
 N_CONTEXT = 2  # features of `Order` and `Top` that say nothing of the logits
 
@@ -38,12 +38,12 @@ class TargetProbability(nn.Module):
         super().__init__()
         self.layers = Perceptron(1, width, n_hidden, 1)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return set_size
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         return ["probability"]
 
     def features(self, logits: Tensor, target: Tensor, set_size: int) -> Tensor:
@@ -51,9 +51,9 @@ class TargetProbability(nn.Module):
         probability = torch.sigmoid(logits * (2 * target - 1))
         return probability.view(logits.size(0) * set_size, -1).mean(1, keepdim=True)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
-        return self.layers(features).view(-1, rows).mean(1)
+        return self.layers(features).view(-1, n_rows).mean(1)
 
 
 class Counts(nn.Module):
@@ -79,14 +79,14 @@ class Counts(nn.Module):
         self.thresholds = [float(p) for p in thresholds]
         self.cuts = [math.log(p / (1 - p)) for p in self.thresholds]
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Falling(len(self.columns()) - 1, 1, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - 1, 1, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         where = [f"at {p:g} by {t:g}" for p in self.thresholds for t in self.temperatures]
         return [*(f"{name} {place}" for place in where for name in self.RATES), "prevalence"]
 
@@ -101,7 +101,7 @@ class Counts(nn.Module):
         rates = _rates((positive * target).mean(3), positive.mean(3), target.mean(1), one)
         return torch.cat([rates.flatten(0, 1).transpose(0, 1).flatten(1), target.mean(1).mean(1, keepdim=True)], 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
@@ -163,14 +163,14 @@ class Order(nn.Module):
     def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Falling(len(self.columns()) - N_CONTEXT, N_CONTEXT, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - N_CONTEXT, N_CONTEXT, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names = [f"{name} by {t:g}" for name in ("roc auc", "average precision") for t in self.temperatures]
         return [*names, "prevalence", "1 / positives"]
 
@@ -188,7 +188,7 @@ class Order(nn.Module):
         others = torch.stack([target.mean(2).mean(1), (1 / n_positive.clamp_min(1)).mean(1)], 1)
         return torch.cat([_odds(auc).t(), _odds(precision).t(), others], 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
@@ -209,14 +209,14 @@ class Top(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
         self.tops = [float(k) for k in tops]
-        self.layers = Falling(len(self.columns()) - N_CONTEXT, N_CONTEXT, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - N_CONTEXT, N_CONTEXT, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names = [f"precision at {k:g} by {t:g}" for k in self.tops for t in self.temperatures]
         return [*names, "prevalence", "1 / positives"]
 
@@ -235,7 +235,7 @@ class Top(nn.Module):
         found.append(torch.stack([target.mean(2).mean(1), (1 / positives).mean(1)], 1))
         return torch.cat(found, 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import Perceptron, bounded, has_target
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 
 
@@ -38,12 +38,12 @@ class TargetProbability(nn.Module):
         self.binomials = self.BINOMIALS
         self.layers = Perceptron(len(self.BINOMIALS), width, n_hidden, 1)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return set_size
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         return [*(f"about {k}/7" for k in range(8)), "kept"]
 
     def features(self, logits: Tensor, target: Tensor, kept: Tensor, set_size: int) -> Tensor:
@@ -57,10 +57,10 @@ class TargetProbability(nn.Module):
         features.append(kept.amax((1, 2)))
         return torch.stack(features, 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
-        """One number a point, shape (n // rows,)."""
-        weight = features[:, 8].view(-1, rows)
-        each = self.layers(features[:, :8]).view(-1, rows)
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
+        """One number a point, shape (n // n_rows,)."""
+        weight = features[:, 8].view(-1, n_rows)
+        each = self.layers(features[:, :8]).view(-1, n_rows)
         return (each * weight).sum(1) / weight.sum(1).clamp_min(1)
 
 
@@ -83,14 +83,14 @@ class Overlap(nn.Module):
     def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = Falling(len(self.columns()) - 2, 2, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - 2, 2, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point: the pixels of a point are counted together."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point: the pixels of a point are counted together."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names = [f"{name} at {t:g}" for t in self.temperatures for name in self.PER_TEMPERATURE]
         return [*names, "classes", "balance"]
 
@@ -130,7 +130,7 @@ class Overlap(nn.Module):
         features += [1 / n_classes, of_set.square().sum(1) / n_pixels.square()]
         return torch.stack(features, 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
@@ -156,14 +156,14 @@ class Boundary(nn.Module):
         self.temperatures = [float(t) for t in temperatures]
         self.radii = [int(r) for r in radii]
         n_context = len(temperatures) + 2
-        self.layers = Falling(len(self.columns()) - n_context, n_context, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - n_context, n_context, width, n_hidden)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names: list[str] = []
         for t in self.temperatures:
             names.append(f"dice at {t:g}")
@@ -203,7 +203,7 @@ class Boundary(nn.Module):
         features += [_mean_of_images(one, actual, set_size) for one in longer]
         return torch.stack(features, 1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
@@ -284,16 +284,9 @@ class SetLoss(_losses.SetLoss):
         return self.network.features(bounded(preds), target.long() * kept, kept.to(torch.float32), set_size)
 
 
-class SampleLoss(_losses.SampleLoss, SetLoss):
-    """The mean loss of the images of a batch."""
+class SampleLoss(_losses.TargetedSampleLoss, SetLoss):
+    """The mean loss of the images of a batch that have a target."""
 
-    def forward(self, preds: Tensor, target: Tensor) -> Tensor:
-        """Scalar, lower is better: the mean of `per_sample` over the images that have a target."""
-        losses = self.per_sample(preds, target)
-        kept = has_target(target).flatten(1).any(1).to(torch.float32)
-        return losses.sum() / kept.sum().clamp_min(1)
-
-    @torch.jit.export
-    def per_sample(self, preds: Tensor, target: Tensor) -> Tensor:
-        """The loss of each image, shape (n,); 0 where there is no target."""
-        return self.points(preds, target, 1) * has_target(target).flatten(1).any(1)
+    def valid(self, target: Tensor) -> Tensor:
+        """Which images have a pixel with a target, bool (n,)."""
+        return has_target(target).flatten(1).any(1)

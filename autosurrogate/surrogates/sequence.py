@@ -14,9 +14,10 @@ No parameter depends on T, S, V or n.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from autosurrogate.surrogates._calibration import Calibration
+from autosurrogate.surrogates import _losses
+from autosurrogate.surrogates._contracts import Network
 from autosurrogate.surrogates._sequence_align import Align
 from autosurrogate.surrogates._sequence_attention import TargetAttention
 from autosurrogate.surrogates._sequence_ngrams import Match
@@ -29,7 +30,7 @@ NETWORKS = {"match": Match, "align": Align, "target_attention": TargetAttention}
 SPELLED = {"spelled": Spelled, **NETWORKS}
 
 
-class SetLoss(nn.Module):
+class SetLoss(_losses.SetLossWithExtra):
     """The loss of a whole batch as one set.
 
     Args:
@@ -40,17 +41,13 @@ class SetLoss(nn.Module):
         blank_id: the blank of CTC; -1: none.
     """
 
-    sign: Tensor
     eos_id: int
     blank_id: int
 
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
+    def __init__(self, network: Network) -> None:
+        super().__init__(network)
         self.eos_id = -1
         self.blank_id = -1
-        self.register_buffer("sign", torch.ones(()))
-        self.calibration = Calibration()
 
     def features(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None, set_size: int) -> Tensor:
         """The network's features of examples of which each `set_size` make a point."""
@@ -64,11 +61,6 @@ class SetLoss(nn.Module):
         tokens = target.long().gather(1, order) * real
         ends = self.eos_id if preds_mask is None else -1
         return self.network.features(preds, there, keep, tokens, real, ends, self.blank_id, set_size)
-
-    def points(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None, set_size: int) -> Tensor:
-        """The loss of each point, shape (n // set_size,)."""
-        features = self.features(preds, target, preds_mask, set_size)
-        return self.calibration(self.network.score(features, self.network.rows(set_size)) * self.sign)
 
     def forward(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None = None) -> Tensor:
         """Scalar, lower is better.

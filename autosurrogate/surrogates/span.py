@@ -36,24 +36,24 @@ class TargetAttention(nn.Module):
         self.layers = nn.ModuleList([SelfAttention(width) for _ in range(n_layers)])
         self.head = Linear(width, 1)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return set_size
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         return ["start", "end"]
 
     def features(self, logits: Tensor, target: Tensor, set_size: int) -> Tensor:
         """Shape (n, 2)."""
         return logits.softmax(2).gather(2, target.unsqueeze(2)).squeeze(2)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
-        """One number a point, shape (n // rows,)."""
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
+        """One number a point, shape (n // n_rows,)."""
         hidden = self.embed(features.unsqueeze(2)) + self.which
         for layer in self.layers:
             hidden = layer(hidden, torch.ones_like(hidden[:, :, :1]))
-        return self.head(hidden.mean(1)).view(-1, rows).mean(1)
+        return self.head(hidden.mean(1)).view(-1, n_rows).mean(1)
 
 
 class Overlap(nn.Module):
@@ -88,12 +88,12 @@ class Overlap(nn.Module):
         self.others = nn.ModuleList([_Rising(width, width) for _ in range(n_hidden - 1)])
         self.head = _Rising(width, 1)
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point: the means over its examples."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point: the means over its examples."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names = [f"{name} at {t:g}" for t in self.temperatures for name in self.PER_TEMPERATURE]
         return [*names, "1 / length", "shortness"]
 
@@ -109,7 +109,7 @@ class Overlap(nn.Module):
         found = torch.cat(features, 1)
         return found.view(-1, set_size, found.size(1)).mean(1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         seen = features[:, : self.n_seen]
         hidden = torch.tanh(self.first(seen) + self.given(features[:, self.n_seen :]))

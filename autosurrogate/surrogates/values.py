@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._falling import Falling
 from autosurrogate.surrogates._layers import matmul
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 
 QUANTILES = (0.25, 0.5, 0.75, 0.9)
@@ -42,15 +42,15 @@ class Agreement(nn.Module):
         self.bandwidths = [float(h) for h in bandwidths]
         self.anchors = [int(k) for k in anchors]
         self.register_buffer("quantiles", torch.tensor(QUANTILES), persistent=False)
-        self.layers = Falling(len(self.columns()) - 1, 0, width, n_hidden)
+        self.layers = MonotoneMLP(len(self.feature_names()) - 1, 0, width, n_hidden)
         self.of_spread = nn.Parameter(torch.zeros(()))
 
-    def rows(self, set_size: int) -> int:
-        """Rows of `features` a point."""
+    def n_rows(self, set_size: int) -> int:
+        """Rows of `features` for each point."""
         return 1
 
-    def columns(self) -> list[str]:
-        """Names of the columns of `features`."""
+    def feature_names(self) -> list[str]:
+        """A name for each column of `features`."""
         names = ["pearson", "concordance", "-squared error", "-log squared error", "-offset", "-log mean error"]
         names += [f"-log error {q:g} within {h:g}" for h in self.bandwidths for q in QUANTILES]
         return [*names, *(f"rank correlation of {k}" for k in self.anchors), "log spread"]
@@ -87,7 +87,7 @@ class Agreement(nn.Module):
         features.append(torch.log(spread).squeeze(2))
         return torch.stack(features, 2).mean(1)
 
-    def score(self, features: Tensor, rows: int) -> Tensor:
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""
         return self.layers(features[:, :-1]).squeeze(1) + self.of_spread * features[:, -1]
 

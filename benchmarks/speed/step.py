@@ -61,7 +61,7 @@ def paper_network(seed: int = 0) -> Any:
     """The paper's network as this program builds it."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return surrogates.build("classification", "set", "target_probability", width=128, n_hidden=3)
+        return surrogates.build(tasks.get("classification"), "set", "target_probability", width=128, n_hidden=3)
 
 
 def _table(chunk: Chunk, device: str) -> tuple[FeatureTable, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from autosurrogate import surrogates
+from autosurrogate import surrogates, tasks
 from autosurrogate.errors import LossFileError
 from autosurrogate.export import reader, ready, writer
 from benchmarks.ready_losses import rewrite
@@ -29,7 +29,7 @@ def test_a_rewritten_loss_is_the_same(tmp_path: Path) -> None:
 def written(network: str, folder: Path, **settings: Any) -> Path:
     """A loss of another network than its metadata say."""
     _, metadata = reader.load(ready.path("accuracy"))
-    loss = surrogates.build("classification", "sample", network, **settings)
+    loss = surrogates.build(tasks.get("classification"), "sample", network, **settings)
     given = torch.randn(9, 5), torch.randint(5, (9,))
     writer.write(loss, metadata, [given, given], folder / "accuracy.pt")
     return folder / "accuracy.pt"

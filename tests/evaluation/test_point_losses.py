@@ -37,7 +37,7 @@ def test_the_regular_loss_of_a_set_of_sequences_is_the_mean_of_its_examples() ->
 def test_the_loss_of_points_is_the_loss_of_each() -> None:
     chunk = labelled(0, 4)
     torch.manual_seed(0)
-    loss = surrogates.build("classification", "set", "margin", temperatures=[1.0])
+    loss = surrogates.build(tasks.get("classification"), "set", "margin", temperatures=[1.0])
     found = loss_of_points(loss, TASK)(chunk.examples, 32)
     expected = [loss(chunk.examples.preds[i : i + 32], chunk.examples.target[i : i + 32]) for i in range(0, 128, 32)]
     torch.testing.assert_close(found, torch.stack(expected))

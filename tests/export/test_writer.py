@@ -18,7 +18,7 @@ import autosurrogate
 from autosurrogate import surrogates, tasks
 from autosurrogate.errors import LossFileError, OptionError
 from autosurrogate.export import writer
-from autosurrogate.surrogates import arguments
+from autosurrogate.surrogates import loss_arguments
 
 NETWORKS: dict[tuple[str, str], dict[str, Any]] = {
     ("classification", "margin"): {"temperatures": [1.0, 0.1], "n_competitors": 3, "width": 8, "n_outputs": 4},
@@ -59,7 +59,7 @@ def made(task: str, seed: int) -> Arguments:
     """Arguments of a loss, of sizes that the seed decides."""
     generator = torch.Generator().manual_seed(seed)
     severity = torch.rand(2 + seed % 9, generator=generator)
-    return arguments(tasks.get(task), tasks.get(task).generate(severity, generator))
+    return loss_arguments(tasks.get(task), tasks.get(task).generate(severity, generator))
 
 
 def tiny(task: str, n: int) -> Arguments:
@@ -71,7 +71,7 @@ def tiny(task: str, n: int) -> Arguments:
 def built(task: str, network: str, level: str) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build(task, level, network, **NETWORKS[task, network])
+        loss: Any = surrogates.build(tasks.get(task), level, network, **NETWORKS[task, network])
     loss.calibration.stretch(1.7)
     return loss
 

@@ -21,7 +21,7 @@ def generated(set_size: int, severity: float | None = None, n_batches: int = 12)
 
 def seen(name: str, made: Examples, set_size: int) -> torch.Tensor:
     """A column of the network's features at a temperature that is next to none."""
-    loss: Any = surrogates.build("detection", "set", "matching", temperatures=[1e-3])
-    column = loss.network.columns().index(f"{name} at 0.001")
+    loss: Any = surrogates.build(tasks.get("detection"), "set", "matching", temperatures=[1e-3])
+    column = loss.network.feature_names().index(f"{name} at 0.001")
     found: torch.Tensor = loss.features(made.preds, made.target, set_size)[:, column]
     return found

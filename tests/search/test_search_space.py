@@ -45,7 +45,7 @@ def fixed(**params: Any) -> optuna.trial.FixedTrial:
 @pytest.mark.parametrize("task", tasks.names())
 def test_the_space_of_each_task_is_read_and_holds_networks_that_there_are(task: str) -> None:
     space = load(task)
-    assert set() < set(space.networks) <= set(surrogates.networks(task))
+    assert set() < set(space.networks) <= set(surrogates.networks(tasks.get(task)))
     assert set() < set(space.soft_ranks) <= set(METHODS)
 
 
@@ -55,11 +55,11 @@ def test_whatever_is_suggested_can_be_built_and_trained_with(task: str) -> None:
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for i in range(30):
         training, network, values, method, rank = space.suggest(study.ask(), recorded=bool(i % 2))
-        loss: Any = surrogates.build(task, "set", network, **values)
+        loss: Any = surrogates.build(tasks.get(task), "set", network, **values)
         training = {**training, **rank}
         assert Settings(**{"random_share": 1.0, **training}, soft_rank=method).n_steps > 0
-        wide: Any = surrogates.build(task, "set", network, **space.widest(task, network))
-        assert set(loss.network.columns()) <= set(wide.network.columns())
+        wide: Any = surrogates.build(tasks.get(task), "set", network, **space.widest(tasks.get(task), network))
+        assert set(loss.network.feature_names()) <= set(wide.network.feature_names())
 
 
 def test_a_suggestion_takes_what_the_trial_says() -> None:
@@ -110,7 +110,7 @@ def test_ranges_of_whole_numbers_give_whole_numbers() -> None:
 
 def test_the_widest_network_has_every_feature() -> None:
     space = parse(TRAINING + NETWORK, "classification", "space.toml")
-    assert space.widest("classification", "margin") == {
+    assert space.widest(tasks.get("classification"), "margin") == {
         "temperatures": [1.0, 0.3, 0.1, 0.03],
         "n_competitors": 5,
         "width": 8,  # which does not matter to the features, but the constructor may ask for it
@@ -198,7 +198,7 @@ def test_each_mistake_has_its_message(text: str, message: str) -> None:
 
 def test_whole_numbers_are_temperatures_too() -> None:
     space = parse(TRAINING + "[networks.margin]\ntemperatures = [[1, 0.5]]\n", "classification", "space.toml")
-    loss: Any = surrogates.build("classification", "set", "margin", **space.networks["margin"])
+    loss: Any = surrogates.build(tasks.get("classification"), "set", "margin", **space.networks["margin"])
     assert all(type(t) is float for t in loss.network.temperatures)  # a scripted list holds one type
 
 

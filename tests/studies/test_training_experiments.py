@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from autosurrogate import surrogates
+from autosurrogate import surrogates, tasks
 from autosurrogate.export import writer
 from autosurrogate.registry.lookup import find
 from studies.models import recogniser
@@ -81,6 +81,6 @@ def test_a_model_is_trained_with_each_loss_and_measured(
 def exported(task: str, level: str, network: str, settings: Mapping[str, Any], path: Path) -> Path:
     """An untrained loss as a file."""
     torch.manual_seed(0)
-    loss = surrogates.build(task, level, network, width=4, **settings)
+    loss = surrogates.build(tasks.get(task), level, network, width=4, **settings)
     torch.jit.script(writer.freeze(loss)).save(str(path))  # type: ignore[no-untyped-call]
     return path

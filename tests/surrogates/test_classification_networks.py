@@ -9,7 +9,7 @@ import torch
 from sklearn.metrics import cohen_kappa_score
 from torch import Tensor
 
-from autosurrogate import surrogates
+from autosurrogate import surrogates, tasks
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "margin": {"temperatures": [1.0, 0.1], "n_competitors": 5},
@@ -26,7 +26,7 @@ each_level = pytest.mark.parametrize("level", ["sample", "set"])
 def built(network: str, level: str, **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build("classification", level, network, **{**SETTINGS[network], **changed})
+        loss: Any = surrogates.build(tasks.get("classification"), level, network, **{**SETTINGS[network], **changed})
     loss.calibration.stretch(1.7)
     return loss
 
@@ -52,7 +52,7 @@ def differs(a: Tensor, b: Tensor) -> bool:
 
 
 def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks("classification"))
+    assert set(SETTINGS) == set(surrogates.networks(tasks.get("classification")))
 
 
 @each_network
@@ -199,14 +199,14 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
 def test_features_and_columns_are_as_many(network: str) -> None:
     loss, (preds, target) = built(network, "set"), examples()
     features = loss.features(preds, target, 4)
-    assert features.shape == (12 // 4 * loss.network.rows(4), len(loss.network.columns()))
-    assert len(set(loss.network.columns())) == len(loss.network.columns())
+    assert features.shape == (12 // 4 * loss.network.n_rows(4), len(loss.network.feature_names()))
+    assert len(set(loss.network.feature_names())) == len(loss.network.feature_names())
 
 
 def test_a_sharp_margin_is_top_k_accuracy() -> None:
     loss, (preds, target) = built("margin", "set", temperatures=[SHARP]), examples(200, 9)
     preds = preds.argsort(1).argsort(1).float()  # no two nearly equal
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     features = loss.features(preds, target, 200)
     for k in range(1, 6):
         found = (features[:, columns.index(f"margin {k - 1} at {SHARP:g}")] + 1) / 2
@@ -216,7 +216,7 @@ def test_a_sharp_margin_is_top_k_accuracy() -> None:
 
 def test_with_fewer_competitors_than_it_looks_at_the_others_are_beaten() -> None:
     loss, (preds, target) = built("margin", "set"), examples(20, 3)
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     features = loss.features(preds, target, 20)
     assert (features[:, columns.index("margin 2 at 1") : columns.index("margin 4 at 1") + 1] == 1).all()
 
@@ -241,7 +241,7 @@ def test_a_sharp_confusion_counts_as_hard_decisions_do(seed: int) -> None:
     preds, target = examples(300, 4, seed)
     preds[torch.arange(300), target] += 1.5
     preds = preds.argsort(1).argsort(1).float()  # no two nearly equal
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     found = loss.features(preds, target, 300)[0].tolist()
     for name, value in by_class(preds, target).items():
         assert found[columns.index(f"{name} at {SHARP:g}")] == pytest.approx(value, abs=5e-3), name
@@ -259,7 +259,7 @@ def test_sharp_distances_of_classes_give_the_kappas(n_classes: int) -> None:
     target = torch.randint(n_classes, (64,), generator=torch.Generator().manual_seed(0))
     preds = 2 * randn(64, n_classes) + 2 * torch.nn.functional.one_hot(target, n_classes)
     loss = built("ordinal", "set", temperatures=[SHARP])
-    found = dict(zip(loss.network.columns(), loss.features(preds, target, 64)[0].tolist(), strict=True))
+    found = dict(zip(loss.network.feature_names(), loss.features(preds, target, 64)[0].tolist(), strict=True))
     called = preds.argmax(1)
     for weights in ("linear", "quadratic"):
         expected = cohen_kappa_score(target, called, weights=weights)

@@ -25,7 +25,7 @@ each_level = pytest.mark.parametrize("level", ["sample", "set"])
 def built(network: str, level: str = "set", **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build("detection", level, network, **{**SETTINGS[network], **changed})
+        loss: Any = surrogates.build(tasks.get("detection"), level, network, **{**SETTINGS[network], **changed})
     loss.calibration.stretch(1.7)
     return loss
 
@@ -49,13 +49,13 @@ def differs(a: Tensor, b: Tensor) -> bool:
 
 def feature(name: str, made: Examples, set_size: int, temperature: float = SHARP) -> Tensor:
     loss = built("matching", temperatures=[temperature])
-    column = loss.network.columns().index(f"{name} at {temperature:g}")
+    column = loss.network.feature_names().index(f"{name} at {temperature:g}")
     found: Tensor = loss.features(made.preds, made.target, set_size)[:, column]
     return found
 
 
 def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks("detection"))
+    assert set(SETTINGS) == set(surrogates.networks(tasks.get("detection")))
 
 
 @each_network
@@ -169,7 +169,7 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
 @each_network
 def test_features_and_columns_are_as_many(network: str) -> None:
     loss, made = built(network), examples()
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     assert loss.features(made.preds, made.target, 4).shape == (2, len(columns))
     assert len(set(columns)) == len(columns)
 
@@ -247,7 +247,7 @@ def gradient(made: Examples, network: str = "matching") -> Tensor:
     """Of the smoothest average precision, by the predictions."""
     loss = built(network, temperatures=[1.0])
     preds = made.preds.requires_grad_()
-    columns = [i for i, name in enumerate(loss.network.columns()) if name.startswith("precision")]
+    columns = [i for i, name in enumerate(loss.network.feature_names()) if name.startswith("precision")]
     (found,) = torch.autograd.grad(loss.features(preds, made.target, len(preds))[:, columns].sum(), preds)
     return found
 
@@ -268,7 +268,7 @@ def test_a_box_that_does_not_overlap_is_drawn_near() -> None:
     true = row(1)
     made = one_class(true + torch.tensor([40.0, 0, 40, 0]), [1.0], true)
     loss, preds = built("matching"), made.preds.requires_grad_()
-    column = loss.network.columns().index("generalised IoU")
+    column = loss.network.feature_names().index("generalised IoU")
     (found,) = torch.autograd.grad(loss.features(preds, made.target, 1)[:, column].sum(), preds)
     assert found[0, 0, 0] < 0
 

@@ -30,7 +30,7 @@ each_level = pytest.mark.parametrize("level", ["sample", "set"])
 def built(network: str, level: str, **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build("heatmap", level, network, **{**SETTINGS[network], **changed})
+        loss: Any = surrogates.build(tasks.get("heatmap"), level, network, **{**SETTINGS[network], **changed})
     loss.calibration.stretch(1.7)
     return loss
 
@@ -69,7 +69,7 @@ def differs(a: Tensor, b: Tensor) -> bool:
 
 
 def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks("heatmap"))
+    assert set(SETTINGS) == set(surrogates.networks(tasks.get("heatmap")))
 
 
 @each_network
@@ -250,8 +250,8 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
 @each_network
 def test_features_and_columns_are_as_many(network: str) -> None:
     loss, arguments = built(network, "set"), examples()
-    columns = loss.network.columns()
-    assert loss.features(*arguments, 3).shape == (2 * loss.network.rows(3), len(columns))
+    columns = loss.network.feature_names()
+    assert loss.features(*arguments, 3).shape == (2 * loss.network.n_rows(3), len(columns))
     assert len(set(columns)) == len(columns)
 
 
@@ -260,7 +260,7 @@ def test_features_are_means_so_that_a_set_may_have_any_size(network: str) -> Non
     loss, (preds, target, weight) = built(network, "set"), examples()
     once = loss.features(preds, target, weight, 6)
     twice = loss.features(*(torch.cat([a, a]) for a in (preds, target, weight)), 12)
-    for name, one, two in zip(loss.network.columns(), once.T, twice.T, strict=True):
+    for name, one, two in zip(loss.network.feature_names(), once.T, twice.T, strict=True):
         away = 0.05 if name.startswith("precision") else 1e-5  # of a pair of equal scores each is half in front
         torch.testing.assert_close(two[: len(one)], one, atol=away, rtol=0)
 
@@ -286,7 +286,7 @@ def points(set_size: int) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, 
                 "oks_ap": find("oks_ap").function(preds, target),
             }
             values.append(at)
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     found = np.concatenate(features).T
     by_name = {name: np.array([v[name] for v in values]) for name in values[0]}
     return found, dict(zip(columns, found, strict=True)), by_name
@@ -312,7 +312,7 @@ def test_the_soft_precision_ranks_as_pycocotools_does() -> None:
 
 def test_the_order_of_scores_matters_to_the_precision_alone() -> None:
     loss = built("peaks", "set", temperatures=[SHARP])
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     target = torch.zeros(8, 2, 12, 12)
     target[:, :, 3, 4] = 1
     preds = target.clone()
@@ -329,7 +329,7 @@ def test_the_order_of_scores_matters_to_the_precision_alone() -> None:
 
 def test_17_keypoints_have_coco_s_deviations() -> None:
     loss = built("peaks", "set", temperatures=[SHARP])
-    column = loss.network.columns().index(f"similarity at {SHARP:g}")
+    column = loss.network.feature_names().index(f"similarity at {SHARP:g}")
     area = 0.25 * 20 * 20
 
     def similarity(n_keypoints: int, moved: int) -> float:
@@ -354,6 +354,6 @@ def test_the_embedding_s_finest_distance_on_a_map_of_its_size_is_that_of_the_map
     by_keypoint = (preds - target).square().mean((2, 3)).sqrt()
     expected = (by_keypoint * weight).sum(1) / weight.sum(1).clamp_min(1)
     torch.testing.assert_close(
-        features[:, loss.network.columns().index("distance on 16")], expected, atol=1e-4, rtol=1e-4
+        features[:, loss.network.feature_names().index("distance on 16")], expected, atol=1e-4, rtol=1e-4
     )
     assert torch.equal(features[:, -1], weight.sum(1))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autosurrogate import surrogates
+from autosurrogate import surrogates, tasks
 from autosurrogate.metrics.map import map as average_precision
 from autosurrogate.metrics.mrr import mrr
 from autosurrogate.metrics.ndcg import ndcg
@@ -24,7 +24,7 @@ each_level = pytest.mark.parametrize("level", ["sample", "set"])
 def built(network: str, level: str, **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build("ranking", level, network, **{**SETTINGS[network], **changed})
+        loss: Any = surrogates.build(tasks.get("ranking"), level, network, **{**SETTINGS[network], **changed})
     loss.calibration.stretch(1.7)
     return loss
 
@@ -49,7 +49,7 @@ def differs(a: Tensor, b: Tensor) -> bool:
 
 
 def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks("ranking"))
+    assert set(SETTINGS) == set(surrogates.networks(tasks.get("ranking")))
 
 
 @each_network
@@ -179,8 +179,8 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
 def test_features_and_columns_are_as_many(network: str) -> None:
     loss, (preds, target) = built(network, "set"), lists()
     features = loss.features(preds, target, 3)
-    assert features.shape == (6 // 3 * loss.network.rows(3), len(loss.network.columns()))
-    assert len(set(loss.network.columns())) == len(loss.network.columns())
+    assert features.shape == (6 // 3 * loss.network.n_rows(3), len(loss.network.feature_names()))
+    assert len(set(loss.network.feature_names())) == len(loss.network.feature_names())
 
 
 @each_network
@@ -189,7 +189,7 @@ def test_whatever_the_parameters_it_does_not_fall_as_the_order_gets_worse(networ
     target = torch.tensor([[3, 2, 1, 0, 0]])
     for seed in range(5):
         torch.manual_seed(seed)
-        loss: Any = surrogates.build("ranking", "sample", network, **SETTINGS[network])
+        loss: Any = surrogates.build(tasks.get("ranking"), "sample", network, **SETTINGS[network])
         one_swap, reversed_order = best[:, [1, 0, 2, 3, 4]], best.flip(1)
         assert loss(best, target) < loss(one_swap, target) < loss(reversed_order, target)
 
@@ -198,7 +198,7 @@ def test_whatever_the_parameters_it_does_not_fall_as_the_order_gets_worse(networ
 def test_sharp_soft_ranks_give_the_metrics(seed: int) -> None:
     loss = built("soft_ranks", "sample", temperatures=[SHARP])
     preds, target = lists(20, 30, seed)
-    columns, features = loss.network.columns(), loss.features(preds, target, 1)
+    columns, features = loss.network.feature_names(), loss.features(preds, target, 1)
     for row, scores, relevance in zip(features.tolist(), preds.numpy(), target.numpy(), strict=True):
         scores, relevance = scores[relevance >= 0], relevance[relevance >= 0]
         expected = {

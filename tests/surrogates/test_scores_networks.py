@@ -9,7 +9,7 @@ import torch
 from sklearn import metrics
 from torch import Tensor
 
-from autosurrogate import surrogates
+from autosurrogate import surrogates, tasks
 from autosurrogate.surrogates import scores
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -29,7 +29,7 @@ each_level = pytest.mark.parametrize("level", ["sample", "set"])
 def built(network: str, level: str = "set", **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build("scores", level, network, **{**SETTINGS[network], **changed})
+        loss: Any = surrogates.build(tasks.get("scores"), level, network, **{**SETTINGS[network], **changed})
     loss.calibration.stretch(1.7)
     return loss
 
@@ -52,7 +52,7 @@ def of(loss: Any, preds: Tensor, target: Tensor) -> Tensor:
 
 def feature(loss: Any, name: str, preds: Tensor, target: Tensor) -> float:
     """One feature of a set."""
-    columns: list[str] = loss.network.columns()
+    columns: list[str] = loss.network.feature_names()
     return float(loss.features(preds, target, len(preds))[0, columns.index(name)])
 
 
@@ -61,7 +61,7 @@ def differs(a: Tensor, b: Tensor) -> bool:
 
 
 def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks("scores"))
+    assert set(SETTINGS) == set(surrogates.networks(tasks.get("scores")))
 
 
 @each_network
@@ -143,8 +143,8 @@ def test_counts_see_the_side_however_far_the_logits_spread() -> None:
 @each_network
 def test_features_of_a_set_twice_as_large_are_alike(network: str) -> None:
     loss, (preds, target) = built(network), examples(200)
-    columns = [name for name in loss.network.columns() if not name.startswith(("precision at", "1 /"))]
-    index = [loss.network.columns().index(name) for name in columns]
+    columns = [name for name in loss.network.feature_names() if not name.startswith(("precision at", "1 /"))]
+    index = [loss.network.feature_names().index(name) for name in columns]
     once, twice = (
         loss.features(p, t, len(p)).mean(0) for p, t in ((preds, target), (preds.repeat(2), target.repeat(2)))
     )
@@ -211,8 +211,8 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
 def test_features_and_columns_are_as_many(network: str) -> None:
     loss, (preds, target) = built(network), examples(n_labels=3)
     features = loss.features(preds, target, 4)
-    assert features.shape == (24 // 4 * loss.network.rows(4), len(loss.network.columns()))
-    assert len(set(loss.network.columns())) == len(loss.network.columns())
+    assert features.shape == (24 // 4 * loss.network.n_rows(4), len(loss.network.feature_names()))
+    assert len(set(loss.network.feature_names())) == len(loss.network.feature_names())
 
 
 @each_network
@@ -220,7 +220,7 @@ def test_fewer_settings_give_some_of_the_features(network: str) -> None:
     few = {name: values[:1] for name, values in SETTINGS[network].items() if isinstance(values, list)}
     wide, narrow = built(network), built(network, **few)
     preds, target = examples()
-    index = [wide.network.columns().index(name) for name in narrow.network.columns()]
+    index = [wide.network.feature_names().index(name) for name in narrow.network.feature_names()]
     torch.testing.assert_close(wide.features(preds, target, 24)[:, index], narrow.features(preds, target, 24))
 
 
@@ -312,7 +312,7 @@ def test_sharp_counts_give_what_hard_ones_do(threshold: float, share: float) -> 
 @pytest.mark.parametrize("n_hidden", [1, 2])
 def test_no_count_that_rises_makes_the_loss_rise(n_hidden: int) -> None:
     loss = built("counts", thresholds=[0.5], temperatures=[0.3, 0.03], n_hidden=n_hidden)
-    features = torch.rand(64, len(loss.network.columns()), requires_grad=True)
+    features = torch.rand(64, len(loss.network.feature_names()), requires_grad=True)
     (slope,) = torch.autograd.grad(loss.network.score(features, 1).sum(), features)
     qualities, prevalence = slope.split([features.shape[1] - 1, 1], 1)
     assert qualities.max() <= 0

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from autosurrogate import surrogates
+from autosurrogate import surrogates, tasks
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "overlap": {"temperatures": [1.0, 0.1]},
@@ -27,7 +27,7 @@ each_level = pytest.mark.parametrize("level", ["sample", "set"])
 def built(network: str, level: str, **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build("segmentation", level, network, **{**SETTINGS[network], **changed})
+        loss: Any = surrogates.build(tasks.get("segmentation"), level, network, **{**SETTINGS[network], **changed})
     loss.calibration.stretch(1.7)
     return loss
 
@@ -60,7 +60,7 @@ def differs(a: Tensor, b: Tensor) -> bool:
 
 
 def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks("segmentation"))
+    assert set(SETTINGS) == set(surrogates.networks(tasks.get("segmentation")))
 
 
 @each_network
@@ -211,8 +211,8 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
 @each_network
 def test_features_and_columns_are_as_many(network: str) -> None:
     loss, (preds, target) = built(network, "set"), examples()
-    columns = loss.network.columns()
-    assert loss.features(preds, target, 3).shape == (2 * loss.network.rows(3), len(columns))
+    columns = loss.network.feature_names()
+    assert loss.features(preds, target, 3).shape == (2 * loss.network.n_rows(3), len(columns))
     assert len(set(columns)) == len(columns)
 
 
@@ -247,7 +247,7 @@ def by_class(preds: np.ndarray, target: np.ndarray, n_classes: int) -> dict[str,
 @pytest.mark.parametrize("seed", range(4))
 def test_sharp_overlaps_are_those_of_the_labels(seed: int) -> None:
     loss = built("overlap", "set", temperatures=[SHARP])
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     preds, target = examples(6, 5, seed=seed, sharpness=50.0)
     target[target == seed] = 4  # a class that is only predicted
     labels = preds.argmax(1).numpy()
@@ -282,7 +282,7 @@ def edges(labels: np.ndarray, c: int) -> np.ndarray:
 @pytest.mark.parametrize("seed", range(3))
 def test_sharp_boundaries_are_those_of_the_labels(seed: int, radius: int) -> None:
     loss = built("boundary", "sample", temperatures=[SHARP], radii=[1, 2])
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     preds, target = examples(4, 3, 12, 10, seed=seed, sharpness=50.0)
     target = examples(4, 3, 12, 10, seed=seed)[0].argmax(1)  # all pixels count
     preds = preds + 30 * F.one_hot(target, 3).permute(0, 3, 1, 2).roll(1, 3)
@@ -304,7 +304,7 @@ def test_sharp_boundaries_are_those_of_the_labels(seed: int, radius: int) -> Non
 
 def test_pixels_without_a_target_make_no_boundary() -> None:
     loss = built("boundary", "sample", temperatures=[SHARP])
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     target = torch.zeros(1, 6, 6, dtype=torch.int64)
     target[:, :, 3:] = 1
     preds = 10 * F.one_hot(target, 2).permute(0, 3, 1, 2).float()

@@ -31,7 +31,7 @@ each_level = pytest.mark.parametrize("level", ["sample", "set"])
 def built(network: str, level: str = "sample", **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build("sequence", level, network, **{**SETTINGS[network], **changed})
+        loss: Any = surrogates.build(tasks.get("sequence"), level, network, **{**SETTINGS[network], **changed})
     loss.calibration.stretch(1.7)
     return loss
 
@@ -69,7 +69,7 @@ def garbage(*shape: int) -> Tensor:
 
 
 def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks("sequence"))
+    assert set(SETTINGS) == set(surrogates.networks(tasks.get("sequence")))
 
 
 @each_network
@@ -293,7 +293,7 @@ def test_an_end_that_comes_late_or_early_has_a_gradient(network: str) -> None:
         preds = 3 * torch.nn.functional.one_hot(torch.tensor([tokens]), 5).float()
         features = loss.features(preds.requires_grad_(), target, None, 1)
         column = "written at 1" if network == "align" else "of hypothesis at 1"
-        (gradient,) = torch.autograd.grad(features[0, loss.network.columns().index(column)], preds)
+        (gradient,) = torch.autograd.grad(features[0, loss.network.feature_names().index(column)], preds)
         assert (gradient[0, :4, 0].abs() > 1e-3).all()
 
 
@@ -364,7 +364,7 @@ def test_frames_where_the_blank_wins_have_a_gradient(network: str) -> None:
     features = loss.features(preds.requires_grad_(), target, None, 1)
     columns = ["recalled at 1", "common recall at 1", "similarity at 1"]
     for column in columns if network == "align" else ["recalled 1 at 1", "of reference at 1"]:
-        value = features[0, loss.network.columns().index(column)]
+        value = features[0, loss.network.feature_names().index(column)]
         (gradient,) = torch.autograd.grad(value, preds, retain_graph=True)
         assert gradient[0, 3, 4] > 1e-3, column
         assert gradient[0, 3, 0] < -1e-3, column
@@ -391,7 +391,8 @@ def test_n_grams_of_frames_are_those_whose_tokens_nothing_lies_between() -> None
     tokens = [[1, 1, 0, 2, 0, 3, 0, 0], [1, 0, 2, 5, 3, 0, 0, 0], [1, 0, 0, 3, 0, 0, 2, 0]]
     preds = 8 * torch.nn.functional.one_hot(torch.tensor(tokens), 6).float()
     features = loss.features(preds, torch.tensor([[1, 2, 3]] * 3), None, 1)
-    column = loss.network.columns().index(next(name for name in loss.network.columns() if name[:10] == "recalled 2"))
+    names = loss.network.feature_names()
+    column = names.index(next(name for name in names if name[:10] == "recalled 2"))
     torch.testing.assert_close(features[:, column] * 2, torch.tensor([2.0, 1.0, 0.0]), atol=1e-3, rtol=1e-3)
 
 
@@ -429,7 +430,7 @@ def decoded(examples: Examples) -> list[tuple[list[int], list[int]]]:
 @pytest.mark.parametrize("seed", range(4))
 def test_sharp_matches_are_exact_counts_of_n_grams(seed: int) -> None:
     loss = built("match", "sample", temperatures=[SHARP])
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     preds, target, mask = examples(16, 14, 12, vocabulary=4, seed=seed)  # few words, so that they repeat
     preds = preds.argsort(2).argsort(2).float()  # no two nearly equal
     mask[0], target[1], mask[2, ::2] = False, -100, False
@@ -466,7 +467,7 @@ def aligned(hypothesis: list[int], reference: list[int]) -> dict[str, float]:
 @pytest.mark.parametrize("seed", range(4))
 def test_sharp_alignments_are_exact_edit_distances_and_common_subsequences(seed: int) -> None:
     loss = built("align", "sample", temperatures=[SHARP])
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     preds, target, mask = examples(16, 14, 12, vocabulary=4, seed=seed)
     preds = decided(preds)
     mask[0], target[1], mask[2, ::2] = False, -100, False
@@ -482,7 +483,7 @@ def test_sharp_alignments_are_exact_edit_distances_and_common_subsequences(seed:
 def test_alignments_of_a_set_are_means_of_its_examples_and_one_ratio_of_sums() -> None:
     loss, arguments = built("align", "set"), examples()
     each, of_set = loss.features(*arguments, 1), loss.features(*arguments, 6)[0]
-    ratio = [i for i, name in enumerate(loss.network.columns()) if name.startswith("-all edits")]
+    ratio = [i for i, name in enumerate(loss.network.feature_names()) if name.startswith("-all edits")]
     others = [i for i in range(len(of_set)) if i not in ratio]
     torch.testing.assert_close(of_set[others], each.mean(0)[others])
     lengths = (arguments[1] != -100).sum(1)
@@ -497,7 +498,7 @@ def generated(n: int, seed: int) -> Examples:
 
 def test_the_geometric_mean_ranks_as_sacrebleu_does() -> None:
     loss = built("match", "sample", temperatures=[SHARP])
-    column = loss.network.columns().index(f"geometric mean at {SHARP:g}")
+    column = loss.network.feature_names().index(f"geometric mean at {SHARP:g}")
     found, values = [], []
     for seed in range(6):
         made = generated(64, seed)
@@ -508,7 +509,7 @@ def test_the_geometric_mean_ranks_as_sacrebleu_does() -> None:
 
 def test_the_geometric_mean_of_a_set_ranks_as_sacrebleu_s_of_a_corpus_does() -> None:
     loss = built("match", "set", temperatures=[SHARP])
-    column = loss.network.columns().index(f"geometric mean at {SHARP:g}")
+    column = loss.network.feature_names().index(f"geometric mean at {SHARP:g}")
     found, values = [], []
     for seed in range(6):
         generator = torch.Generator().manual_seed(seed)
@@ -531,7 +532,7 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
 @pytest.mark.parametrize("network", ["match", "align"])
 def test_features_and_columns_are_as_many(network: str) -> None:
     loss, arguments = built(network, "set"), examples()
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     assert loss.features(*arguments, 3).shape == (2, len(columns))
     assert len(set(columns)) == len(columns)
 

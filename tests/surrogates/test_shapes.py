@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autosurrogate import surrogates
+from autosurrogate import surrogates, tasks
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "classification": ("target_probability", {}),
@@ -58,7 +58,7 @@ def scripted(task: str, level: str) -> Any:
     network, settings = NETWORKS[task]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, of TorchScript
-        return torch.jit.script(surrogates.build(task, level, network, **settings))  # type: ignore[no-untyped-call]
+        return torch.jit.script(surrogates.build(tasks.get(task), level, network, **settings))  # type: ignore[no-untyped-call]
 
 
 def refused(loss: Any, *given: Tensor) -> None:

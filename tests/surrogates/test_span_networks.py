@@ -25,7 +25,7 @@ each_level = pytest.mark.parametrize("level", ["sample", "set"])
 def built(network: str, level: str = "sample", **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build("span", level, network, **{**SETTINGS[network], **changed})
+        loss: Any = surrogates.build(tasks.get("span"), level, network, **{**SETTINGS[network], **changed})
     loss.calibration.stretch(1.7)
     return loss
 
@@ -56,7 +56,7 @@ def differs(a: Tensor, b: Tensor) -> bool:
 
 
 def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks("span"))
+    assert set(SETTINGS) == set(surrogates.networks(tasks.get("span")))
 
 
 @each_network
@@ -205,8 +205,8 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
 def test_features_and_columns_are_as_many(network: str) -> None:
     loss, (preds, target) = built(network, "set"), examples()
     features = loss.features(preds, target, 4)
-    assert features.shape == (12 // 4 * loss.network.rows(4), len(loss.network.columns()))
-    assert len(set(loss.network.columns())) == len(loss.network.columns())
+    assert features.shape == (12 // 4 * loss.network.n_rows(4), len(loss.network.feature_names()))
+    assert len(set(loss.network.feature_names())) == len(loss.network.feature_names())
 
 
 def expectations(logits: Tensor, target: list[int]) -> dict[str, float]:
@@ -283,7 +283,7 @@ def test_the_features_of_a_set_are_the_means_of_its_examples() -> None:
 def test_the_loss_falls_with_everything_that_is_seen(n_hidden: int) -> None:
     loss = built("overlap", "sample", n_hidden=n_hidden)
     for seed in range(5):
-        features = torch.rand(50, len(loss.network.columns()), generator=torch.Generator().manual_seed(seed))
+        features = torch.rand(50, len(loss.network.feature_names()), generator=torch.Generator().manual_seed(seed))
         features.requires_grad_()
         (slopes,) = torch.autograd.grad(loss.network.score(features, 1).sum(), features)
         assert (slopes[:, :-2] < 0).all()

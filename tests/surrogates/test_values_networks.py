@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from autosurrogate import surrogates
+from autosurrogate import surrogates, tasks
 from autosurrogate.metrics.ccc import ccc
 from autosurrogate.metrics.spearman import spearman
 
@@ -20,7 +20,7 @@ each_level = pytest.mark.parametrize("level", ["sample", "set"])
 def built(network: str, level: str, **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build("values", level, network, **{**SETTINGS[network], **changed})
+        loss: Any = surrogates.build(tasks.get("values"), level, network, **{**SETTINGS[network], **changed})
     loss.calibration.stretch(1.7)
     return loss
 
@@ -33,7 +33,7 @@ def examples(n: int = 24, n_columns: int = 2, seed: int = 0, noise: float = 0.7)
 
 def feature(loss: Any, name: str, preds: Tensor, target: Tensor) -> float:
     features = loss.features(preds, target, len(target))
-    return float(features[0, loss.network.columns().index(name)])
+    return float(features[0, loss.network.feature_names().index(name)])
 
 
 def differs(a: Tensor, b: Tensor) -> bool:
@@ -41,7 +41,7 @@ def differs(a: Tensor, b: Tensor) -> bool:
 
 
 def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks("values"))
+    assert set(SETTINGS) == set(surrogates.networks(tasks.get("values")))
 
 
 @each_network
@@ -127,8 +127,8 @@ def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: st
 def test_features_and_columns_are_as_many(network: str) -> None:
     loss, (preds, target) = built(network, "set"), examples()
     features = loss.features(preds, target, 8)
-    assert features.shape == (3 * loss.network.rows(8), len(loss.network.columns()))
-    assert len(set(loss.network.columns())) == len(loss.network.columns())
+    assert features.shape == (3 * loss.network.n_rows(8), len(loss.network.feature_names()))
+    assert len(set(loss.network.feature_names())) == len(loss.network.feature_names())
 
 
 @each_network
@@ -136,7 +136,7 @@ def test_whatever_the_parameters_it_falls_as_preds_come_nearer_to_the_target(net
     preds, target = examples(200, 1)
     for seed in range(5):
         torch.manual_seed(seed)
-        loss: Any = surrogates.build("values", "set", network, **SETTINGS[network])
+        loss: Any = surrogates.build(tasks.get("values"), "set", network, **SETTINGS[network])
         losses = torch.stack([loss(target + share * (preds - target), target) for share in (1.5, 1.0, 0.5, 0.1)])
         assert (losses.diff() < 0).all()
 

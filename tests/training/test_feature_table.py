@@ -30,7 +30,7 @@ each_level = pytest.mark.parametrize(("level", "set_size"), [("sample", 1), ("se
 def built(task: str, network: str, level: str, **changed: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(1)
-        loss: Any = surrogates.build(task, level, network, **{**NETWORKS[task, network], **changed})
+        loss: Any = surrogates.build(tasks.get(task), level, network, **{**NETWORKS[task, network], **changed})
     loss.sign.fill_(-2.5)
     return loss
 

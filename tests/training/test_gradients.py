@@ -37,7 +37,7 @@ def _own_randomness() -> Iterator[None]:
 
 def built(network: str) -> Any:
     torch.manual_seed(0)
-    return surrogates.build("classification", "set", network, **NETWORKS[network]).to(GPU)
+    return surrogates.build(tasks.get("classification"), "set", network, **NETWORKS[network]).to(GPU)
 
 
 def table(network: str, seed: int, *set_sizes: int) -> tuple[FeatureTable, ...]:
@@ -96,7 +96,7 @@ class Waiting(nn.Module):
         self.network = network
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        found: Tensor = self.network.score(features, rows)
+        found: Tensor = self.network.score(features, n_rows)
         return found * (1.0 if features.sum().item() < 1e9 else 2.0)
 
 

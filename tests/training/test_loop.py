@@ -31,7 +31,7 @@ def _own_randomness() -> Iterator[None]:
 def built(seed: int = 0) -> Any:
     torch.manual_seed(seed)
     return surrogates.build(
-        "classification", "set", "margin", temperatures=[0.3, 0.1], n_competitors=2, width=8, n_outputs=4
+        tasks.get("classification"), "set", "margin", temperatures=[0.3, 0.1], n_competitors=2, width=8, n_outputs=4
     )
 
 

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 import torch
 
-from autosurrogate import surrogates
-from autosurrogate.surrogates._falling import Falling
+from autosurrogate import surrogates, tasks
+from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 
 
-def built(seed: int, n_context: int = 2, n_hidden: int = 2) -> Falling:
+def built(seed: int, n_context: int = 2, n_hidden: int = 2) -> MonotoneMLP:
     torch.manual_seed(seed)
-    return Falling(3, n_context, 8, n_hidden)
+    return MonotoneMLP(3, n_context, 8, n_hidden)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -37,7 +37,7 @@ def test_it_can_bend_either_way(bend: float) -> None:
     x = torch.linspace(-1, 1, 64)[:, None]
     wanted = -torch.expm1(2 * bend * x) * bend
     torch.manual_seed(0)
-    layers = Falling(1, 0, 8, 1)
+    layers = MonotoneMLP(1, 0, 8, 1)
     optimiser = torch.optim.Adam(layers.parameters(), lr=0.03)
     for _ in range(600):
         error = (layers(x) - wanted).square().mean()
@@ -73,11 +73,13 @@ def test_networks_fall_as_what_they_call_qualities_rises(
     task: str, network: str, settings: dict[str, Any], context: set[str]
 ) -> None:
     torch.manual_seed(0)
-    built: Any = surrogates.networks(task)[network](**settings)
-    features = torch.randn(100, len(built.columns()), requires_grad=True)
+    built: Any = surrogates.networks(tasks.get(task))[network](**settings)
+    features = torch.randn(100, len(built.feature_names()), requires_grad=True)
     (gradient,) = torch.autograd.grad(built.score(features, 1).sum(), features)
     rises = {
-        column.partition(" at ")[0] for column, g in zip(built.columns(), gradient.T, strict=True) if (g > 0).any()
+        column.partition(" at ")[0]
+        for column, g in zip(built.feature_names(), gradient.T, strict=True)
+        if (g > 0).any()
     }
     assert rises - {"1 / reference length"} <= context
     assert rises  # of any effect
@@ -85,7 +87,7 @@ def test_networks_fall_as_what_they_call_qualities_rises(
 
 def test_the_loss_of_margins_falls_as_any_margin_rises() -> None:
     torch.manual_seed(0)
-    network: Any = surrogates.networks("classification")["margin"](temperatures=[1.0, 0.1], n_competitors=2)
+    network: Any = surrogates.networks(tasks.get("classification"))["margin"](temperatures=[1.0, 0.1], n_competitors=2)
     features = torch.cat([torch.randn(40, 4), torch.ones(40, 1)], 1).requires_grad_()
     (gradient,) = torch.autograd.grad(network.score(features, 8).sum(), features)
     assert (gradient[:, :4] < 0).all()

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from autosurrogate.surrogates._layers import Linear, matmul
 
 
-class Falling(nn.Module):
+class MonotoneMLP(nn.Module):
     """A perceptron that falls as any of its qualities rises, whatever its parameters.
 
     Where each quality alone would be a sensible thing to train for, so is any mixture of them. A free perceptron that
