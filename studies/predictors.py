@@ -55,6 +55,7 @@ DISTANCES = (0.03, 0.1, 0.3, 1.0, 3.0)  # in the distance of the descent check
 N_PROBLEMS = 8  # of micro-training
 CPU = torch.device("cpu")
 REGULAR = -1  # in place of a trial
+KIND = ("metric", "share", "space")  # what rows of one table have in common
 HEAD = """
 ## What tells beforehand what training with a loss gains
 
@@ -152,7 +153,7 @@ def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, 
         evaluator, micro = Evaluator(task, metric, labeller, CPU, points, 0), _MicroTraining(metric, options.weights)
         for trial in (complete[i] for i in drawn):
             loss: Any = surrogates.build(
-                task.name, metric.level, trial.user_attrs["network"], **trial.user_attrs["settings"]
+                task, metric.level, trial.user_attrs["network"], **trial.user_attrs["settings"]
             )
             loss.load_state_dict(torch.load(run.trial(trial.number), weights_only=True))
             evaluator.rescale(loss)
