@@ -158,7 +158,8 @@ class DescentCheck:
         gain: mean improvement along regular loss + weight * loss, in the metric's unit; positive is better.
         gain_error: standard error of the mean difference between `gain` and `regular_loss_gain`, point by point.
         regular_loss_gain: mean improvement along the regular loss alone, over the same distance on the same points.
-        weight: weight of the loss, the one of the largest gain on validation points; null if it is not known.
+        weight: weight of the loss, the one of the largest gain on validation points; null if
+            it is not known.
         distance: L2 distance that the predictions of each point move, in the unit of the predictions.
         n_points: number of held-out points.
     """
@@ -166,7 +167,7 @@ class DescentCheck:
     gain: float
     gain_error: float
     regular_loss_gain: float
-    weight: float | None
+    weight: float
     distance: float
     n_points: int
 
@@ -253,24 +254,24 @@ class LossMetadata:
         """Read and check what stands in a file; files without a schema version are converted.
 
         Raises:
-            LossFileError: it is no JSON, has another schema version, lacks a key, or a value has another type.
+            LossFileError: it is no JSON, has another schema version, lacks a key, or a value has another type. The
+                message goes behind the name of the file.
         """
         try:
             content = json.loads(text)
-        except ValueError as e:
-            raise LossFileError(f"metadata: expected JSON: {e}") from e
-        if not isinstance(content, dict):
-            raise LossFileError(f"metadata: expected an object, got {type(content).__name__}")
-        schema_version = content.pop(_VERSION_KEY, None)
-        if schema_version not in (None, SCHEMA_VERSION):
-            raise LossFileError(
-                f"metadata: expected schema version {SCHEMA_VERSION}, got {schema_version!r}: written by another "
-                "version of autosurrogate; update autosurrogate, or fit the loss again"
-            )
-        try:
+            if not isinstance(content, dict):
+                raise RecordError(f"expected an object, got {content!r:.60}")
+            schema_version = content.pop(_VERSION_KEY, None)
+            if schema_version not in (None, SCHEMA_VERSION):
+                raise LossFileError(
+                    f"was written by another version of autosurrogate (metadata schema {schema_version!r}, this one "
+                    f"reads {SCHEMA_VERSION}); update autosurrogate, or fit the loss again"
+                )
             return from_plain(cls, _from_unversioned(content) if schema_version is None else content)
+        except json.JSONDecodeError as e:
+            raise LossFileError(f"is not a loss written by `autosurrogate fit`: metadata: expected JSON: {e}") from e
         except (RecordError, TypeError, AttributeError) as e:  # the last two: a value to convert is no object
-            raise LossFileError(f"metadata: {e}") from e
+            raise LossFileError(f"is not a loss written by `autosurrogate fit`: metadata: {e}") from e
 
 
 def _from_unversioned(old: Mapping[str, Any]) -> dict[str, Any]:

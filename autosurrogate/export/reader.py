@@ -1,8 +1,7 @@
-"""Reading a loss that was exported."""
+"""Reading an exported loss."""
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,47 +12,52 @@ from torch import Tensor
 
 from autosurrogate.errors import LossFileError
 from autosurrogate.examples import Examples
+from autosurrogate.export.metadata import LossMetadata
 from autosurrogate.export.writer import METADATA
-from autosurrogate.surrogates import arguments
+from autosurrogate.surrogates import loss_arguments
 from autosurrogate.tasks import Task
 
-NEEDED = {"metric", "spec", "task", "level", "set_size", "higher_is_better", "held_out", "descent", "versions"}
+_NO_LOSS = "is not a loss written by `autosurrogate fit` (a TorchScript file with metadata)"
 
 
-def load(path: str | Path, device: torch.device | str = "cpu") -> tuple[Any, dict[str, Any]]:
+def load(path: str | Path, device: torch.device | str = "cpu") -> tuple[Any, LossMetadata]:
     """An exported loss and its metadata.
 
     Raises:
-        LossFileError: the file is not there, or was not written by `autosurrogate fit`.
+        LossFileError: there is no such file, or it is not a loss that this version of autosurrogate reads.
     """
     extra = {METADATA: ""}
     if not Path(path).is_file():
-        what = "is a folder" if Path(path).is_dir() else "no such file"
-        raise LossFileError(f"{path}: {what}; expected a loss written by `autosurrogate fit`")
+        problem = "is a folder" if Path(path).is_dir() else "no such file"
+        raise LossFileError(f"{path}: {problem}; expected a loss written by `autosurrogate fit`")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             loss = torch.jit.load(str(path), map_location=device, _extra_files=extra)  # type: ignore[no-untyped-call]
-        metadata: dict[str, Any] = json.loads(extra[METADATA])
-        if not isinstance(metadata, dict) or not metadata.keys() >= NEEDED:
-            raise ValueError("the metadata are not a loss's")
     except (RuntimeError, ValueError) as e:
-        near = Path(path).with_suffix(".pt")
-        hint = f"; pass {near}" if Path(path).suffix == ".pt2" and near.is_file() else ""
-        raise LossFileError(
-            f"{path}: is not a loss written by `autosurrogate fit` (a TorchScript file with metadata){hint}"
-        ) from e
-    return loss, metadata
+        raise LossFileError(f"{path}: {_NO_LOSS}{_hint(Path(path))}") from e
+    if not extra[METADATA]:
+        raise LossFileError(f"{path}: {_NO_LOSS}")
+    try:
+        return loss, LossMetadata.from_json(extra[METADATA])
+    except LossFileError as e:
+        raise LossFileError(f"{path}: {e}") from e
+
+
+def _hint(path: Path) -> str:
+    """The loss beside a `torch.export` program, which the user meant."""
+    loss = path.with_suffix(".pt")
+    return f"; pass {loss}" if path.suffix == ".pt2" and loss.is_file() else ""
 
 
 def losses_of_points(loss: Any, task: Task, examples: Examples, set_size: int | None) -> Tensor:
-    """The exported loss of each point.
+    """The value of an exported loss on each point.
 
     Args:
         loss: from `load`.
-        task: the task it is for.
-        examples: point by point.
-        set_size: examples a point; None where each example is one.
+        task: the task that the loss is for.
+        examples: those of the first point, then those of the second, and so on.
+        set_size: examples a point; None where each example is a point.
 
     Returns:
         Shape (n_points,).
@@ -61,9 +65,9 @@ def losses_of_points(loss: Any, task: Task, examples: Examples, set_size: int | 
     task.configure(loss, examples)
     with torch.no_grad():
         if set_size is None:
-            found: Tensor = loss.per_sample(*arguments(task, examples))
-            return found
-        return torch.stack([loss(*arguments(task, part)) for part in _sets(examples, set_size)])
+            losses: Tensor = loss.per_sample(*loss_arguments(task, examples))
+            return losses
+        return torch.stack([loss(*loss_arguments(task, one_set)) for one_set in _sets(examples, set_size)])
 
 
 def _sets(examples: Examples, set_size: int) -> Iterator[Examples]:

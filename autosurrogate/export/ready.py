@@ -1,8 +1,7 @@
-"""The losses that come with this package: of built-in metrics as they are by default, fitted as `fit` does."""
+"""The ready losses: losses of built-in metrics with their default parameters, which come with the package."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import zipfile
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from autosurrogate._utils.files import atomic_write
 from autosurrogate._utils.text import one_of
 from autosurrogate.errors import LossFileError, MetricError
+from autosurrogate.export.metadata import LossMetadata
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.store import builtins
 
@@ -33,30 +33,30 @@ def path(metric: str) -> Path:
     Raises:
         LossFileError: there is no ready loss of that metric.
     """
-    known = names()
-    if metric in known:
+    ready = names()
+    if metric in ready:
         return Path(str(_folder().joinpath(f"{metric}{SUFFIX}")))
     try:
-        found = find(metric)
+        known = find(metric)
     except MetricError:
-        raise LossFileError(f"no ready loss {metric!r}: {one_of(metric, known)}") from None
-    spelled = " (with --tokenizer FILE if it depends on how tokens are spelled)" if found.task == "sequence" else ""
+        raise LossFileError(f"no ready loss {metric!r}: {one_of(metric, ready)}") from None
+    tokenizer = " (with --tokenizer FILE if it depends on how tokens are spelled)" if known.task == "sequence" else ""
     raise LossFileError(
-        f"no loss of {found.name!r} comes ready: fit one with `autosurrogate fit --metric {metric}`{spelled}"
+        f"there is no ready loss of {known.name!r}: fit one with `autosurrogate fit --metric {metric}`{tokenizer}"
     )
 
 
-def given(loss: str | Path) -> Path:
-    """The file that is meant by a path of a loss, or by the name of a ready one where there is no such file."""
+def resolve(loss: str | Path) -> Path:
+    """The file of a loss that is named by its path, or by the name of a ready loss if there is no such file."""
     return path(str(loss)) if not Path(loss).exists() and str(loss) in names() else Path(loss)
 
 
 def load(metric: str, device: torch.device | str = "cpu") -> Any:
-    """A ready loss, as `torch.jit.load` gives it: call it as `loss(preds, target)`, see docs/exported-losses.md.
+    """A ready loss, as `torch.jit.load` returns it: call it as `loss(preds, target)`.
 
     Args:
         metric: name of a built-in metric.
-        device: where its numbers lie.
+        device: where to load it.
 
     Returns:
         The loss, a `torch.jit.ScriptModule`.
@@ -69,17 +69,17 @@ def load(metric: str, device: torch.device | str = "cpu") -> Any:
     >>> loss(torch.tensor([2.0, -1.0]), torch.tensor([1, 0])) < loss(torch.tensor([-2.0, 1.0]), torch.tensor([1, 0]))
     tensor(True)
     """
-    from autosurrogate.export import reader  # which needs torch, as naming the losses does not
+    from autosurrogate.export import reader  # imports torch, which listing ready losses does without
 
     return reader.load(path(metric), device)[0]
 
 
 def export(metric: str, out: str | Path | None = None, *, overwrite: bool = False) -> Path:
-    """Write a ready loss to a file of its own, which needs torch alone.
+    """Copy a ready loss to a file, which needs nothing but torch.
 
     Args:
         metric: name of a built-in metric.
-        out: the file, ending in .pt; by default called after the metric.
+        out: the file, ending in .pt; by default the name of the metric with .pt.
         overwrite: replace the file if it exists.
 
     Returns:
@@ -89,7 +89,7 @@ def export(metric: str, out: str | Path | None = None, *, overwrite: bool = Fals
         LossFileError: there is no ready loss of that metric.
         OptionError: the file cannot be written, or exists.
     """
-    from autosurrogate.export.writer import check_writable  # which needs torch, as naming the losses does not
+    from autosurrogate.export.writer import check_writable  # imports torch, which listing ready losses does without
 
     source = path(metric)
     out = Path(f"{metric}{SUFFIX}" if out is None else out)
@@ -99,11 +99,15 @@ def export(metric: str, out: str | Path | None = None, *, overwrite: bool = Fals
     return out
 
 
-def spearman(metric: str) -> float:
-    """The rank correlation of a ready loss with its metric on held-out generated points; read without torch."""
+def metadata(metric: str) -> LossMetadata:
+    """The metadata of a ready loss, read without torch.
+
+    Raises:
+        LossFileError: there is no ready loss of that metric.
+    """
     with zipfile.ZipFile(path(metric)) as file:
         (name,) = (name for name in file.namelist() if name.endswith("/extra/metadata.json"))
-        return float(json.loads(file.read(name))["held_out"]["loss"]["spearman"])
+        return LossMetadata.from_json(file.read(name).decode())
 
 
 def missing() -> list[str]:

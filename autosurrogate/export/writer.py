@@ -1,9 +1,8 @@
-"""Writing a loss: one TorchScript file that needs torch alone, and the same for `torch.export`."""
+"""Writing a loss, as a TorchScript file and as a `torch.export` program that need nothing but torch."""
 
 from __future__ import annotations
 
 import copy
-import json
 import os
 import warnings
 import zipfile
@@ -16,27 +15,28 @@ from torch import Tensor, nn
 
 from autosurrogate._utils.files import atomic_write, temporary_path
 from autosurrogate.errors import LossFileError, OptionError
+from autosurrogate.export.metadata import LossMetadata
 
 METADATA = "metadata.json"
-SOURCES = ".debug_pkl"  # how records of where code was compiled from end
-TOLERANCE = 1e-5
+SOURCES = ".debug_pkl"  # ending of the records in a TorchScript file that hold paths of source code
+TOLERANCE = 1e-5  # relative, between a file and the loss it was written from
 
 
 def program_path(out: Path) -> Path:
-    """Where the `torch.export` program of a loss stands: beside it, with the ending .pt2."""
+    """The path of the `torch.export` program of a loss: beside its TorchScript file, ending in .pt2."""
     return out.with_suffix(".pt2")
 
 
 def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
-    """Find out now whether a loss could be written, rather than after the search.
+    """Check before a search that its loss can be written.
 
     Args:
         out: the TorchScript file.
-        overwrite: whether files that are there may be replaced.
-        program: whether the `torch.export` program is to stand beside it.
+        overwrite: whether existing files may be replaced.
+        program: whether the `torch.export` program will be written beside it.
 
     Raises:
-        OptionError: a file is there and may not be overwritten, or the folder cannot be written to.
+        OptionError: a file exists and may not be replaced, or the folder cannot be written to.
     """
     if out.suffix != ".pt":
         raise OptionError(f"--out {out}: must end in .pt, as in --out {out.with_suffix('.pt')}")
@@ -49,7 +49,7 @@ def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
                     f"--out {path}: exists already; choose another name, or pass --overwrite to replace it"
                 )
         if not out.parent.exists():
-            raise OptionError(f"--out {out}: cannot be written: there is no folder {out.parent}; make it first")
+            raise OptionError(f"--out {out}: cannot be written: there is no folder {out.parent}; create it first")
         probe = temporary_path(out, str(os.getpid()))
         probe.touch()
         probe.unlink()
@@ -58,16 +58,16 @@ def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
 
 
 def write(
-    loss: Any, metadata: dict[str, Any], examples: Sequence[tuple[Tensor | None, ...]], out: Path, writer: str = ""
+    loss: Any, metadata: LossMetadata | None, examples: Sequence[tuple[Tensor | None, ...]], out: Path, writer: str = ""
 ) -> dict[str, int]:
-    """Write a loss for use without this package: `out`, and beside it the `torch.export` program.
+    """Write a loss for use without this package: the TorchScript file, and beside it the `torch.export` program.
 
-    Both are first compared with the loss itself, on all the examples.
+    Both are first compared with the loss itself on all the examples.
 
     Args:
-        loss: see `surrogates.build`, trained and scaled.
-        metadata: goes into both files.
-        examples: arguments of the loss, of two sizes or more; the first are what the program is made with.
+        loss: from `surrogates.build`, trained and scaled.
+        metadata: written into both files; None for a loss that is not to be read again by this package.
+        examples: arguments of the loss, of two sizes or more; the program is exported with the first.
         out: the TorchScript file.
         writer: a name for what writes the files, this process by default; see `temporary_path`.
 
@@ -75,10 +75,10 @@ def write(
         The files' sizes in bytes, by name.
 
     Raises:
-        LossFileError: a file does not give the loss's numbers.
+        LossFileError: a file does not return the values of the loss.
     """
     frozen = freeze(loss)
-    text = json.dumps(metadata, indent=2)
+    text = "" if metadata is None else metadata.to_json()
     writer = writer or str(os.getpid())
     with (  # the TorchScript file is replaced last: where it is, the program is too
         atomic_write(out, writer=writer) as scripted_path,
@@ -99,7 +99,7 @@ def write(
 
 
 def freeze(loss: nn.Module) -> nn.Module:
-    """A copy on the CPU whose parameters are buffers, so that no optimiser is given them."""
+    """A copy on the CPU with buffers for parameters, so that no optimiser trains them."""
     frozen = copy.deepcopy(loss).cpu().eval()
     for module in list(frozen.modules()):
         for name, parameter in list(module._parameters.items()):
@@ -110,10 +110,10 @@ def freeze(loss: nn.Module) -> nn.Module:
 
 
 def _forget_sources(path: Path) -> None:
-    """Leave out of a TorchScript file where the code that it was compiled from lies on this machine.
+    """Remove the paths of source code from a TorchScript file.
 
-    Torch writes those paths beside the compiled code, for its tracebacks. They name folders of whoever made the loss,
-    which are nothing to those it is given to.
+    Torch writes them beside the compiled code, for its tracebacks. They name private folders of whoever fitted the
+    loss.
     """
     with zipfile.ZipFile(path) as archive:
         records = {name: archive.read(name) for name in archive.namelist() if not name.endswith(SOURCES)}
@@ -135,4 +135,6 @@ def _save_program(frozen: nn.Module, text: str, arguments: tuple[Tensor | None, 
 def _compare(name: str, expected: Tensor, got: Tensor) -> None:
     difference = float((got - expected).abs())
     if not difference <= TOLERANCE * max(1.0, abs(float(expected))):
-        raise LossFileError(f"{name}: gives {float(got):g} where the loss is {float(expected):g}; nothing was written")
+        raise LossFileError(
+            f"{name}: returns {float(got):g} where the loss returns {float(expected):g}; nothing was written"
+        )

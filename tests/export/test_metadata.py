@@ -6,7 +6,7 @@ import subprocess
 import sys
 import typing
 import zipfile
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
@@ -35,6 +35,7 @@ UNVERSIONED = {  # of a file that the first versions wrote
     "descent": {"gain": 0.15, "gain_error": 0.01, "regular_gain": 0.1, "distance": 6.4, "n_points": 64},
     "n_parameters": 3489,
 }  # fmt: skip
+OTHER = "is not a loss written by `autosurrogate fit`"
 
 
 def changed(key: str, value: Any) -> str:
@@ -74,20 +75,20 @@ def test_what_is_written_is_json_of_every_reader() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("3", "metadata: expected an object, got int"),
-        ("{", "metadata: expected JSON: Expecting property name"),
-        ('{"metric": "mine"}', "metadata: key 'created' is missing: expected a string"),
-        ('{"network": 3}', "metadata: 'int' object is not iterable"),
-        (changed("search.trial", "x"), "metadata: key 'search.trial': expected an integer, got 'x'"),
-        (changed("level", "batch"), "metadata: key 'level': expected 'sample' or 'set', got 'batch'"),
+        ("3", f"{OTHER}: metadata: expected an object, got 3"),
+        ("{", f"{OTHER}: metadata: expected JSON: Expecting property name"),
+        ('{"metric": "mine"}', f"{OTHER}: metadata: key 'created' is missing: expected a string"),
+        ('{"network": 3}', f"{OTHER}: metadata: 'int' object is not iterable"),
+        (changed("search.trial", "x"), f"{OTHER}: metadata: key 'search.trial': expected an integer, got 'x'"),
+        (changed("level", "batch"), f"{OTHER}: metadata: key 'level': expected 'sample' or 'set', got 'batch'"),
         (
             changed("quality.descent_check", {"gain": 1.0}),
-            "metadata: key 'quality.descent_check.gain_error' is missing: expected a number",
+            f"{OTHER}: metadata: key 'quality.descent_check.gain_error' is missing: expected a number",
         ),
         (
             changed("schema_version", 99),
-            f"metadata: expected schema version {SCHEMA_VERSION}, got 99: written by another version of "
-            "autosurrogate; update autosurrogate, or fit the loss again",
+            f"was written by another version of autosurrogate (metadata schema 99, this one reads {SCHEMA_VERSION}); "
+            "update autosurrogate, or fit the loss again",
         ),
     ],
 )
@@ -107,7 +108,8 @@ def test_a_file_without_a_schema_version_is_converted() -> None:
     assert read.labelled_points == metadata.LabelledPoints(1440, 5, {"nan": 5}, "returned nan")
     assert read.quality.gradient_norms == metadata.GradientNorms(0.1, 0.2)
     assert read.quality.suggested_weight == 0.3
-    assert read.quality.descent_check == metadata.DescentCheck(0.15, 0.01, 0.1, None, 6.4, 64)
+    assert math.isnan(read.quality.descent_check.weight)  # the first files do not have it
+    assert replace(read.quality.descent_check, weight=1.0) == metadata.DescentCheck(0.15, 0.01, 0.1, 1.0, 6.4, 64)
     held_out = read.quality.held_out_generated
     assert (held_out.loss.spearman, held_out.regular_loss.kendall_interval) == (0.9, (0.2, 0.4))
     (row,) = held_out.by_set_size

@@ -16,10 +16,10 @@ import autosurrogate
 from autosurrogate import tasks
 from autosurrogate.errors import LossFileError, OptionError
 from autosurrogate.evaluation import point_losses
-from autosurrogate.evaluation.evaluator import shortfalls
+from autosurrogate.evaluation.shortfalls import shortfalls
 from autosurrogate.export import reader, ready, writer
 from autosurrogate.outputs.recorder import Recorder
-from autosurrogate.points import sampling
+from autosurrogate.points import metric_calls, sampling, severity_calibration
 from autosurrogate.rank_correlation.statistics import agreement
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
@@ -40,10 +40,6 @@ for path in sys.argv[1:]:
 """
 
 
-def metadata(name: str) -> dict[str, Any]:
-    return reader.load(ready.path(name))[1]
-
-
 def valued(metric: Metric, points: list[tuple[Any, Any]]) -> np.ndarray:
     return np.array([metric.function(*point) for point in points], np.float64)
 
@@ -56,38 +52,42 @@ def test_there_are_some_and_all_are_of_built_in_metrics() -> None:
 
 @pytest.mark.parametrize("name", ready.names())
 def test_each_is_what_the_command_makes_of_what_the_metric_is_now(name: str) -> None:
-    found, metric = metadata(name), find(name)
-    assert (found["spec"], found["seed"], found["budget_s"], found["outputs"]) == (name, 0, 300.0, [])
+    metadata, metric = reader.load(ready.path(name))[1], find(name)
+    fitted = (metadata.metric_spec, metadata.seed, metadata.budget_s, metadata.recorded_outputs)
+    assert fitted == (name, 0, 300.0, ())
     declared = ("task", "level", "view", "set_size", "higher_is_better")
-    assert {field: found[field] for field in declared} == {field: getattr(metric, field) for field in declared}
-    assert shortfalls(found) == []
-    assert ready.spearman(name) == found["held_out"]["loss"]["spearman"]
+    assert {field: getattr(metadata, field) for field in declared} == {
+        field: getattr(metric, field) for field in declared
+    }
+    assert shortfalls(metadata.quality) == []
+    assert ready.metadata(name).to_json() == metadata.to_json()
 
 
 @pytest.mark.parametrize("name", [name for name in ready.names() if name not in COSTLY])
 def test_each_ranks_points_made_afresh_as_well_as_it_says(name: str) -> None:
-    loss, said = reader.load(ready.path(name))
-    metric, task = find(name), tasks.get(said["task"])
-    points, severity = sampling.pilot(task, metric, seed=0)
-    severities = sampling.calibrate(severity, valued(metric, points))
+    loss, metadata = reader.load(ready.path(name))
+    metric, task = find(name), tasks.get(metadata.task)
+    points, severity = sampling.generate_pilot(task, metric, seed=0)
+    severities = severity_calibration.calibrate(severity, valued(metric, points))
     losses, values, sizes = [], [], []
     for index in range(6):  # of as many sizes of set, or of example
-        examples, set_size, _ = sampling.chunk(task, metric, severities, 12345, "afresh", index)
-        value_of = valued(metric, sampling.points_of(task, metric, examples, set_size))
+        examples, set_size, _ = sampling.generate_chunk(task, metric, severities, 12345, "afresh", index)
+        value_of = valued(metric, metric_calls.points_of(task, metric, examples, set_size))
         there = np.isfinite(value_of)
         losses.append(point_losses.loss_of_points(loss, task)(examples, set_size).numpy()[there])
         values.append(value_of[there])
         sizes.append(int(there.sum()))
     found = agreement(np.concatenate(losses), np.concatenate(values), metric.higher_is_better, 0, sizes)
-    assert found.spearman_interval[1] >= said["held_out"]["loss"]["spearman_interval"][0]
-    assert found.spearman >= said["held_out"]["loss"]["spearman"] - 0.1
+    reported = metadata.quality.held_out_generated.loss
+    assert found.spearman_interval[1] >= reported.spearman_interval[0]
+    assert found.spearman >= reported.spearman - 0.1
 
 
 @pytest.mark.parametrize("name", [name for name in ready.names() if find(name).task != "detection"])
 def test_none_outweighs_the_regular_loss_where_predictions_are_flat_as_in_an_untrained_model(name: str) -> None:
     """Detections are left out, for what they are made flat by is not one number."""
-    loss, said = reader.load(ready.path(name))
-    metric, task = find(name), tasks.get(said["task"])
+    loss, metadata = reader.load(ready.path(name))
+    metric, task = find(name), tasks.get(metadata.task)
     set_size = 32 if metric.level == "set" else 1
     made = task.generate(torch.full((8,), 0.5), torch.Generator().manual_seed(0), set_size, metric.view)
     preds = made.preds.float()
@@ -129,7 +129,7 @@ def test_export_writes_a_file_of_the_user_s_own(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["f1.pt"]
     assert (tmp_path / "f1.pt").read_bytes() == ready.path("f1").read_bytes()
     assert "torch.jit.load('f1.pt')" in done.stdout
-    assert f"{100 * ready.spearman('f1'):.1f}" in done.stdout
+    assert f"{100 * ready.metadata('f1').quality.held_out_generated.loss.spearman:.1f}" in done.stdout
 
     again = program.run("export", "f1", cwd=tmp_path)
     assert again.returncode == 2
@@ -150,7 +150,7 @@ def test_metrics_without_a_ready_loss_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(LossFileError, match=r"no ready loss 'mc': expected one of .*; did you mean 'mcc'"):
         ready.path("mc")
     with pytest.raises(
-        LossFileError, match=r"no loss of 'pck\?threshold=0.1' comes ready: fit one with `autosurrogate"
+        LossFileError, match=r"there is no ready loss of 'pck\?threshold=0.1': fit one with `autosurrogate"
     ):
         autosurrogate.load("pck?threshold=0.1")
     done = program.run("export", "chrf", cwd=tmp_path)
@@ -160,7 +160,7 @@ def test_metrics_without_a_ready_loss_are_told_apart(tmp_path: Path) -> None:
 
 def test_a_ready_loss_is_inspected_and_evaluated_by_its_name(tmp_path: Path) -> None:
     done = program.run("inspect", "f1", cwd=tmp_path)
-    assert done.stdout.startswith("f1: scores, sets of 128, higher is better; made ")
+    assert done.stdout.startswith("f1: scores, sets of 128, higher is better; created ")
     target = torch.randint(2, (1280,))
     with Recorder(tmp_path / "outputs.npz") as record:
         record(torch.randn(1280) + target, target, source=0)
@@ -171,6 +171,6 @@ def test_a_ready_loss_is_inspected_and_evaluated_by_its_name(tmp_path: Path) -> 
 
 def test_a_file_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert ready.given("f1") == ready.path("f1")
+    assert ready.resolve("f1") == ready.path("f1")
     (tmp_path / "f1").write_text("not a loss")
-    assert ready.given("f1") == Path("f1")
+    assert ready.resolve("f1") == Path("f1")

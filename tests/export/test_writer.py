@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from loss_metadata import loss_metadata
 from torch import Tensor, nn
 
 import autosurrogate
@@ -28,7 +29,7 @@ NETWORKS: dict[tuple[str, str], dict[str, Any]] = {
     ("sequence", "align"): {"temperatures": [0.2], "width": 8},
     ("sequence", "target_attention"): {"width": 8, "n_layers": 1},
 }
-METADATA = {"metric": "none", "seed": 3, "word": "Maß"}
+METADATA = loss_metadata()
 Arguments = tuple[Tensor | None, ...]
 
 
@@ -302,10 +303,10 @@ def test_eos_and_blank_can_be_set_in_the_loaded_file(one: Exported, attribute: s
 def test_metadata_rides_in_both_files(one: Exported) -> None:
     extra = {writer.METADATA: ""}
     one.load(_extra_files=extra)
-    assert json.loads(extra["metadata.json"]) == METADATA
+    assert json.loads(extra["metadata.json"]) == json.loads(METADATA.to_json())
     extra = {writer.METADATA: ""}
     torch.export.load(writer.program_path(one.path), extra_files=extra)
-    assert json.loads(extra["metadata.json"]) == METADATA
+    assert json.loads(extra["metadata.json"]) == json.loads(METADATA.to_json())
 
 
 def test_the_files_do_not_tell_where_the_code_lay_that_made_them(exported: Exported) -> None:
@@ -350,7 +351,8 @@ class Liar(nn.Module):
 
 
 def test_a_file_that_gives_other_numbers_is_not_written(tmp_path: Path) -> None:
-    with pytest.raises(LossFileError, match=r"TorchScript file: gives 7 where the loss is 6; nothing was written"):
+    message = r"TorchScript file: returns 7 where the loss returns 6; nothing was written"
+    with pytest.raises(LossFileError, match=message):
         writer.write(Liar(), METADATA, [(torch.ones(3, 2), torch.zeros(3))], tmp_path / "loss.pt")
     assert list(tmp_path.iterdir()) == []
 
@@ -358,7 +360,7 @@ def test_a_file_that_gives_other_numbers_is_not_written(tmp_path: Path) -> None:
 def test_a_file_that_gives_nan_is_not_written(tmp_path: Path) -> None:
     loss = built("classification", "margin", "set")
     loss.sign.fill_(float("nan"))
-    with pytest.raises(LossFileError, match="gives nan where the loss is nan"):
+    with pytest.raises(LossFileError, match="returns nan where the loss returns nan"):
         writer.write(loss, METADATA, [made("classification", 3)], tmp_path / "loss.pt")
     assert list(tmp_path.iterdir()) == []
 
@@ -402,7 +404,7 @@ def test_places_that_cannot_be_written_are_found(tmp_path: Path) -> None:
         (tmp_path / "loss.bin", r"loss\.bin: must end in \.pt, as in --out .*loss\.pt$"),
         (tmp_path / "loss", r"must end in \.pt"),
         (tmp_path / "folder.pt", r"is a folder; name a file in it"),
-        (tmp_path / "none" / "loss.pt", r"cannot be written: there is no folder .*none; make it first"),
+        (tmp_path / "none" / "loss.pt", r"cannot be written: there is no folder .*none; create it first"),
         (tmp_path / "file" / "loss.pt", r"cannot be written: Not a directory"),
     ):
         with pytest.raises(OptionError, match=message):
