@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ import pytest
 
 from autosurrogate.cli import main
 from autosurrogate.export import reader
-from autosurrogate.points import sampling
+from autosurrogate.export.metadata import SCHEMA_VERSION
+from autosurrogate.points import metric_calls
 from autosurrogate.registry.lookup import find
 
 BAD_METRICS = """
@@ -136,7 +138,7 @@ REFUSED = {
     f"{FIT} --random-share 0.5": r"--random-share: needs recorded outputs to share with; add --outputs FILE",
     f"{FIT} --random-share 1.5 --outputs few.npz": r"--random-share 1\.5: is a probability, from 0 to 1",
     # where to write
-    f"{FIT} --out nowhere/a.pt": r"--out .*a\.pt: cannot be written: there is no folder .*nowhere; make it first",
+    f"{FIT} --out nowhere/a.pt": r"--out .*a\.pt: cannot be written: there is no folder .*nowhere; create it first",
     f"{FIT} --out a_folder.pt": r"--out .*a_folder\.pt: is a folder; name a file in it, such as .*/loss\.pt",
     f"{FIT} --out there.pt": r"--out .*there\.pt: exists already; choose another name, or pass --overwrite",
     f"{FIT} --out beside.pt": r"--out .*beside\.pt2: exists already",
@@ -207,7 +209,7 @@ def test_help_and_listing_do_without_torch(tmp_path: Path) -> None:
         "from autosurrogate.cli import main\n"
         "sys.exit(main())\n"
     )
-    for arguments in (["--help"], ["fit", "--help"], ["metrics"], ["fitt"]):
+    for arguments in (["--help"], ["--version"], ["fit", "--help"], ["metrics"], ["fitt"]):
         done = subprocess.run(
             [sys.executable, "-c", watch, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
         )
@@ -226,7 +228,7 @@ def test_metrics_are_listed_with_all_that_matters(tmp_path: Path) -> None:
     assert max(len(line.rstrip()) for line in done.stdout.split("Parameters")[0].splitlines()) <= 80  # of a terminal
     assert "--metric sklearn:f1_macro" in done.stdout
     assert "Of installed packages" not in done.stdout  # for there is none
-    assert "Metrics of how tokens are spelled (chrf, a METEOR of yours): with --tokenizer FILE." in done.stdout
+    assert "Metrics that depend on how tokens are spelled (such as chrf) need --tokenizer FILE." in done.stdout
 
 
 def test_metrics_of_installed_packages_are_listed_without_importing_them(tmp_path: Path) -> None:
@@ -246,11 +248,11 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
         r"labelling  1,152 of 1,152 points  [\d,]+ points/s$",
         r"labelled [\d,]+ points to search with$",
         r"trial \d  best held-out Spearman \d+\.\d  regular loss \d+\.\d  \d+ s left$",
-        r" +Spearman +95 % +Kendall +95 % +points$",
+        r" +Spearman +95 % CI +Kendall +95 % CI +points$",
         r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
         r"  regular loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
-        r"descent check +metric gains \S+ over a distance of \S+ with weight \S+, along the regular loss alone \S+ "
-        r"\(\d+ points\)$",
+        r"descent check +metric improves by \S+ along regular loss \+ ([\d.]+ \* )?loss, by \S+ along the regular loss "
+        r"alone \(\d+ points moved by a distance of \S+\)$",
         r"network +margin \(.*\), [\d,]+ parameters$",
         r"written +accuracy\.pt  \d+ KiB$",
         r"written +accuracy\.pt2  \d+ KiB$",
@@ -285,9 +287,10 @@ def test_inspect_shows_what_fit_showed(fitted: Path) -> None:
     metadata = json.loads(program.run("inspect", "accuracy.pt", "--json", cwd=fitted).stdout)
     assert (metadata["metric"], metadata["task"], metadata["level"]) == ("accuracy", "classification", "set")
     assert metadata["higher_is_better"] is True
-    assert {one["size"] for one in metadata["held_out"]["set_sizes"]} <= set(sampling.set_sizes(find("accuracy")))
-    assert metadata["held_out"]["loss"]["spearman"] > metadata["held_out"]["regular"]["spearman"]
-    assert metadata["labelled"] == {"n_points": 30 * 48, "n_dropped": 0, "dropped": {}, "example": None}
+    held_out = metadata["quality"]["held_out_generated"]
+    assert {row["set_size"] for row in held_out["by_set_size"]} <= set(metric_calls.set_sizes(find("accuracy")))
+    assert held_out["loss"]["spearman"] > held_out["regular_loss"]["spearman"]
+    assert metadata["labelled_points"] == {"n_points": 30 * 48, "n_dropped": 0, "dropped": {}, "example": None}
     assert metadata["versions"].keys() == {"python", "autosurrogate", "torch", "optuna", "numpy"}
 
 
@@ -295,11 +298,15 @@ def test_inspect_prints_json_that_every_program_reads(
     fitted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     loss, metadata = reader.load(fitted / "accuracy.pt")
-    metadata["held_out"]["set_sizes"][0]["regular"] = float("nan")  # of sets on which it is constant
-    loss.save(str(tmp_path / "loss.pt"), _extra_files={"metadata.json": json.dumps(metadata)})
+    held_out = metadata.quality.held_out_generated
+    row = replace(held_out.by_set_size[0], regular_loss_spearman=float("nan"))  # of sets on which it is constant
+    held_out = replace(held_out, by_set_size=(row, *held_out.by_set_size[1:]))
+    metadata = replace(metadata, quality=replace(metadata.quality, held_out_generated=held_out))
+    loss.save(str(tmp_path / "loss.pt"), _extra_files={"metadata.json": metadata.to_json()})
     assert main.main(["inspect", str(tmp_path / "loss.pt"), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-    assert shown["held_out"]["set_sizes"][0]["regular"] is None
+    assert shown["schema_version"] == SCHEMA_VERSION
+    assert shown["quality"]["held_out_generated"]["by_set_size"][0]["regular_loss_spearman"] is None
 
 
 def test_the_program_beside_a_loss_is_not_what_inspect_takes(fitted: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -364,7 +371,7 @@ def test_a_full_disk_is_told_and_what_there_was_is_kept(arguments: str, tmp_path
         text=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (24_000, 24_000)), check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert re.fullmatch(r"autosurrogate: a file cannot be written: the disk is full, .*\n", done.stderr)
+    assert re.fullmatch(r"autosurrogate: a file cannot be written: the disk or its quota is full; .*\n", done.stderr)
     assert (tmp_path / "accuracy.pt").read_bytes() == b"old"
     assert not list(tmp_path.glob(".*"))
 
