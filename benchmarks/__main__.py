@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to (docs/measurements/)")
     folder = parser.parse_args().docs
     trained = list(rows.read(RESULTS))
-    known = {name: found for scale in SCALES for name, found in comparisons(scale).items()}
+    known = {name: comparison for scale in SCALES for name, comparison in comparisons(scale).items()}
     text = correlation_page.page(list(rows.read(correlation.RESULTS)), correlation.FLOORS) + section(trained, known)
     plots = curves(trained, known, folder / "plots")
     if plots:

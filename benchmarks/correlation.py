@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 
-from autosurrogate.evaluation.evaluator import shortfalls
+from autosurrogate.evaluation.shortfalls import shortfalls
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.registry.store import builtins
@@ -155,20 +155,20 @@ def run(fits: list[Fit], results: Path, n_jobs: int) -> None:
     for k in range(n_jobs):
         shares.put(cores[k::n_jobs] or cores)
 
-    def one(fit: Fit) -> dict[str, Any]:
-        share = shares.get()
+    def measure_on_some_cores(fit: Fit) -> dict[str, Any]:
+        own_cores = shares.get()
         try:
-            return measure(fit, share)
+            return measure(fit, own_cores)
         finally:
-            shares.put(share)
+            shares.put(own_cores)
 
     with ThreadPoolExecutor(n_jobs) as pool, giving_up(pool):
-        for job in as_completed([pool.submit(one, fit) for fit in fits]):
+        for job in as_completed([pool.submit(measure_on_some_cores, fit) for fit in fits]):
             row = {**job.result(), "jobs": n_jobs}
             append(results, row)
             shown = {
-                name: None if found["spearman"] is None else round(100 * found["spearman"], 1)
-                for name, found in row["outputs"].items()
+                name: None if ranks["spearman"] is None else round(100 * ranks["spearman"], 1)
+                for name, ranks in row["outputs"].items()
             }
             print(*(row[k] for k in ("setting", "metric", "seed", "budget")), row["refused"], shown, flush=True)
 
@@ -196,8 +196,8 @@ def measure(fit: Fit, cores: list[int]) -> dict[str, Any]:
         outputs: dict[str, Any] = {}
         for name, (path, set_size) in _outputs_of(fit.metric).items():
             size = ["--set-size", str(set_size)] if set_size is not None and fit.metric.level == "set" else []
-            found, failure = _autosurrogate(["evaluate", loss, "--outputs", str(path), "--json", *size], cores)
-            outputs[name] = {"failure": failure, "spearman": 0.0} if failure else json.loads(found)
+            printed, failure = _autosurrogate(["evaluate", loss, "--outputs", str(path), "--json", *size], cores)
+            outputs[name] = {"failure": failure, "spearman": 0.0} if failure else json.loads(printed)
     return {
         **row,
         "refused": shortfalls(metadata),
@@ -215,12 +215,12 @@ def _outputs_of(metric: Metric) -> dict[str, tuple[Path, int | None]]:
     if NOT_OF.get(metric.task) == metric.view:
         return {}
     folders = [OUTPUTS] + [Path(d) / "outputs" for d in [os.environ.get("AUTOSURROGATE_DATA")] if d]
-    found = {}
+    paths = {}
     for name, set_size in OUTPUTS_OF.get(metric.task, {}).items():
         for path in (folder / f"{name}.npz" for folder in folders):
             if path.exists():
-                found[name] = path, set_size
-    return found
+                paths[name] = path, set_size
+    return paths
 
 
 def _autosurrogate(arguments: list[str], cores: list[int]) -> tuple[str, str]:

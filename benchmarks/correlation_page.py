@@ -63,10 +63,10 @@ def page(rows: Sequence[Row], floors: Floors) -> str:
 def _floor_lines(rows: Sequence[Row], floors: Floors) -> Iterator[str]:
     for metric, (floor, outputs) in floors.items():
         of = [r for r in rows if (r["setting"], r["metric"], r["budget"]) == ("search", metric, "2m")]
-        found = [r["outputs"][outputs] for r in sorted(of, key=lambda r: r["seed"]) if outputs in r["outputs"]]
-        if found:
-            spearman = [100 * (one["spearman"] or 0.0) for one in found]  # of a constant loss it is not defined
-            regular = next((_pair(one, "regular_") for one in found if "regular_spearman" in one), "-")
+        by_seed = [r["outputs"][outputs] for r in sorted(of, key=lambda r: r["seed"]) if outputs in r["outputs"]]
+        if by_seed:
+            spearman = [100 * (ranks["spearman"] or 0.0) for ranks in by_seed]  # of a constant loss it is not defined
+            regular = next((_pair(ranks, "regular_") for ranks in by_seed if "regular_spearman" in ranks), "-")
             each = ", ".join(f"{value:.1f}" for value in spearman)
             yield f"| {metric} | {outputs} | {regular} | {each} | {min(spearman):.1f} | {floor:g} |"
 
@@ -76,9 +76,9 @@ def _survey_lines(rows: Sequence[Row]) -> Iterator[str]:
     order = {r["metric"]: (r["task"], r["metric"]) for r in survey.values()}
     for metric in sorted(order, key=lambda name: order[name]):
         of = {setting: survey.get((metric, setting)) for setting in ("paper's network", "approximation", "search")}
-        there = [row for row in of.values() if row is not None]
-        for points in dict.fromkeys(["generated", *(name for row in there for name in row["outputs"])]):
-            regular = next((cell for row in there if (cell := _regular(row, points))), "-")
+        measured = [row for row in of.values() if row is not None]
+        for points in dict.fromkeys(["generated", *(name for row in measured for name in row["outputs"])]):
+            regular = next((cell for row in measured if (cell := _regular(row, points))), "-")
             cells = [_cell(row, points) for row in of.values()]
             yield f"| {metric} | {points} | {regular} | {' | '.join(cells)} |"
 
@@ -86,19 +86,19 @@ def _survey_lines(rows: Sequence[Row]) -> Iterator[str]:
 def _regular(row: Row, points: str) -> str:
     if points == "generated":
         return _pair(row["held_out"]["regular"]) if "held_out" in row else ""
-    found = row["outputs"].get(points, {})
-    return _pair(found, "regular_") if "regular_spearman" in found else ""
+    ranks = row["outputs"].get(points, {})
+    return _pair(ranks, "regular_") if "regular_spearman" in ranks else ""
 
 
 def _cell(row: Row | None, points: str) -> str:
     if row is None or "held_out" not in row:
         return "-" if row is None else "failed"
-    found = row["held_out"]["loss"] if points == "generated" else row["outputs"].get(points)
-    if not found or found.get("failure"):
-        return "failed" if found else "-"
-    return _pair(found) + (" †" if row["refused"] else "")
+    ranks = row["held_out"]["loss"] if points == "generated" else row["outputs"].get(points)
+    if not ranks or ranks.get("failure"):
+        return "failed" if ranks else "-"
+    return _pair(ranks) + (" †" if row["refused"] else "")
 
 
-def _pair(found: Mapping[str, Any], prefix: str = "") -> str:
-    values = (found[f"{prefix}{name}"] for name in ("spearman", "kendall"))
+def _pair(ranks: Mapping[str, Any], prefix: str = "") -> str:
+    values = (ranks[f"{prefix}{name}"] for name in ("spearman", "kendall"))
     return " / ".join("-" if value is None else f"{100 * value:.1f}" for value in values)

@@ -146,14 +146,14 @@ def section(measured: Sequence[Mapping[str, Any]]) -> str:
     """The table of docs/measurements/results.md; empty where nothing is measured."""
     if not measured:
         return ""
-    told = HEAD.format(budget=" or ".join(sorted({row["budget"] for row in measured})))
-    told += "\n".join(map(_line, measured)) + "\n\n"
+    text = HEAD.format(budget=" or ".join(sorted({row["budget"] for row in measured})))
+    text += "\n".join(map(_line, measured)) + "\n\n"
     for library in SPECS:
         mine = [row for row in measured if row["spec"].startswith(f"{library}:")]
         good = sum(row.get("loss", 0) >= GOOD for row in mine)
         refused = sum("reason" in row for row in mine)
-        told += f"Of {len(mine)} of {library}: {good} fitted at {100 * GOOD:.0f} or more, {refused} refused.\n"
-    return told
+        text += f"Of {len(mine)} of {library}: {good} fitted at {100 * GOOD:.0f} or more, {refused} refused.\n"
+    return text
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -82,15 +82,17 @@ def rewrite(metric: str, folder: Path) -> str:
         raise LossFileError(f"{path}: its network has other numbers than that of now; fit it anew")
     for name, buffer in loss.named_buffers():
         buffer.copy_(numbers[name])
-    made = []
+    batches = []
     for n in (40, 24):
         generator = torch.Generator().manual_seed(n)
-        made.append(task.generate(torch.rand(n, generator=generator), generator))
+        batches.append(task.generate(torch.rand(n, generator=generator), generator))
     with tempfile.TemporaryDirectory() as scratch:
-        writer.write(loss, metadata, [loss_arguments(task, examples) for examples in made], Path(scratch) / path.name)
+        writer.write(
+            loss, metadata, [loss_arguments(task, examples) for examples in batches], Path(scratch) / path.name
+        )
         new, _ = reader.load(Path(scratch) / path.name)
         before, after = (point_losses.loss_of_points(each, task) for each in (old, new))
-        for examples in made:
+        for examples in batches:
             size = 1 if metadata["level"] == "sample" else len(examples)
             values = before(examples, size), after(examples, size)
             gradients = point_losses.gradient(before, examples, size), point_losses.gradient(after, examples, size)

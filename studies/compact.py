@@ -48,8 +48,8 @@ def trainings(measured: Iterable[Row]) -> Iterator[Row]:
         measured: as `studies.training` writes them, or as they come from here.
     """
     measured = list(measured)
-    plotted = {name: found for scale in SCALES for name, found in comparisons(scale).items()}
-    known = {name: found for scale in NAMED for name, found in comparisons(scale).items()}
+    plotted = {name: comparison for scale in SCALES for name, comparison in comparisons(scale).items()}
+    known = {name: comparison for scale in NAMED for name, comparison in comparisons(scale).items()}
     digests = {_loss_of(row): row["arm"]["digest"] for row in measured}  # of the last file of each loss
     order = {loss: i for i, loss in enumerate(digests)}  # tables and plots have losses in the order of their first row
     latest = {_run_of(row): row for row in measured}
@@ -70,13 +70,13 @@ def _loss_of(row: Row) -> tuple[str, str, str]:
 def _training(row: Row, comparison: Comparison, plotted: Comparison | None) -> Row:
     """A row with the metrics that its loss is compared by, and the curve of a final training that is plotted."""
     fitted_to = row["arm"]["metric"]
-    names = [name for name, found in comparison.rows.items() if fitted_to in ("", found.fitted)]
+    names = [name for name, values in comparison.rows.items() if fitted_to in ("", values.fitted)]
     kept = {**row, "validation": _only(row["validation"], names), "test": row["test"] and _only(row["test"], names)}
     kept["curve"] = {}
     if plotted is not None and row["final"]:
         first = next(iter(plotted.rows))
         if first in names and row["arm"]["name"] in {REGULAR, *plotted.fits, *plotted.rivals}:
-            kept["curve"] = {step: _only(found, [first]) for step, found in row["curve"].items()}
+            kept["curve"] = {step: _only(values, [first]) for step, values in row["curve"].items()}
     return kept
 
 

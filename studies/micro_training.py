@@ -41,22 +41,22 @@ class Problem:
     n_test: int = 2048
 
 
-def _rare(given: Tensor, generator: torch.Generator) -> Tensor:
+def _rare(outputs: Tensor, generator: torch.Generator) -> Tensor:
     """1 for a share of 3 to 30 % that are highest, with noise."""
-    noisy = given[:, 0] + 0.5 * given.std() * torch.randn(len(given), generator=generator)
-    share = 0.03 * 10 ** torch.rand((), generator=generator)
-    return (noisy > noisy.quantile(1 - share)).long()
+    noisy = outputs[:, 0] + 0.5 * outputs.std() * torch.randn(len(outputs), generator=generator)
+    positive_rate = 0.03 * 10 ** torch.rand((), generator=generator)
+    return (noisy > noisy.quantile(1 - positive_rate)).long()
 
 
-def _class(given: Tensor, generator: torch.Generator) -> Tensor:
+def _class(outputs: Tensor, generator: torch.Generator) -> Tensor:
     """The largest output, of classes that are not equally frequent, with noise."""
-    scaled = given / given.std() + 0.7 * torch.randn(N_CLASSES, generator=generator)
+    scaled = outputs / outputs.std() + 0.7 * torch.randn(N_CLASSES, generator=generator)
     return (scaled + 0.5 * torch.randn(scaled.shape, generator=generator)).argmax(1)
 
 
-def _grade(given: Tensor, generator: torch.Generator) -> Tensor:
+def _grade(outputs: Tensor, generator: torch.Generator) -> Tensor:
     """0 to 4, few of them high, with noise."""
-    noisy = given[..., 0] + 0.5 * given.std() * torch.randn(given.shape[:-1], generator=generator)
+    noisy = outputs[..., 0] + 0.5 * outputs.std() * torch.randn(outputs.shape[:-1], generator=generator)
     return torch.bucketize(noisy, noisy.flatten().quantile(torch.tensor([0.6, 0.8, 0.92, 0.98])))
 
 
@@ -120,5 +120,5 @@ def _network(width: int, n_outputs: int) -> nn.Module:
 
 
 def _forward(problem: Problem, model: nn.Module, data: Data) -> Examples:
-    found = model(data["inputs"])
-    return Examples(found.squeeze(-1) if problem.n_outputs == 1 else found, data["target"])
+    preds = model(data["inputs"])
+    return Examples(preds.squeeze(-1) if problem.n_outputs == 1 else preds, data["target"])

@@ -109,8 +109,8 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
         used, state = None if loss is None else added(loss), start(comparison, options.data)
         model = replace(comparison.model, n_steps=round(options.share * comparison.model.n_steps))
         trained = train(model, data["train"], row["seed"], loss=used, weight=row["weight"], start=state)
-        found = comparison.measure(trained, data["validation"], options.data)
-        rows.append(options.results, {**row, "validation": found})
+        values = comparison.measure(trained, data["validation"], options.data)
+        rows.append(options.results, {**row, "validation": values})
 
     for experiment in options.experiments:
         for seed in range(options.seeds):
@@ -149,7 +149,7 @@ def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, 
     complete = study.get_trials(states=(TrialState.COMPLETE,))
     drawn = sorted(np.random.default_rng(0).permutation(len(complete))[: options.trials])
     with Labeller(metric) as labeller, Clock(run, 1e9) as clock:
-        points = LabelledPoints(run, clock, task, metric, labeller, 0, Progress()).searched([])
+        points = LabelledPoints(run, clock, task, metric, labeller, 0, Progress()).for_search([])
         evaluator, micro = Evaluator(task, metric, labeller, CPU, points, 0), _MicroTraining(metric, options.weights)
         for trial in (complete[i] for i in drawn):
             loss: Any = surrogates.build(
@@ -171,7 +171,7 @@ def _known(
     n_points = descent.N_POINTS[metric.level]
     mid_quality = descent.mid_quality(points.validation, metric.higher_is_better, n_points)
     norms = point_losses.gradient_norms(of_points, points.validation, task, CPU)
-    found = {
+    known = {
         "correlation": float(trial.user_attrs["correlation"]),
         "near correlation": float(trial.user_attrs["near"]),
         "mended with the regular loss": float(trial.user_attrs["mended"]),
@@ -180,10 +180,10 @@ def _known(
         "largest gradients": float(norms.quantile(0.99) / norms.median().clamp_min(1e-12)),
     }
     for distance in DISTANCES:
-        moved = descent.descend(of_points, mid_quality, task, metric, CPU, distance * unit)
-        gains = descent.improvement(moved, mid_quality, metric, labeller)
-        found[f"gain over {distance:g}"] = float(np.nanmean(gains))
-    return found
+        descended = descent.descend(of_points, mid_quality, task, metric, CPU, distance * unit)
+        gains = descent.improvement(descended, mid_quality, metric, labeller)
+        known[f"gain over {distance:g}"] = float(np.nanmean(gains))
+    return known
 
 
 class _MicroTraining:
@@ -210,8 +210,8 @@ class _MicroTraining:
 def section(measured: list[dict[str, Any]]) -> str:
     """The section of docs/measurements/results.md; empty if nothing is measured."""
     parts = []
-    for metric, share, space in dict.fromkeys(map(_kind, measured)):
-        own = [row for row in measured if _kind(row) == (metric, share, space)]
+    for metric, step_fraction, space in dict.fromkeys(map(_kind, measured)):
+        own = [row for row in measured if _kind(row) == (metric, step_fraction, space)]
         names = " ".join(dict.fromkeys(row["experiment"] for row in own))
         weights = " ".join(f"{weight:g}" for weight in sorted({row["weight"] for row in own} - {0.0}))
         n_trials, n_seeds = (len({row[name] for row in own} - {REGULAR}) for name in ("trial", "seed"))
@@ -219,7 +219,7 @@ def section(measured: list[dict[str, Any]]) -> str:
         of_space = f" --space {space}" if space else ""
         parts.append(
             f"\n`python -m studies.predictors {metric} {names} --trials {n_trials} --weights {weights} "
-            f"--seeds {n_seeds} --share {share:g} --budget {own[0]['budget']}{of_space}`\n\n{lines}\n"
+            f"--seeds {n_seeds} --share {step_fraction:g} --budget {own[0]['budget']}{of_space}`\n\n{lines}\n"
         )
     return HEAD + "".join(parts) if parts else ""
 
@@ -234,17 +234,17 @@ def table(measured: list[dict[str, Any]]) -> Iterator[str]:
     with_loss = [row for row in measured if row["trial"] != REGULAR]
     if not with_loss:  # it was stopped while searching
         return
-    columns = sorted({(row["experiment"], row["weight"]) for row in with_loss})
-    gained: dict[tuple[str, float], dict[int, float]] = {column: {} for column in columns}
+    settings = sorted({(row["experiment"], row["weight"]) for row in with_loss})
+    gained: dict[tuple[str, float], dict[int, float]] = {column: {} for column in settings}
     known = {row["trial"]: row["known"] for row in with_loss}
-    for experiment, weight in columns:
+    for experiment, weight in settings:
         for trial in known:
             of = [r for r in with_loss if (r["experiment"], r["weight"], r["trial"]) == (experiment, weight, trial)]
             each = [sign * (r["validation"][metric.name] - regular[experiment, r["seed"]]) for r in of]
             if each:
                 gained[experiment, weight][trial] = float(np.mean(each))
-    yield f"| known before | {' | '.join(f'{experiment}, weight {weight:g}' for experiment, weight in columns)} |"
-    yield "| --- |" + " --- |" * len(columns)
+    yield f"| known before | {' | '.join(f'{experiment}, weight {weight:g}' for experiment, weight in settings)} |"
+    yield "| --- |" + " --- |" * len(settings)
     first, *others = known.values()
     for name in [name for name in first if all(name in other for other in others)]:
         if others and all(other[name] == first[name] for other in others):  # it tells nothing apart

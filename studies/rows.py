@@ -58,5 +58,5 @@ def _pack(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _unpack(packed: Row) -> list[dict[str, Any]]:
-    each = {key: _unpack(found) if isinstance(found, dict) else found for key, found in packed["each"].items()}
+    each = {key: _unpack(column) if isinstance(column, dict) else column for key, column in packed["each"].items()}
     return [{**packed["shared"], **{key: values[i] for key, values in each.items()}} for i in range(packed["n_rows"])]

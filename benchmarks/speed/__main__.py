@@ -53,11 +53,11 @@ def main() -> None:
     measures = {name: importlib.import_module(f"benchmarks.speed.{name}") for name in NAMES}
     for name in () if options.show else options.names or NAMES:
         try:
-            found = [_row(name, asdict(row), options.device) for row in measures[name].measure(options.device)]
+            rows = [_row(name, asdict(row), options.device) for row in measures[name].measure(options.device)]
         except AutosurrogateError as e:
             parser.error(str(e))
-        _replace(options.results, name, options.device, found)
-        print(json.dumps(found, indent=1), flush=True)
+        _replace(options.results, name, options.device, rows)
+        print(json.dumps(rows, indent=1), flush=True)
     _write(page(_read(options.results), measures, options.docs), options.docs / "performance.md")
 
 
@@ -77,10 +77,10 @@ def _read(path: Path) -> list[dict[str, Any]]:
     return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
 
 
-def _replace(path: Path, name: str, device: str, found: list[dict[str, Any]]) -> None:
+def _replace(path: Path, name: str, device: str, new: list[dict[str, Any]]) -> None:
     """Put the rows of a measure in the place of those that are there, the measures in their order."""
     others = [row for row in _read(path) if (row["measure"], row["device"]) != (name, device)]
-    rows = sorted(others + found, key=lambda row: (row["device"], NAMES.index(row["measure"])))
+    rows = sorted(others + new, key=lambda row: (row["device"], NAMES.index(row["measure"])))
     path.parent.mkdir(parents=True, exist_ok=True)
     _write("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", path)
 

@@ -13,7 +13,7 @@ from studies.figures import save
 HEAD = """# Performance
 
 `python -m benchmarks.speed` times everything on this page, the variants of a table in turn within one run, and writes
-it. Times are medians, with the least and the largest of the repeats in brackets; ratios are to the variant whose own
+it. Times are medians, with the smallest and the largest of the repeats in brackets; ratios are to the variant whose own
 is 1. On a machine with a GPU: `python -m benchmarks.speed --device cuda`.
 """
 TABLE = """
@@ -42,12 +42,13 @@ def page(rows: Sequence[Mapping[str, Any]], measures: Mapping[str, ModuleType], 
     for device in dict.fromkeys(row["device"] for row in rows):
         of_device = [row for row in rows if row["device"] == device]
         for name, module in measures.items():
-            found = [row for row in of_device if row["measure"] == name]
-            if found:
+            measured = [row for row in of_device if row["measure"] == name]
+            if measured:
                 text += f"\n## {module.TITLE}{'' if device == 'cpu' else f', {device}'}\n{module.ABOUT}"
-                text += f"\n`python -m benchmarks.speed {name}`; {_measured_on(found)}.\n"
-                text += _plots(found, folder, device) if "size" in found[0]["more"] else _table(found, module.AGAINST)
-                text += _against_workers(found, folder, device)
+                text += f"\n`python -m benchmarks.speed {name}`; {_measured_on(measured)}.\n"
+                sizes = "size" in measured[0]["more"]
+                text += _plots(measured, folder, device) if sizes else _table(measured, module.AGAINST)
+                text += _against_workers(measured, folder, device)
     return text + "\nThis page is written by `python -m benchmarks.speed`.\n"
 
 
@@ -71,28 +72,29 @@ def _table(rows: Sequence[Mapping[str, Any]], against: str) -> str:
     return text
 
 
-def _seconds(found: Sequence[float]) -> str:
-    if not found:
+def _seconds(repeats: Sequence[float]) -> str:
+    if not repeats:
         return "never"
-    text = f"{statistics.median(found):.3g}"
-    return text if len(found) == 1 else f"{text} ({min(found):.3g} to {max(found):.3g})"
+    text = f"{statistics.median(repeats):.3g}"
+    return text if len(repeats) == 1 else f"{text} ({min(repeats):.3g} to {max(repeats):.3g})"
 
 
-def _ratio(found: Sequence[float], base: Sequence[float]) -> str:
-    return f"{statistics.median(found) / statistics.median(base):.3g}" if found and base else ""
+def _ratio(repeats: Sequence[float], base: Sequence[float]) -> str:
+    return f"{statistics.median(repeats) / statistics.median(base):.3g}" if repeats and base else ""
 
 
 def _against_workers(rows: Sequence[Mapping[str, Any]], folder: Path, device: str) -> str:
     """A plot of trials a minute, if there are rows of several numbers of workers."""
     from matplotlib.figure import Figure
 
-    found = [row["more"] for row in rows if "workers" in row["more"]]
-    if len(found) < 2:
+    runs = [row["more"] for row in rows if "workers" in row["more"]]
+    if len(runs) < 2:
         return ""
     figure = Figure(figsize=(4.5, 3), layout="constrained")
     axes = figure.subplots()
-    axes.plot([one["workers"] for one in found], [one["per_minute"] for one in found], marker="o")
-    axes.set(xlabel="trials at a time", ylabel="trials a minute", xticks=[one["workers"] for one in found])
+    workers = [run["workers"] for run in runs]
+    axes.plot(workers, [run["per_minute"] for run in runs], marker="o")
+    axes.set(xlabel="trials at a time", ylabel="trials a minute", xticks=workers)
     axes.set_ylim(bottom=0)
     name = f"{'' if device == 'cpu' else f'{device}-'}trials-a-minute.svg"
     save(figure, folder / PLOTS / name)
@@ -109,9 +111,9 @@ def _plots(rows: Sequence[Mapping[str, Any]], folder: Path, device: str) -> str:
         axes = figure.subplots()
         of_axis = [row for row in rows if row["setting"] == axis]
         for variant in dict.fromkeys(row["variant"] for row in of_axis):
-            found = [row for row in of_axis if row["variant"] == variant]
-            medians = [1e3 * statistics.median(row["seconds"]) for row in found]
-            axes.plot([row["more"]["size"] for row in found], medians, marker="o", label=variant)
+            of_variant = [row for row in of_axis if row["variant"] == variant]
+            medians = [1e3 * statistics.median(row["seconds"]) for row in of_variant]
+            axes.plot([row["more"]["size"] for row in of_variant], medians, marker="o", label=variant)
         axes.set(xscale="log", yscale="log", xlabel=axis, ylabel="milliseconds")
         axes.legend(fontsize="small")
         name = f"{'' if device == 'cpu' else f'{device}-'}{axis.replace(' ', '-')}.svg"

@@ -12,7 +12,7 @@ from torch import Tensor
 SMALL = 8  # examples of a call that loads what is loaded once
 
 
-def made(shape: tuple[int, ...], device: str) -> tuple[Tensor, Tensor]:
+def random_batch(shape: tuple[int, ...], device: str) -> tuple[Tensor, Tensor]:
     """Logits of a shape whose last axis is classes, and targets."""
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(shape, generator=generator).to(device)
@@ -36,17 +36,17 @@ def main() -> None:
     sizes = tuple(map(int, shape.split(",")))
     loss = torch.jit.load(file[0], map_location=device) if file else cross_entropy  # type: ignore[no-untyped-call]
     for _ in range(3):  # a scripted loss is compiled at its second call
-        both_ways(loss, *made((2, *sizes[1:-1], SMALL), device))
+        both_ways(loss, *random_batch((2, *sizes[1:-1], SMALL), device))
     before = _held(device, "VmRSS")
-    both_ways(loss, *made(sizes, device))
+    both_ways(loss, *random_batch(sizes, device))
     print(_held(device, "VmHWM") - before)
 
 
 def _held(device: str, what: str) -> float:
     """MiB now (VmRSS), or at most so far (VmHWM); what getrusage says is of the process before it was this one, too."""
     if device != "cpu":
-        found = torch.cuda.memory_allocated(device) if what == "VmRSS" else torch.cuda.max_memory_allocated(device)
-        return found / 2**20
+        n_bytes = torch.cuda.memory_allocated(device) if what == "VmRSS" else torch.cuda.max_memory_allocated(device)
+        return n_bytes / 2**20
     with open("/proc/self/status", encoding="ascii") as file:
         return next(int(line.split()[1]) / 1024 for line in file if line.startswith(f"{what}:"))
 

@@ -55,8 +55,8 @@ def side_by_side(
         for name, call in variants.items():
             if first[name] <= SLOW_S or not seconds[name]:
                 seconds[name].append(once(call, device))
-    for name, found in seconds.items():
-        yield Row(setting, name, found)
+    for name, repeats in seconds.items():
+        yield Row(setting, name, repeats)
 
 
 def once(call: Callable[[], Any], device: str) -> float:

@@ -32,7 +32,7 @@ def measure(device: str) -> Iterator[Row]:
     """Rows of sentences of a large vocabulary, and of many classes."""
     for metric, shape in SHAPES.items():
         path = loss_of(metric)
-        logits, target = _peak.made(shape, device)
+        logits, target = _peak.random_batch(shape, device)
         loss = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
         calls: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross-entropy": _peak.cross_entropy, "exported": loss}
         if device != "cpu":

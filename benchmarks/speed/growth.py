@@ -49,7 +49,7 @@ def _of_steps(axis: str, sizes: dict[int, tuple[int, int]], device: str) -> Iter
 def _of_losses(axis: str, path: Path, shapes: dict[int, tuple[int, ...]], device: str) -> Iterator[Row]:
     loss = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
     for size, shape in shapes.items():
-        logits, target = _peak.made(shape, device)
+        logits, target = _peak.random_batch(shape, device)
         calls: dict[str, Callable[[], None]] = {
             "the BLEU loss": partial(_peak.both_ways, loss, logits, target),
             "cross-entropy": partial(_peak.both_ways, _peak.cross_entropy, logits, target),

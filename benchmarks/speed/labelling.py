@@ -14,7 +14,7 @@ import torch
 
 from autosurrogate import tasks
 from autosurrogate.labelling.labeller import Labeller
-from autosurrogate.points import sampling
+from autosurrogate.points import metric_calls
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from benchmarks.speed._timing import Row, side_by_side
@@ -47,8 +47,10 @@ def measure(device: str) -> Iterator[Row]:
                 "generating": lambda metric=metric, n_points=n_points: _points(metric, n_points),
             }
             for row in side_by_side(f"{name}, {n_points:,} points", variants, "cpu", n_repeats=21):
-                share = n_points * (n_cores if row.variant == "in a loop" else 1)
-                yield Row(row.setting, row.variant, [seconds / share for seconds in row.seconds], "call of the metric")
+                n_calls = n_points * (n_cores if row.variant == "in a loop" else 1)
+                yield Row(
+                    row.setting, row.variant, [seconds / n_calls for seconds in row.seconds], "call of the metric"
+                )
 
 
 def _looped(name: str, n_points: int, number: int) -> float:
@@ -66,11 +68,11 @@ def _kept(name: str, n_points: int) -> list[tuple[Any, Any]]:
 
 
 def _points(metric: Metric, n_points: int) -> list[tuple[Any, Any]]:
-    task, size = tasks.get(metric.task), sampling.set_size_of(metric)
+    task, size = tasks.get(metric.task), metric_calls.set_size_of(metric)
     generator = torch.Generator().manual_seed(0)
-    step = sampling.n_points_of_chunk(metric)
-    found: list[tuple[Any, Any]] = []
-    while len(found) < n_points:
+    step = metric_calls.n_points_of_chunk(metric)
+    points: list[tuple[Any, Any]] = []
+    while len(points) < n_points:
         examples = task.generate(torch.rand(step, generator=generator), generator, size, metric.view)
-        found += sampling.points_of(task, metric, examples, size)
-    return found[:n_points]
+        points += metric_calls.points_of(task, metric, examples, size)
+    return points[:n_points]

@@ -37,16 +37,16 @@ class Recipe:
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Scalar, of one set: logits (set_size, n_classes), target (set_size,)."""
         probability = logits.softmax(1).gather(1, target[:, None])
-        found: Tensor = self.network(probability).mean()
-        return found
+        mean: Tensor = self.network(probability).mean()
+        return mean
 
     def objective(self, logits: Tensor, target: Tensor, accuracy: Tensor) -> Tensor:
         """Scalar, of sets: logits (n_sets, set_size, n_classes), target (n_sets, set_size), accuracy (n_sets,)."""
         losses, penalties = [], []
-        for one, wanted in zip(logits, target, strict=True):
-            one = one.detach().requires_grad_()
-            loss = self.loss(one, wanted)
-            (gradient,) = torch.autograd.grad(loss, one, create_graph=True)
+        for set_logits, set_target in zip(logits, target, strict=True):
+            set_logits = set_logits.detach().requires_grad_()
+            loss = self.loss(set_logits, set_target)
+            (gradient,) = torch.autograd.grad(loss, set_logits, create_graph=True)
             losses.append(loss)
             penalties.append((gradient.norm() - 1) ** 2)
         return spearman(self.ranks(torch.stack(losses)), self.ranks(accuracy)) + PENALTY * torch.stack(penalties).mean()
@@ -54,8 +54,8 @@ class Recipe:
     def ranks(self, values: Tensor) -> Tensor:
         """Soft ranks of a vector."""
         places = torch.arange(1.0, len(values) + 1, device=values.device)
-        found: Tensor = self.sorter(values[None])[1][0] @ places
-        return found
+        soft: Tensor = self.sorter(values[None])[1][0] @ places
+        return soft
 
     def step(self, logits: Tensor, target: Tensor, accuracy: Tensor) -> None:
         """One step of the optimiser on a batch of sets."""
@@ -67,8 +67,8 @@ class Recipe:
 def spearman(a: Tensor, b: Tensor) -> Tensor:
     """Pearson's correlation of two vectors of ranks."""
     a, b = a - a.mean(), b - b.mean()
-    found: Tensor = (a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)
-    return found
+    correlation: Tensor = (a * b).sum() / (a.norm() * b.norm()).clamp_min(1e-12)
+    return correlation
 
 
 def random_sets(generator: torch.Generator, n_sets: int = N_SETS, set_size: int = SET_SIZE) -> tuple[Tensor, Tensor]:

@@ -50,18 +50,18 @@ def _dense(size: int, device: str) -> Callable[[Tensor], Tensor]:
     places = torch.arange(1.0, size + 1, device=device)
 
     def ranks(scores: Tensor) -> Tensor:
-        found: Tensor = network(scores)[1] @ places
-        return found
+        soft: Tensor = network(scores)[1] @ places
+        return soft
 
     return ranks
 
 
 def _of_others() -> dict[str, Callable[[Tensor], Tensor]]:
     """Soft ranks of other libraries, of those that are installed."""
-    found = {}
+    methods = {}
     for name, module in (("torchsort", "torchsort"), ("fast-soft-sort", "fast_soft_sort.pytorch_ops")):
         try:
-            found[name] = importlib.import_module(module).soft_rank
+            methods[name] = importlib.import_module(module).soft_rank
         except ImportError:
             continue
-    return found
+    return methods

@@ -32,7 +32,7 @@ SETTINGS = Settings(N_STEPS, recipe.N_SETS, recipe.LEARNING_RATE, recipe.WEIGHT_
 def measure(device: str) -> Iterator[Row]:
     """Rows of 256 sets of 128."""
     theirs = recipe.Recipe(0, device)
-    logits, target = (part.to(device) for part in recipe.random_sets(torch.Generator().manual_seed(0)))
+    logits, target = (array.to(device) for array in recipe.random_sets(torch.Generator().manual_seed(0)))
     labels = recipe.accuracies(logits, target)
     chunk = as_chunk(logits, target)
     table = _table(chunk, device)

@@ -57,7 +57,7 @@ def _fits(metric: str, outputs: Path, goal: float, device: str) -> tuple[list[fl
     """Seconds of the fits of the shortest budget that does, and the median of what they reach, in per cent."""
     reached = 0.0
     for budget in BUDGETS:
-        seconds, found = [], []
+        seconds, correlations = [], []
         for seed in SEEDS:
             with tempfile.TemporaryDirectory() as scratch:
                 path = Path(scratch) / "loss.pt"
@@ -65,8 +65,8 @@ def _fits(metric: str, outputs: Path, goal: float, device: str) -> tuple[list[fl
                 arguments = ("--budget", f"{budget}s", "--seed", str(seed), "--device", device, "--force")
                 _fitting.fit(metric, path, arguments)
                 seconds.append(time.perf_counter() - began)
-                found.append(evaluating.evaluate(path, [outputs]).loss.spearman)
-        reached = 100 * statistics.median(found)
+                correlations.append(evaluating.evaluate(path, [outputs]).loss.spearman)
+        reached = 100 * statistics.median(correlations)
         if reached >= 100 * goal:
             return seconds, reached
     return [], reached
@@ -82,15 +82,15 @@ def _of_recipe(outputs: Path, goal: float, limit: float, device: str) -> tuple[l
         spent = 0.0
         for step in range(1, 10**9):
             began = time.perf_counter()
-            logits_made, target_made = (part.to(device) for part in recipe.random_sets(generator))
-            model.step(logits_made, target_made, recipe.accuracies(logits_made, target_made))
+            random_logits, random_target = (array.to(device) for array in recipe.random_sets(generator))
+            model.step(random_logits, random_target, recipe.accuracies(random_logits, random_target))
             spent += time.perf_counter() - began
             if step % EVERY == 0:
                 with torch.no_grad():
-                    losses = [float(model.loss(*one)) for one in zip(logits, target, strict=True)]
-                found = -spearman(np.array(losses), accuracy)
-                best = max(best, 100 * found)
-                if found >= goal:
+                    losses = [float(model.loss(*one_set)) for one_set in zip(logits, target, strict=True)]
+                correlation = -spearman(np.array(losses), accuracy)
+                best = max(best, 100 * correlation)
+                if correlation >= goal:
                     seconds.append(spent)
                     break
             if spent > limit:

@@ -44,13 +44,13 @@ def measure(device: str) -> Iterator[Row]:
         first = RunDir(Path(scratch) / "points")
         first.create({}, search_space.text_of(metric.task))
         with Clock(first, 1e9) as clock:
-            points = LabelledPoints(first, clock, task, metric, labeller, 0, Progress()).searched([])
+            points = LabelledPoints(first, clock, task, metric, labeller, 0, Progress()).for_search([])
         evaluator = Evaluator(task, metric, labeller, torch.device(device), points, 0)
         evaluator.regular_gain_fraction()
-        ways = {AGAINST: 1, "one at a time": 1}
+        variants = {AGAINST: 1, "one at a time": 1}
         most = LAG if device == "cpu" else MOST_ON_GPU
-        ways |= {f"{n} at a time": n for n in (2, 4, 8) if n <= min(most, loky.cpu_count())}
-        for name, n_workers in ways.items():
+        variants |= {f"{n} at a time": n for n in (2, 4, 8) if n <= min(most, loky.cpu_count())}
+        for name, n_workers in variants.items():
             run = RunDir(Path(scratch) / name)
             run.create({}, search_space.text_of(metric.task))
             row = _searched(name, run, points, evaluator, device, n_workers, whole=name == AGAINST)

@@ -49,20 +49,20 @@ def measure(device: str) -> Iterator[Row]:
 @contextlib.contextmanager
 def _busy(device: str) -> Iterator[list[float]]:
     """A list, to which the busy share of a device is put at the end."""
-    found: list[float] = []
+    shares: list[float] = []
     if device == "cpu":
         began, before = time.perf_counter(), _processor_s()
-        yield found
-        found.append((_processor_s() - before) / (time.perf_counter() - began) / (os.cpu_count() or 1))
+        yield shares
+        shares.append((_processor_s() - before) / (time.perf_counter() - began) / (os.cpu_count() or 1))
         return
     number = torch.device(device).index or 0
     with subprocess.Popen([*SAMPLES, f"--id={number}"], stdout=subprocess.PIPE, text=True) as samples:
         try:
-            yield found
+            yield shares
         finally:
             samples.terminate()
-        told, _ = samples.communicate()
-    found.append(statistics.mean(float(line) / 100 for line in told.split()))
+        printed, _ = samples.communicate()
+    shares.append(statistics.mean(float(line) / 100 for line in printed.split()))
 
 
 def _processor_s() -> float:

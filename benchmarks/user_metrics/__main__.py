@@ -41,14 +41,14 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=PAGE, help="file to write (docs/measurements/user-metrics.md)")
     options = parser.parse_args()
     machine = f"{os.cpu_count()} CPU cores, Python {platform.python_version()}, torch {torch.__version__}"
-    sections = [section(name, told, options.budget) for name, told in METRICS.items()]
+    sections = [section(name, about, options.budget) for name, about in METRICS.items()]
     options.page.write_text(HEAD.format(machine=machine) + "".join(sections), encoding="utf-8")
 
 
-def section(name: str, told: str, budget: str) -> str:
+def section(name: str, about: str, budget: str) -> str:
     """One metric: its file, and what both commands print."""
     source = (HERE / f"{name}.py").read_text(encoding="utf-8")
-    text = f"\n## {name.replace('_', ' ').capitalize()}\n\n{told}\n\n```python\n# {name}.py\n{source}```\n"
+    text = f"\n## {name.replace('_', ' ').capitalize()}\n\n{about}\n\n```python\n# {name}.py\n{source}```\n"
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / f"{name}.py").write_text(source, encoding="utf-8")
         for arguments in (["check", f"{name}.py"], ["fit", "--metric", f"{name}.py", "--budget", budget]):

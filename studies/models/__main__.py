@@ -17,10 +17,10 @@ from studies.options import check
 
 def experiments() -> dict[str, Experiment]:
     """All experiments by name; a file holds those of one model."""
-    found: dict[str, Experiment] = {}
+    by_name: dict[str, Experiment] = {}
     for module in sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_")):
-        found |= importlib.import_module(f"studies.models.{module}").EXPERIMENTS
-    return found
+        by_name |= importlib.import_module(f"studies.models.{module}").EXPERIMENTS
+    return by_name
 
 
 def main() -> None:

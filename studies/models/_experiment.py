@@ -128,10 +128,10 @@ def _epoch(experiment: Experiment, data: Data, generator: torch.Generator) -> Te
 
 def mean_regular_loss(task: str) -> Callable[[Examples], Tensor]:
     """The task's regular loss, the mean over the examples that have a target."""
-    found = tasks.get(task)
+    kind = tasks.get(task)
 
     def of(examples: Examples) -> Tensor:
-        each, kept = found.regular_loss(examples), found.has_target(examples)
+        each, kept = kind.regular_loss(examples), kind.has_target(examples)
         if kept is None:
             return each.mean()
         weight = torch.as_tensor(kept, device=each.device).to(each.dtype)
@@ -150,7 +150,7 @@ def outputs(experiment: Experiment, model: nn.Module, data: Data, batch_size: in
         pack(experiment.forward(model, on(device, data, slice(i, i + batch_size)))).to("cpu")
         for i in range(0, n_examples, batch_size)
     ]
-    extras = {name: torch.cat([part.extras[name] for part in parts]) for name in parts[0].extras}
+    extras = {name: torch.cat([batch.extras[name] for batch in parts]) for name in parts[0].extras}
     return Examples(torch.cat([p.preds for p in parts]), torch.cat([p.target for p in parts]), extras)
 
 
@@ -168,13 +168,13 @@ def record(
         device: where to train.
     """
     data = experiment.load(folder)
-    found: dict[int, Examples] = {}
+    by_step: dict[int, Examples] = {}
 
     def add(step: int, model: nn.Module) -> None:
-        found[step] = outputs(experiment, model, first(experiment, data[split]))
+        by_step[step] = outputs(experiment, model, first(experiment, data[split]))
 
     train(experiment, data["train"], seed, at_checkpoint=add, device=device)
-    write_outputs(path, found)
+    write_outputs(path, by_step)
 
 
 def first(experiment: Experiment, data: Data) -> Data:
@@ -182,19 +182,19 @@ def first(experiment: Experiment, data: Data) -> Data:
     return {name: array[: experiment.n_recorded] for name, array in data.items()}
 
 
-def write_outputs(path: Path, found: Mapping[int, Examples]) -> None:
+def write_outputs(path: Path, by_step: Mapping[int, Examples]) -> None:
     """Write recorded outputs.
 
     Args:
         path: a file, `.npz`; its `source` is the step.
-        found: step to the outputs of the model of then.
+        by_step: step to the outputs of the model of then.
     """
     arrays = {
-        "preds": np.concatenate([examples.preds.to(torch.float16).numpy() for examples in found.values()]),
-        "target": np.concatenate([examples.target.numpy() for examples in found.values()]),
-        "source": np.repeat([*found], [len(examples) for examples in found.values()]),
+        "preds": np.concatenate([examples.preds.to(torch.float16).numpy() for examples in by_step.values()]),
+        "target": np.concatenate([examples.target.numpy() for examples in by_step.values()]),
+        "source": np.repeat([*by_step], [len(examples) for examples in by_step.values()]),
     }
-    for name in next(iter(found.values())).extras:
-        arrays[name] = np.concatenate([examples.extras[name].numpy() for examples in found.values()])
+    for name in next(iter(by_step.values())).extras:
+        arrays[name] = np.concatenate([examples.extras[name].numpy() for examples in by_step.values()])
     path.parent.mkdir(parents=True, exist_ok=True)
     write(path, arrays)

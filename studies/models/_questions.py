@@ -63,9 +63,9 @@ def load(folder: Path) -> dict[str, Data]:
             rows[split] += [_row(passage, q, weights, split != "train") for q in questions]
     generator = torch.Generator().manual_seed(0)
     splits: dict[str, Data] = {}
-    for split, found in rows.items():
-        order = torch.randperm(len(found), generator=generator).tolist()
-        splits[split] = {name: _stacked([found[i][name] for i in order], name) for name in found[0]}
+    for split, examples in rows.items():
+        order = torch.randperm(len(examples), generator=generator).tolist()
+        splits[split] = {name: _stacked([examples[i][name] for i in order], name) for name in examples[0]}
     return splits
 
 
@@ -79,8 +79,8 @@ def _paragraphs(mrc: Path) -> Iterator[tuple[str, _Text, list[dict[str, Any]]]]:
 
 
 def _tokenised(text: str) -> _Text:
-    found = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
-    words = [token.lower() for token, _, _ in found]
+    tokens = [(m.group(), m.start(), m.end()) for m in _TOKEN.finditer(text)]
+    words = [token.lower() for token, _, _ in tokens]
     ids = [(_hash(w, N_WORDS), _hash(w[:4], N_AFFIXES), _hash(f"-{w[-3:]}", N_AFFIXES)) for w in words]
     looks = [
         (
@@ -89,11 +89,11 @@ def _tokenised(text: str) -> _Text:
             token[0].isdigit(),
             token.isdigit() and len(token) == 4,
             not token[0].isalnum(),
-            i == 0 or found[i - 1][0] in ".?!",
+            i == 0 or tokens[i - 1][0] in ".?!",
         )
-        for i, (token, _, _) in enumerate(found)
+        for i, (token, _, _) in enumerate(tokens)
     ]
-    offsets = [(start, end) for _, start, end in found]
+    offsets = [(start, end) for _, start, end in tokens]
     return _Text(text, offsets, words, np.array(ids, np.int32).reshape(-1, 3), np.array(looks, np.uint8))
 
 

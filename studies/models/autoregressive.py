@@ -56,14 +56,14 @@ class Autoregressive(Transformer):
         """
         encoded = self.encode(source)
         longest = min(source.shape[1] + N_EXTRA, N_POSITIONS - 1)
-        found = torch.full((len(source), 1), START, device=source.device)
+        written = torch.full((len(source), 1), START, device=source.device)
         running = torch.ones(len(source), dtype=torch.bool, device=source.device)
-        while bool(running.any()) and found.shape[1] <= longest:
-            logits = self.logits(self.states(encoded, source, found)[:, -1])
+        while bool(running.any()) and written.shape[1] <= longest:
+            logits = self.logits(self.states(encoded, source, written)[:, -1])
             following = logits.softmax(-1).multinomial(1)[:, 0] if sampled else logits.argmax(-1)
-            found = torch.cat([found, torch.where(running, following, PAD)[:, None]], 1)
+            written = torch.cat([written, torch.where(running, following, PAD)[:, None]], 1)
             running &= following != END
-        return found[:, 1:]
+        return written[:, 1:]
 
 
 def with_end(translations: Tensor) -> Tensor:
@@ -90,13 +90,13 @@ def translations(model: nn.Module, data: Data, folder: Path, batch_size: int = 2
     """Translations of a split and their references, as text."""
     device = next(model.parameters()).device
     order = (data["source"] != PAD).sum(1).argsort(descending=True)
-    found: list[list[int]] = [[] for _ in order]
+    hypotheses: list[list[int]] = [[] for _ in order]
     for rows in order.split(batch_size):
         written = model.translate(trimmed(on(device, data, rows)["source"])).cpu()
         for i, row in zip(rows.tolist(), written, strict=True):
-            found[i] = row[(row != PAD) & (row != END)].tolist()
+            hypotheses[i] = row[(row != PAD) & (row != END)].tolist()
     decode = pieces(folder).decode
-    return decode(found), decode([row[row != PAD].tolist() for row in data["target"].cpu()])
+    return decode(hypotheses), decode([row[row != PAD].tolist() for row in data["target"].cpu()])
 
 
 EXPERIMENTS = {

@@ -83,8 +83,8 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (n, channels, H, W) to logits (n, n_classes)."""
-        found: Tensor = self.head(self.blocks(self.first(images)).mean((2, 3)))
-        return found
+        logits: Tensor = self.head(self.blocks(self.first(images)).mean((2, 3)))
+        return logits
 
 
 class _Block(nn.Module):

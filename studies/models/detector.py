@@ -78,10 +78,10 @@ class Detector(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Row by row of the grid."""
-        found = self.head(self.body(images)).flatten(2).transpose(1, 2)
-        centres = self.centres + STRIDE * found[..., :2]
-        sizes = TYPICAL * found[..., 2:4].clamp(-4, 4).exp()
-        return torch.cat([centres - sizes / 2, centres + sizes / 2, found[..., 4:] + RARE], -1)
+        outputs = self.head(self.body(images)).flatten(2).transpose(1, 2)
+        centres = self.centres + STRIDE * outputs[..., :2]
+        sizes = TYPICAL * outputs[..., 2:4].clamp(-4, 4).exp()
+        return torch.cat([centres - sizes / 2, centres + sizes / 2, outputs[..., 4:] + RARE], -1)
 
 
 def _block(n_inputs: int, n_outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:

@@ -40,9 +40,9 @@ def split(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Data]:
     for label in (0, 1):
         rows = shuffled[y[shuffled] == label]
         ends = np.round(np.cumsum([*SHARES.values()])[:-1] * len(rows)).astype(int)
-        for name, part in zip(SHARES, np.split(rows, ends), strict=True):
-            parts[name].append(part)
-    rows_of = {name: np.sort(np.concatenate(part)) for name, part in parts.items()}
+        for name, indices in zip(SHARES, np.split(rows, ends), strict=True):
+            parts[name].append(indices)
+    rows_of = {name: np.sort(np.concatenate(indices)) for name, indices in parts.items()}
     mean, deviation = x[rows_of["train"]].mean(0), x[rows_of["train"]].std(0)
     x = (x - mean) / np.where(deviation > 0, deviation, 1)
     return {
@@ -53,7 +53,7 @@ def split(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Data]:
 
 def split_anew(data: Mapping[str, Data], seed: int) -> dict[str, Data]:
     """The rows of all parts in three other parts."""
-    x, y = (np.concatenate([part[name].numpy() for part in data.values()]) for name in ("x", "y"))
+    x, y = (np.concatenate([arrays[name].numpy() for arrays in data.values()]) for name in ("x", "y"))
     return split(x.astype(np.float64), y, seed)
 
 

@@ -43,13 +43,13 @@ def load(folder: Path) -> dict[str, Data]:
     generator = torch.Generator().manual_seed(0)
     photographs = people["image_id"].unique()
     photographs = photographs[torch.randperm(len(photographs), generator=generator)]
-    found: dict[str, Data] = {}
-    for split, share in SHARES.items():
-        n = round(share / sum(list(SHARES.values())[list(SHARES).index(split) :]) * len(photographs))
+    splits: dict[str, Data] = {}
+    for split, fraction in SHARES.items():
+        n = round(fraction / sum(list(SHARES.values())[list(SHARES).index(split) :]) * len(photographs))
         rows = torch.isin(people["image_id"], photographs[:n]).nonzero().flatten().repeat(VARIANTS[split])
         photographs = photographs[n:]
-        found[split] = _drawn({name: array[rows] for name, array in people.items()}, split == "train", generator)
-    return found
+        splits[split] = _drawn({name: array[rows] for name, array in people.items()}, split == "train", generator)
+    return splits
 
 
 def _drawn(people: Data, turned: bool, generator: torch.Generator) -> Data:
@@ -136,8 +136,8 @@ def _line(start: Tensor, end: Tensor, thick: Tensor) -> Tensor:
     y, x = torch.meshgrid(torch.arange(IMAGE), torch.arange(IMAGE), indexing="ij")
     from_start = torch.stack([x, y], -1) - start[:, None, None]
     along = (end - start)[:, None, None]
-    share = ((from_start * along).sum(-1) / along.square().sum(-1).clamp_min(1e-6)).clamp(0, 1)
-    away = (from_start - share[..., None] * along).norm(dim=-1)
+    position = ((from_start * along).sum(-1) / along.square().sum(-1).clamp_min(1e-6)).clamp(0, 1)
+    away = (from_start - position[..., None] * along).norm(dim=-1)
     return (thick[:, None, None] + 0.5 - away).clamp(0, 1)
 
 
@@ -161,8 +161,8 @@ class Pose(nn.Module):
         hidden = self.bottom(levels.pop())
         for across, up in zip(self.across, self.up, strict=True):
             hidden = up(F.interpolate(hidden, scale_factor=2.0) + across(levels.pop()))
-        found: Tensor = self.maps(hidden)
-        return found
+        heatmaps: Tensor = self.maps(hidden)
+        return heatmaps
 
 
 def _block(n_in: int, n_out: int, stride: int = 1) -> nn.Module:

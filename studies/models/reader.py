@@ -66,8 +66,8 @@ class Reader(nn.Module):
         return F.pad(logits, (0, n_positions - longest), value=-math.inf)
 
     def _embedded(self, ids: Tensor) -> Tensor:
-        found: Tensor = self.word(ids[..., 0]) + self.beginning(ids[..., 1]) + self.end(ids[..., 2])
-        return found
+        embedded: Tensor = self.word(ids[..., 0]) + self.beginning(ids[..., 1]) + self.end(ids[..., 2])
+        return embedded
 
     def _asked(self, question: Tensor) -> Tensor:
         """The question in one vector, shape (n, 2 * WIDTH)."""
@@ -83,17 +83,17 @@ class Reader(nn.Module):
         """The question's words that are like each word of the passage, shape (n, L, WIDTH)."""
         alike = F.relu(self.align(words)) @ F.relu(self.align(question_words)).transpose(1, 2)
         weights = alike.masked_fill((question[..., 0] == 0).unsqueeze(1), -1e4).softmax(2)
-        found: Tensor = weights @ question_words
-        return found
+        aligned: Tensor = weights @ question_words
+        return aligned
 
     def _matches(self, passage: Tensor, question: Tensor, rarity: Tensor) -> Tensor:
         """Whether each word of the passage is in the question, and how rare such words are about it, (n, L, 5)."""
         equal = (passage.unsqueeze(2) == question.unsqueeze(1)) & (question > 0).unsqueeze(1)
         same, alike = equal[..., 0].float(), equal[..., 1].float()
-        found = torch.stack([same.amax(2), alike.amax(2), (same * rarity.unsqueeze(1)).amax(2),
+        matches = torch.stack([same.amax(2), alike.amax(2), (same * rarity.unsqueeze(1)).amax(2),
                              (alike * rarity.unsqueeze(1)).amax(2)], 2)  # fmt: skip
-        about = F.avg_pool1d(found[..., 3:].transpose(1, 2), 21, 1, 10).transpose(1, 2)
-        return torch.cat([found, 5 * about], 2)
+        about = F.avg_pool1d(matches[..., 3:].transpose(1, 2), 21, 1, 10).transpose(1, 2)
+        return torch.cat([matches, 5 * about], 2)
 
 
 class _Block(nn.Module):

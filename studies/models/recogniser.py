@@ -45,10 +45,10 @@ def load(folder: Path, *, ends: bool, trained: Sequence[str] = ("rendered", "pho
     """
     with np.load(folder / "text_recognition" / "iiit5k_h32.npz") as file:
         arrays = dict(file)
-    real = list(_words(arrays, "train"))
-    words = N_REPEATS * real if "photographed" in trained else []
+    photographed = list(_words(arrays, "train"))
+    words = N_REPEATS * photographed if "photographed" in trained else []
     if "rendered" in trained:
-        words = _rendered(_vocabulary(folder, [word for _, word in real])) + words
+        words = _rendered(_vocabulary(folder, [word for _, word in photographed])) + words
     test = list(_words(arrays, "test"))
     random.Random(0).shuffle(test)
     splits = {"train": words, "validation": test[::6]}
@@ -88,14 +88,16 @@ def _rendered(vocabulary: Sequence[str]) -> list[tuple[Image.Image, str]]:
     """Words, and some strings of any characters, in all fonts, of any contrast, slant and sharpness."""
     chance = random.Random(0)
     fonts = [ImageFont.truetype(path, size) for path in _font_files() for size in (20, 28)]
-    found = []
+    images = []
     for _ in range(N_RENDERED):
         word = chance.choice(vocabulary)
         if chance.random() < 0.25:
             word = "".join(chance.choices(CHARACTERS, k=chance.randint(1, 10)))
         font = chance.choice(fonts) if fonts else ImageFont.load_default(chance.choice((20, 28)))
-        found.append((_drawn(chance.choice((word, word.upper(), word.upper(), word.capitalize())), font, chance), word))
-    return found
+        images.append(
+            (_drawn(chance.choice((word, word.upper(), word.upper(), word.capitalize())), font, chance), word)
+        )
+    return images
 
 
 def _font_files() -> list[str]:
@@ -179,8 +181,8 @@ def _changed(images: Tensor) -> Tensor:
     where[:, 0, 1], where[:, 1, 0] = torch.randn((2, n), device=device) * torch.tensor([[0.05], [0.1]], device=device)
     where[:, 0, 2], where[:, 1, 2] = torch.randn((2, n), device=device) * torch.tensor([[0.03], [0.06]], device=device)
     grid = F.affine_grid(where, [n, 1, HEIGHT, WIDTH], align_corners=False)
-    moved = F.grid_sample((images * sign)[:, None], grid, padding_mode="border", align_corners=False)
-    return moved.squeeze(1) + 0.1 * torch.randn(images.shape, device=device)
+    warped = F.grid_sample((images * sign)[:, None], grid, padding_mode="border", align_corners=False)
+    return warped.squeeze(1) + 0.1 * torch.randn(images.shape, device=device)
 
 
 EXPERIMENTS = {

@@ -41,8 +41,8 @@ class UNet(nn.Module):
         middle = self.down_middle(F.max_pool2d(high, 2))
         low = self.bottom(F.max_pool2d(middle, 2))
         middle = self.up_middle(torch.cat([F.interpolate(low, scale_factor=2.0), middle], 1))
-        found: Tensor = self.head(self.up_high(torch.cat([F.interpolate(middle, scale_factor=2.0), high], 1)))
-        return found
+        logits: Tensor = self.head(self.up_high(torch.cat([F.interpolate(middle, scale_factor=2.0), high], 1)))
+        return logits
 
 
 def _convolutions(n_in: int, n_out: int) -> nn.Sequential:
@@ -74,12 +74,12 @@ def _mask(arrays: dict[str, np.ndarray], i: int) -> Tensor:
     """Class of each pixel, shape (HEIGHT, WIDTH); 0 is the background."""
     own = arrays["box_image"] == i
     boxes, classes = torch.from_numpy(arrays["boxes"][own]) / SHRINK, arrays["box_class"][own]
-    rows, columns = torch.arange(HEIGHT)[:, None] + 0.5, torch.arange(WIDTH) + 0.5
+    y, x = torch.arange(HEIGHT)[:, None] + 0.5, torch.arange(WIDTH) + 0.5
     mask = torch.zeros(HEIGHT, WIDTH, dtype=torch.int64)
     for k in np.argsort(classes, kind="stable"):
         left, top, right, bottom = boxes[k].tolist()
-        across = (2 * columns - left - right) / (right - left)
-        down = (2 * rows - top - bottom) / (bottom - top)
+        across = (2 * x - left - right) / (right - left)
+        down = (2 * y - top - bottom) / (bottom - top)
         mask[across.square() + down.square() <= 1] = int(classes[k]) + 1
     return mask
 

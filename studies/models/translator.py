@@ -68,7 +68,9 @@ def load(folder: Path, *, source: str, target: str) -> dict[str, Data]:
     sentences = {
         split: [(encode(pair[source]), encode(pair[target])) for pair in _pairs(folder, split)] for split in SPLITS
     }
-    sentences["train"] = [both for both in sentences["train"] if 0 < max(map(len, both)) <= LONGEST]
+    sentences["train"] = [
+        pair_of_pieces for pair_of_pieces in sentences["train"] if 0 < max(map(len, pair_of_pieces)) <= LONGEST
+    ]
     lengths = _typical_lengths(sentences["train"])
     return {
         split: {
@@ -84,11 +86,11 @@ def _typical_lengths(pairs: list[tuple[list[int], list[int]]]) -> list[int]:
     """Length of a source to the median length of the targets of sources about as long."""
     of_source, of_target = (np.array([len(pair[k]) for pair in pairs]) for k in (0, 1))
     ratio = of_target.mean() / of_source.mean()
-    found = []
+    lengths = []
     for n in range(N_POSITIONS + 1):
         alike = np.abs(of_source - n) <= 1
-        found.append(round(float(np.median(of_target[alike]) if alike.sum() >= 20 else ratio * n)))
-    return [min(max(n, 1), N_POSITIONS) for n in found]
+        lengths.append(round(float(np.median(of_target[alike]) if alike.sum() >= 20 else ratio * n)))
+    return [min(max(n, 1), N_POSITIONS) for n in lengths]
 
 
 def _padded(sentences: list[list[int]]) -> Tensor:
@@ -169,15 +171,15 @@ def size(data: Data) -> Tensor:
 @torch.no_grad()
 def translations(model: nn.Module, data: Data, folder: Path, batch_size: int = 128) -> tuple[list[str], list[str]]:
     """Translations of a split, of lengths known from the source alone, and their references, as text."""
-    found: list[list[int]] = []
+    hypotheses: list[list[int]] = []
     device = next(model.parameters()).device
     for start in range(0, len(data["source"]), batch_size):
         batch = on(device, data, slice(start, start + batch_size))
         best = model(trimmed(batch["source"]), batch["length"]).argmax(-1).cpu()
-        found += [row[:n].tolist() for row, n in zip(best, batch["length"], strict=True)]
+        hypotheses += [row[:n].tolist() for row, n in zip(best, batch["length"], strict=True)]
     references = [row[row != PAD].tolist() for row in data["target"].cpu()]
     decode = pieces(folder).decode
-    return decode(found), decode(references)
+    return decode(hypotheses), decode(references)
 
 
 def packed(examples: Examples) -> Examples:

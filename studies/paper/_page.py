@@ -65,22 +65,22 @@ def _lines(experiment: str, study: Study, rows: Sequence[Mapping[str, Any]]) -> 
     """A line each for the regular loss and the others; none unless one of the study's own is measured."""
     metric = study.experiments[experiment]
     comparison = study.parts()[experiment]
-    found = cells(experiment, comparison, rows, metric, study.n_seeds)
-    if not set(found) & ({*study.fits, *study.rivals} - {"fitted"} or {"fitted"}):
+    by_arm = cells(experiment, comparison, rows, metric, study.n_seeds)
+    if not set(by_arm) & ({*study.fits, *study.rivals} - {"fitted"} or {"fitted"}):
         return
     scale, sign = scale_of(metric), 1 if comparison.rows[metric].higher_is_better else -1
-    for arm, cell in found.items():
+    for arm, cell in by_arm.items():
         text = figures(cell, scale)
-        if REGULAR in found and arm != REGULAR:
-            text += f" ({_difference(over(cell, found[REGULAR], sign), scale)})"
+        if REGULAR in by_arm and arm != REGULAR:
+            text += f" ({_difference(over(cell, by_arm[REGULAR], sign), scale)})"
         from_fitted = "-"
-        if "fitted" in found and arm not in (REGULAR, "fitted"):
-            from_fitted = _difference(over(cell, found["fitted"], sign), scale)
+        if "fitted" in by_arm and arm not in (REGULAR, "fitted"):
+            from_fitted = _difference(over(cell, by_arm["fitted"], sign), scale)
         rank = f"{100 * cell.loss['spearman']:.1f}" if cell.loss else "-"
         size = f"{cell.loss['n_parameters']:.0f}" if cell.loss else "-"
         yield f"| {experiment} | {metric} | {arm} | {rank} | {size} | {text} | {from_fitted} |"
 
 
-def _difference(found: Difference, scale: float) -> str:
-    low, high = (scale * end for end in found.interval)
-    return f"{scale * found.mean:+.2f}: {low:+.2f} to {high:+.2f}"
+def _difference(difference: Difference, scale: float) -> str:
+    low, high = (scale * end for end in difference.interval)
+    return f"{scale * difference.mean:+.2f}: {low:+.2f} to {high:+.2f}"

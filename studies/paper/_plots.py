@@ -31,18 +31,18 @@ def scatter(rows: Sequence[Mapping[str, Any]], studies: Mapping[str, Study], pat
     points: dict[tuple[str, str], dict[str, Cell]] = {}
     for study in studies.values():
         for experiment, metric in study.experiments.items():
-            found = cells(experiment, study.parts()[experiment], rows, metric, study.n_seeds)
+            by_arm = cells(experiment, study.parts()[experiment], rows, metric, study.n_seeds)
             of_its_own = {arm for arm, fit in study.fits.items() if fit.like is None}
-            weighted = {arm: cell for arm, cell in found.items() if cell.loss and cell.weight and arm in of_its_own}
+            weighted = {arm: cell for arm, cell in by_arm.items() if cell.loss and cell.weight and arm in of_its_own}
             points.setdefault((experiment, metric), {}).update(weighted)
-    shown = {key: found for key, found in points.items() if len(found) > 1}
+    shown = {key: by_arm for key, by_arm in points.items() if len(by_arm) > 1}
     if not shown:
         return False
     figure = Figure(figsize=(8, 3.2 * len(shown)), layout="constrained")
     lines = figure.subplots(len(shown), len(AXES), sharey="row", squeeze=False)
-    for line, ((experiment, metric), found) in zip(lines, shown.items(), strict=True):
+    for line, ((experiment, metric), by_arm) in zip(lines, shown.items(), strict=True):
         for axes, (name, label) in zip(line, AXES.items(), strict=True):
-            for arm, cell in found.items():
+            for arm, cell in by_arm.items():
                 x, y = cell.loss[name], scale_of(metric) * cell.mean
                 axes.scatter(x, y, color="C0", s=16)
                 axes.annotate(arm, (x, y), fontsize="x-small", xytext=(3, 3), textcoords="offset points")

@@ -75,14 +75,14 @@ def measure(seed: int, n_steps: int = N_STEPS) -> dict[str, Any]:
     inputs = torch.randn(N_TRAIN + N_JUDGED, N_INPUTS)
     values = metric(inputs)
     train, judged = inputs[:N_TRAIN], inputs[N_TRAIN:]
-    found: dict[str, Any] = {"seed": seed}
+    row: dict[str, Any] = {"seed": seed}
     for objective in OBJECTIVES:
         torch.manual_seed(seed)
         loss = surrogate()
         curve = _trained(loss, train, values[:N_TRAIN], objective, (judged, values[N_TRAIN:]), n_steps)
         gains = _descended(loss, judged, metric, float(values.std()))
-        found[objective] = {"rank": curve, "gained": gains}
-    return found
+        row[objective] = {"rank": curve, "gained": gains}
+    return row
 
 
 def _trained(
@@ -94,12 +94,12 @@ def _trained(
     for step in range(1, n_steps + 1):
         index = torch.randperm(len(inputs))[:BATCH]
         batch = inputs[index].requires_grad_(True)
-        found = loss(batch)
+        losses = loss(batch)
         if objective == "correlation":
-            value = -correlation(found, hard_rank(badness[index]), method="pairwise", steepness=8.0)
+            value = -correlation(losses, hard_rank(badness[index]), method="pairwise", steepness=8.0)
         else:
-            value = approximation(found, badness[index])
-        (gradient,) = torch.autograd.grad(found.sum(), batch, create_graph=True)
+            value = approximation(losses, badness[index])
+        (gradient,) = torch.autograd.grad(losses.sum(), batch, create_graph=True)
         unit = 1.0 if objective == "correlation" else float(badness.std())  # the slope that suits the values' range
         penalty = (gradient.norm(dim=1) - unit).square().mean()
         optimiser.zero_grad()
@@ -116,12 +116,12 @@ def _rank(loss: nn.Module, inputs: Tensor, values: Tensor) -> float:
 
 
 def _descended(loss: nn.Module, inputs: Tensor, metric: nn.Module, unit: float) -> dict[float, float]:
-    before, moved, gains = metric(inputs), inputs.clone(), {}
+    before, descended, gains = metric(inputs), inputs.clone(), {}
     for k in range(1, N_DESCENT + 1):
-        moved.requires_grad_(True)
-        (gradient,) = torch.autograd.grad(loss(moved).sum(), moved)
-        moved = (moved - STEP * nn.functional.normalize(gradient, dim=1)).detach()
-        gains[round(k * STEP, 1)] = float((metric(moved) - before).mean()) / unit
+        descended.requires_grad_(True)
+        (gradient,) = torch.autograd.grad(loss(descended).sum(), descended)
+        descended = (descended - STEP * nn.functional.normalize(gradient, dim=1)).detach()
+        gains[round(k * STEP, 1)] = float((metric(descended) - before).mean()) / unit
     return gains
 
 
@@ -132,9 +132,9 @@ def section(measured: Sequence[Mapping[str, Any]]) -> str:
     text = HEAD.format(n_parameters=sum(p.numel() for p in surrogate().parameters()), n=len(measured))
     for objective in OBJECTIVES:
         last = str(max(map(int, measured[0][objective]["rank"])))
-        columns = [[100 * row[objective]["rank"][last] for row in measured]]
-        columns += [[row[objective]["gained"][distance] for row in measured] for distance in ("1.0", "4.0")]
-        shown = [f"{statistics.fmean(column):.2f} ± {np.std(column, ddof=1):.2f}" for column in columns]
+        figures = [[100 * row[objective]["rank"][last] for row in measured]]
+        figures += [[row[objective]["gained"][distance] for row in measured] for distance in ("1.0", "4.0")]
+        shown = [f"{statistics.fmean(column):.2f} ± {np.std(column, ddof=1):.2f}" for column in figures]
         text += f"| {objective} | {' | '.join(shown)} |\n"
     return text
 
@@ -165,8 +165,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10, help="random networks (10)")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
-    there = {row["seed"] for row in rows.read(options.results)}
-    for seed in sorted(set(range(options.seeds)) - there):
+    measured = {row["seed"] for row in rows.read(options.results)}
+    for seed in sorted(set(range(options.seeds)) - measured):
         rows.append(options.results, measure(seed))
     print(section([*rows.read(options.results)]))
 

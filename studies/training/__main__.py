@@ -43,9 +43,9 @@ def main() -> None:
     check(parser, options.names, known, options.data)
     wanted = {name: known[name] for name in options.names or known}
     if options.losses:
-        found = {loss for comparison in wanted.values() for loss in (*comparison.fits, *comparison.rivals)}
-        if missing := [loss for loss in options.losses if loss not in found]:
-            parser.error(f"--losses: {missing[0]!r} is none of {', '.join(sorted(found))}")
+        losses = {loss for comparison in wanted.values() for loss in (*comparison.fits, *comparison.rivals)}
+        if missing := [loss for loss in options.losses if loss not in losses]:
+            parser.error(f"--losses: {missing[0]!r} is none of {', '.join(sorted(losses))}")
         wanted = {name: comparison.only(options.losses) for name, comparison in wanted.items()}
     for name, comparison in wanted.items():
         run(name, comparison, options.scale, options)

@@ -79,38 +79,38 @@ def cells(
     digests = {(a["name"], a["metric"]): a["digest"] for a in arms if a["name"] in comparison.fits}
     seeds = tuple(sorted({row["seed"] for row in own if row["final"]}))[:n_seeds]
     plan = Plan(name, comparison, digests, seeds, Results(own))
-    least = len(seeds) if n_seeds is not None else min(len(seeds), LEAST_SEEDS)
-    return {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric, least))}
+    min_seeds = len(seeds) if n_seeds is not None else min(len(seeds), LEAST_SEEDS)
+    return {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric, min_seeds))}
 
 
 def lines_of(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
     """The rows of the table that an experiment has, a metric each; of the rivals the one that is best on validation."""
     for metric, row in comparison.rows.items():
         sign = 1 if row.higher_is_better else -1
-        found = cells(name, comparison, rows, metric)
-        rivals = [cell for arm, cell in found.items() if arm in comparison.rivals]
+        by_column = cells(name, comparison, rows, metric)
+        rivals = [cell for arm, cell in by_column.items() if arm in comparison.rivals]
         if rivals:
             seeds = set.intersection(*(set(cell.validation) for cell in rivals))
-            found["rival"] = max(rivals, key=lambda cell: sign * sum(cell.validation[seed] for seed in seeds))
-        if REGULAR in found:
-            yield Line(name, metric, sign, found)
+            by_column["rival"] = max(rivals, key=lambda cell: sign * sum(cell.validation[seed] for seed in seeds))
+        if REGULAR in by_column:
+            yield Line(name, metric, sign, by_column)
 
 
-def _cell(plan: Plan, arm: Arm, metric: str, least: int) -> Cell | None:
+def _cell(plan: Plan, arm: Arm, metric: str, min_seeds: int) -> Cell | None:
     """None until that many seeds are there."""
-    found = [plan.results.get(run) for run in plan.finals(arm, metric) or ()]
-    there = [row for row in found if row is not None]
-    if not there or len(there) < least:
+    finals = [plan.results.get(run) for run in plan.finals(arm, metric) or ()]
+    measured = [row for row in finals if row is not None]
+    if not measured or len(measured) < min_seeds:
         return None
     return Cell(
         arm,
-        {row["seed"]: row["test"][metric] for row in there},
-        {row["seed"]: row["validation"][metric] for row in there},
-        {day: [row["seconds"] for row in there if row["date"] == day] for day in {row["date"] for row in there}},
-        there[0]["weight"],
-        [row["curve"] for row in there],
-        statistics.median(row["peak_mib"] for row in there),
-        there[0].get("loss", {}),
+        {row["seed"]: row["test"][metric] for row in measured},
+        {row["seed"]: row["validation"][metric] for row in measured},
+        {day: [row["seconds"] for row in measured if row["date"] == day] for day in {row["date"] for row in measured}},
+        measured[0]["weight"],
+        [row["curve"] for row in measured],
+        statistics.median(row["peak_mib"] for row in measured),
+        measured[0].get("loss", {}),
     )
 
 

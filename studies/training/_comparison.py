@@ -173,11 +173,11 @@ def added(loss: Loss) -> Added:
 
 def of_loss(loss: Any, task: str) -> Loss:
     """A loss of this program, exported or not, on a batch."""
-    found = tasks.get(task)
+    kind = tasks.get(task)
 
     def of(examples: Examples) -> Tensor:
-        found.configure(loss, examples)
-        scalar: Tensor = loss(*surrogates.loss_arguments(found, examples))
+        kind.configure(loss, examples)
+        scalar: Tensor = loss(*surrogates.loss_arguments(kind, examples))
         return scalar
 
     return of

@@ -61,4 +61,4 @@ def _longer(line: Line, column: str) -> float | None:
 def _median(line: Line, column: str, days: Collection[str] | None = None) -> float:
     """Seconds of a training, of some days or of all."""
     by_day = line.cells[column].seconds
-    return statistics.median(s for day, found in by_day.items() if days is None or day in days for s in found)
+    return statistics.median(s for day, seconds in by_day.items() if days is None or day in days for s in seconds)

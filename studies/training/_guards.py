@@ -20,12 +20,12 @@ def balanced(loss: Loss, experiment: Experiment) -> Added:
     regular = experiment.regular_loss or mean_regular_loss(experiment.task)
 
     def of(model: nn.Module, batch: Data, examples: Examples) -> Tensor:
-        found = loss(examples)
+        value = loss(examples)
         own, other = (
             torch.autograd.grad(of_batch, examples.preds, retain_graph=True)[0].norm()
-            for of_batch in (found, regular(examples))
+            for of_batch in (value, regular(examples))
         )
-        return found * (other / own.clamp_min(1e-12))
+        return value * (other / own.clamp_min(1e-12))
 
     return of
 
@@ -45,9 +45,9 @@ def _scheduled(loss: Loss, experiment: Experiment, weight: Callable[[float], flo
 
     def of(model: nn.Module, batch: Data, examples: Examples) -> Tensor:
         nonlocal step
-        found = weight(step / experiment.n_steps)
+        factor = weight(step / experiment.n_steps)
         step += 1
-        return found * loss(examples) if found > 0 else examples.preds.new_zeros(())
+        return factor * loss(examples) if factor > 0 else examples.preds.new_zeros(())
 
     return of
 

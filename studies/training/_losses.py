@@ -68,10 +68,10 @@ def ensure(
 
 def _space(fit: Fit, task: str, loss: Path) -> Path:
     """The search space of a fit; beside the loss where its settings are changed."""
-    given = SPACES / f"{fit.space}_{task}.toml" if fit.space is not None else None
-    if given is not None and not fit.settings:
-        return given
-    own = search_space.text_of(task, given)
+    path_of_space = SPACES / f"{fit.space}_{task}.toml" if fit.space is not None else None
+    if path_of_space is not None and not fit.settings:
+        return path_of_space
+    own = search_space.text_of(task, path_of_space)
     for setting, value in fit.settings.items():
         own, n_found = re.subn(rf"(?m)^{setting} = .*$", f"{setting} = {value}", own)
         if not n_found:
@@ -120,8 +120,8 @@ def _record_pretraining(experiment: Experiment, folder: Path, path: Path, device
     """As `record` on the validation split, of a training that is kept."""
     judged = first(experiment, cached(experiment, folder)["validation"])
     model = experiment.build().to(device).eval()
-    found = {}
+    by_step = {}
     for step, state in pretrained(experiment, folder, device).items():
         model.load_state_dict(state)
-        found[step] = outputs(experiment, model, judged)
-    write_outputs(path, found)
+        by_step[step] = outputs(experiment, model, judged)
+    write_outputs(path, by_step)

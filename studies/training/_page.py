@@ -60,10 +60,12 @@ def section(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Compari
 
 def _corrected(lines: Sequence[Line], column: str) -> list[float]:
     """Corrected p values, a row each; 1 where there is nothing to compare."""
-    found = [line.over(column) for line in lines]
-    there = [i for i, difference in enumerate(found) if difference is not None and difference.p == difference.p]
-    corrected = holm([found[i].p for i in there])  # type: ignore[union-attr]
-    ps = dict(zip(there, corrected, strict=True))
+    differences = [line.over(column) for line in lines]
+    compared = [
+        i for i, difference in enumerate(differences) if difference is not None and difference.p == difference.p
+    ]
+    corrected = holm([differences[i].p for i in compared])  # type: ignore[union-attr]
+    ps = dict(zip(compared, corrected, strict=True))
     return [ps.get(i, 1.0) for i in range(len(lines))]
 
 
@@ -95,7 +97,7 @@ def _seeds(lines: Sequence[Line]) -> str:
     for experiment, own in most.items():
         fewer = [f"{own[c]} with {told}" for c, told in COLUMNS.items() if own.get(c, own[REGULAR]) < own[REGULAR]]
         names.setdefault(own[REGULAR], []).append(f"{experiment} ({', '.join(fewer)})" if fewer else experiment)
-    told = [f"{n} of {', '.join(found)}" for n, found in sorted(names.items())]
+    told = [f"{n} of {', '.join(experiments)}" for n, experiments in sorted(names.items())]
     return f"Seeds: {'; '.join(told)}.\n\n"
 
 
@@ -117,9 +119,9 @@ def _apart(lines: Sequence[Line], comparisons: Mapping[str, Comparison]) -> str:
     for line in lines:
         if comparisons[line.experiment].pretraining is None:
             continue
-        columns = [told for column, told in COLUMNS.items() if column in line.cells and not line.shared_days(column)]
-        if columns:
-            apart.append(f"{line.experiment} {line.metric} with {' and '.join(columns)}")
+        losses = [told for column, told in COLUMNS.items() if column in line.cells and not line.shared_days(column)]
+        if losses:
+            apart.append(f"{line.experiment} {line.metric} with {' and '.join(losses)}")
     told = "Trained on another day than with the regular loss, from a pretraining that may differ as rounding does"
     return f"{told}: {'; '.join(apart)}.\n\n" if apart else ""
 
@@ -141,12 +143,12 @@ def _summary(lines: Sequence[Line]) -> str:
 
 
 def _count(lines: Sequence[Line], column: str, base: str, named: str) -> str:
-    compared = [(line, found) for line in lines if (found := line.over(column, base)) is not None]
-    ps = holm([found.p for _, found in compared if found.p == found.p])
+    compared = [(line, difference) for line in lines if (difference := line.over(column, base)) is not None]
+    ps = holm([difference.p for _, difference in compared if difference.p == difference.p])
     if not compared or len(ps) < len(compared):
         return ""
-    ahead = sum(found.mean > 0 for _, found in compared)
-    sure = [(line, found.mean) for (line, found), p in zip(compared, ps, strict=True) if p < NOISE]
+    ahead = sum(difference.mean > 0 for _, difference in compared)
+    sure = [(line, difference.mean) for (line, difference), p in zip(compared, ps, strict=True) if p < NOISE]
     behind = [f"{line.experiment} {line.metric}" for line, mean in sure if mean < 0]
     told = f" ({', '.join(behind)})" if behind else ""
     return (
@@ -158,7 +160,7 @@ def _count(lines: Sequence[Line], column: str, base: str, named: str) -> str:
 def _error_reduction(line: Line) -> float:
     """Share of the regular loss's distance to the best value that is gone, of the means over seeds that both have."""
     best = BEST.get(line.metric, 1.0)
-    both = [line.cells[column].test for column in ("fitted", REGULAR)]
-    seeds = sorted(both[0].keys() & both[1].keys())
-    ours, theirs = (abs(best - statistics.fmean(test[seed] for seed in seeds)) for test in both)
+    tests = [line.cells[column].test for column in ("fitted", REGULAR)]
+    seeds = sorted(tests[0].keys() & tests[1].keys())
+    ours, theirs = (abs(best - statistics.fmean(test[seed] for seed in seeds)) for test in tests)
     return 1 - ours / theirs if theirs > 0 else 0.0

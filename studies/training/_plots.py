@@ -25,7 +25,7 @@ def curves(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparis
     """
     from matplotlib.figure import Figure
 
-    found = []
+    paths = []
     for name, comparison in comparisons.items():
         metric = next(iter(comparison.rows))
         shown = cells(name, comparison, rows, metric)
@@ -43,5 +43,5 @@ def curves(rows: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Comparis
         axes.legend(fontsize="small")
         path = folder / f"{name}.svg"
         save(figure, path)
-        found.append(path)
-    return found
+        paths.append(path)
+    return paths

@@ -41,15 +41,15 @@ def uniformly_random(task: str, arrays: Mapping[str, np.ndarray]) -> dict[str, n
         arrays: of recorded outputs.
     """
     preds = np.asarray(arrays["preds"], np.float32)
-    made = np.random.default_rng(0).uniform(1e-4, 1 - 1e-4, preds.shape)
+    values = np.random.default_rng(0).uniform(1e-4, 1 - 1e-4, preds.shape)
     if task == "scores":
-        made = np.log(made / (1 - made))
+        values = np.log(values / (1 - values))
     elif task == "detection":
-        made[..., 4:] = np.log(made[..., 4:] / (1 - made[..., 4:]))
-        corners = made[..., :4] * np.abs(preds[..., :4]).max()
+        values[..., 4:] = np.log(values[..., 4:] / (1 - values[..., 4:]))
+        corners = values[..., :4] * np.abs(preds[..., :4]).max()
         low, high = np.minimum(corners[..., :2], corners[..., 2:]), np.maximum(corners[..., :2], corners[..., 2:])
-        made[..., :4] = np.concatenate([low, high], -1)
+        values[..., :4] = np.concatenate([low, high], -1)
     elif task in ("classification", "sequence", "span", "segmentation"):
-        made = np.log(made)
-    made = np.where(np.isfinite(preds), made, -math.inf).astype(np.float32)
-    return {**arrays, "preds": made}
+        values = np.log(values)
+    values = np.where(np.isfinite(preds), values, -math.inf).astype(np.float32)
+    return {**arrays, "preds": values}

@@ -14,7 +14,7 @@ from studies.pools import giving_up
 from studies.training import _losses
 from studies.training._comparison import Comparison
 from studies.training._runs import Plan, Results, cached, start
-from studies.training._suite import MODULES, one
+from studies.training._suite import MODULES, train_one
 
 IMPORTED = ("torch._dynamo", "sklearn.metrics", "scipy.stats", "joblib")  # by a first step and by metrics, in seconds
 RESULTS = Path(__file__).parents[1] / "results" / "training.jsonl"
@@ -23,8 +23,8 @@ RESULTS = Path(__file__).parents[1] / "results" / "training.jsonl"
 def add_options(parser: argparse.ArgumentParser, n_seeds: int | None = 5) -> None:
     """The options that `run` takes, on a command line; without a number of seeds the caller has to fill it in."""
     parser.add_argument("--device", default="cpu", help="where to train, such as cuda (cpu)")
-    told = "as many as a study shows" if n_seeds is None else n_seeds
-    parser.add_argument("--seeds", type=int, default=n_seeds, help=f"of the final trainings ({told})")
+    default_seeds = "as many as a study shows" if n_seeds is None else n_seeds
+    parser.add_argument("--seeds", type=int, default=n_seeds, help=f"of the final trainings ({default_seeds})")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time (1)")
     parser.add_argument("--budget", default="5m", help="of a fit (5m, the default of `autosurrogate fit`)")
     parser.add_argument("--data", type=Path, default=os.environ.get("AUTOSURROGATE_DATA"), help="folder of real data")
@@ -57,7 +57,7 @@ def run(name: str, comparison: Comparison, scale: str, options: argparse.Namespa
             jobs = {}
             for wish in wanted:
                 file, fit = files.get((wish.arm.name, wish.arm.metric)), comparison.fits.get(wish.arm.name)
-                job = pool.submit(one, wish, scale, options.data, file, n_threads, options.device, fit)
+                job = pool.submit(train_one, wish, scale, options.data, file, n_threads, options.device, fit)
                 jobs[job] = {} if file is None else {"loss": _losses.known(file)}
             for job in as_completed(jobs):
                 row = {**job.result(), **jobs[job], "jobs": options.jobs}
@@ -71,10 +71,10 @@ def run(name: str, comparison: Comparison, scale: str, options: argparse.Namespa
 
 def fitted(name: str, comparison: Comparison, options: argparse.Namespace) -> Mapping[tuple[str, str], Path]:
     """Files of the fitted losses of an experiment, by kind and metric."""
-    found = {}
+    files = {}
     for metric in dict.fromkeys(row.fitted for row in comparison.rows.values()):
         for kind in comparison.fits:
             path = _losses.ensure(kind, metric, name, comparison, options.data, options.budget, options.device)
             if path is not None:
-                found[kind, metric] = path
-    return found
+                files[kind, metric] = path
+    return files

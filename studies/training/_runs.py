@@ -102,17 +102,17 @@ class Plan:
 
     def wanted(self) -> list[Run]:
         """Trainings that are missing and can be started now; none when all is done."""
-        found = dict.fromkeys(
+        runs = dict.fromkeys(
             run for row in self.comparison.rows for arm in self.arms(row) for run in self._of(arm, row)
         )
-        return [run for run in found if self.results.get(run) is None]
+        return [run for run in runs if self.results.get(run) is None]
 
     def arms(self, row: str) -> list[Arm]:
         """The losses that are compared in a row."""
         fitted = self.comparison.rows[row].fitted
-        found = [Arm(REGULAR)]
-        found += [Arm(kind, metric, digest) for (kind, metric), digest in self.digests.items() if metric == fitted]
-        return found + [Arm(n) for n, rival in self.comparison.rivals.items() if not rival.rows or row in rival.rows]
+        losses = [Arm(REGULAR)]
+        losses += [Arm(kind, metric, digest) for (kind, metric), digest in self.digests.items() if metric == fitted]
+        return losses + [Arm(n) for n, rival in self.comparison.rivals.items() if not rival.rows or row in rival.rows]
 
     def finals(self, arm: Arm, row: str) -> list[Run] | None:
         """The trainings of all seeds with the settings that were best on the validation split; None until known."""
@@ -141,8 +141,8 @@ class Plan:
     def _tuning(self, arm: Arm, row: str) -> list[Run]:
         """The trainings that settings are chosen by; none while the learning rate is not known."""
         seeds = self.comparison.tuning_seeds
-        found = self.comparison.rivals.get(arm.name) or self.comparison.fits.get(arm.name)
-        if found is None or found.alone:
+        own = self.comparison.rivals.get(arm.name) or self.comparison.fits.get(arm.name)
+        if own is None or own.alone:
             return [Run(self.name, arm, factor, 0.0, seed, False) for factor in FACTORS for seed in seeds]
         regular = self._tuning(Arm(REGULAR), row)
         if any(self.results.get(run) is None for run in regular):
@@ -158,10 +158,10 @@ class Plan:
 
     def _mean(self, runs: list[Run], setting: tuple[float, float], row: str) -> float:
         """The mean over seeds on the validation split, positive for better."""
-        found = [
+        values = [
             (self.results.get(run) or {})["validation"][row] for run in runs if (run.factor, run.weight) == setting
         ]
-        return sum(found) / len(found) * (1 if self.comparison.rows[row].higher_is_better else -1)
+        return sum(values) / len(values) * (1 if self.comparison.rows[row].higher_is_better else -1)
 
 
 def make(
@@ -196,7 +196,7 @@ def make(
         comparison.model,
         n_steps=n_steps,
         learning_rate=comparison.model.learning_rate * run.factor,
-        checkpoints=tuple(round(n_steps * share) for share in CURVE),
+        checkpoints=tuple(round(n_steps * fraction) for fraction in CURVE),
     )
     if run.arm.name == REGULAR:
         beside = None
@@ -276,8 +276,8 @@ def cached(experiment: Experiment, folder: Path) -> dict[str, Data]:
     path = CACHE / f"data-{key(experiment.load)}.pt"
     if not path.exists():
         _save(experiment.load(folder), path)
-    found: dict[str, Data] = torch.load(path)
-    return found
+    data: dict[str, Data] = torch.load(path)
+    return data
 
 
 def pretrained(experiment: Experiment, folder: Path, device: str = "cpu") -> dict[int, dict[str, Tensor]]:
@@ -289,14 +289,14 @@ def pretrained(experiment: Experiment, folder: Path, device: str = "cpu") -> dic
     if not path.exists():
         states: dict[int, dict[str, Tensor]] = {}
 
-        def keep(step: int, model: nn.Module) -> None:
+        def keep_state(step: int, model: nn.Module) -> None:
             states[step] = {name: weights.to("cpu", copy=True) for name, weights in model.state_dict().items()}
 
         with_end = replace(experiment, checkpoints=(*experiment.checkpoints, experiment.n_steps))
-        train(with_end, cached(experiment, folder)["train"], seed=0, at_checkpoint=keep, device=device)
+        train(with_end, cached(experiment, folder)["train"], seed=0, at_checkpoint=keep_state, device=device)
         _save(states, path)
-    found: dict[int, dict[str, Tensor]] = torch.load(path)
-    return found
+    kept: dict[int, dict[str, Tensor]] = torch.load(path)
+    return kept
 
 
 def start(comparison: Comparison, folder: Path, device: str = "cpu") -> dict[str, Tensor] | None:
@@ -310,12 +310,12 @@ def start(comparison: Comparison, folder: Path, device: str = "cpu") -> dict[str
 def key(made_by: object) -> str:
     """Changes with what makes a thing, its functions by module and name, and with the files of the models."""
     sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(MODELS.glob("*.py")))).digest()
-    found: str = joblib.hash((made_by, sources))
-    return found
+    digest: str = joblib.hash((made_by, sources))
+    return digest
 
 
-def _save(found: object, path: Path) -> None:
+def _save(content: object, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}")
-    torch.save(found, part)
-    part.replace(path)
+    temporary_path = path.with_suffix(f".{os.getpid()}")
+    torch.save(content, temporary_path)
+    temporary_path.replace(path)

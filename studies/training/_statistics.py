@@ -50,8 +50,8 @@ def holm(ps: Sequence[float]) -> list[float]:
     [0.03, 0.06, 0.06]
     """
     order = sorted(range(len(ps)), key=lambda i: ps[i])
-    found, largest = [0.0] * len(ps), 0.0
+    corrected, largest = [0.0] * len(ps), 0.0
     for k, i in enumerate(order):
         largest = max(largest, min(1.0, (len(ps) - k) * ps[i]))
-        found[i] = largest
-    return found
+        corrected[i] = largest
+    return corrected

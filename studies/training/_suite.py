@@ -34,13 +34,13 @@ def comparisons(scale: str = "small") -> dict[str, Comparison]:
         scale: "small"; "paper" for those that have a model as large as the paper's; "studies" for those that
             `studies.paper` alone needs.
     """
-    found: dict[str, Comparison] = {}
+    by_name: dict[str, Comparison] = {}
     for module in MODULES:
-        found |= getattr(importlib.import_module(f"studies.training.{module}"), NAMED[scale], {})
-    return found
+        by_name |= getattr(importlib.import_module(f"studies.training.{module}"), NAMED[scale], {})
+    return by_name
 
 
-def one(
+def train_one(
     wanted: Run, scale: str, folder: Path, loss: Path | None, n_threads: int, device: str, fit: Fit | None
 ) -> dict[str, Any]:
     """One training, see `make`; in a module that processes can import, as they cannot `__main__`."""

@@ -42,8 +42,8 @@ def minimum_risk(model: nn.Module, batch: Data, examples: Examples) -> Tensor:
     logits = model(source.repeat_interleave(N_CANDIDATES + 1, 0), after_start(flat))
     of_piece = logits.log_softmax(-1).gather(2, flat.clamp_min(0)[:, :, None])[:, :, 0]
     log_probability = (of_piece * (flat != PAD)).sum(1).view_as(risk)
-    share = (SHARPNESS * log_probability).masked_fill(again, -torch.inf).softmax(1)
-    return (share * risk).sum(1).mean()
+    weights = (SHARPNESS * log_probability).masked_fill(again, -torch.inf).softmax(1)
+    return (weights * risk).sum(1).mean()
 
 
 def _risks(candidates: Tensor, references: Tensor) -> Tensor:

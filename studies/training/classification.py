@@ -14,9 +14,9 @@ from studies.models.classifier import EXPERIMENTS, ResNet, cifar10
 from studies.training._comparison import Rival, by_metrics
 
 
-def label_smoothing(examples: Examples, share: float = 0.1) -> Tensor:
+def label_smoothing(examples: Examples, smoothing: float = 0.1) -> Tensor:
     """Cross-entropy with smoothed labels (Szegedy et al., CVPR 2016)."""
-    return F.cross_entropy(examples.preds, examples.target, label_smoothing=share)
+    return F.cross_entropy(examples.preds, examples.target, label_smoothing=smoothing)
 
 
 def rank_loss(examples: Examples) -> Tensor:

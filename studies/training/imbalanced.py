@@ -25,8 +25,8 @@ def focal(examples: Examples, gamma: float = 2.0) -> Tensor:
 def class_weights(examples: Examples) -> Tensor:
     """Cross-entropy in which both classes of the batch weigh the same."""
     target = examples.target.float()
-    share = target.mean().clamp(1 / len(target), 1 - 1 / len(target))
-    weight = torch.where(target > 0, 0.5 / share, 0.5 / (1 - share))
+    positive_rate = target.mean().clamp(1 / len(target), 1 - 1 / len(target))
+    weight = torch.where(target > 0, 0.5 / positive_rate, 0.5 / (1 - positive_rate))
     return F.binary_cross_entropy_with_logits(examples.preds, target, weight)
 
 

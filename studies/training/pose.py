@@ -18,16 +18,16 @@ SIGMAS = (26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89) 
 
 def _distances(examples: Examples) -> Tensor:
     """How far the soft maximum of each map is from its target's, squared, in cells, shape (n, n_keypoints)."""
-    found = _centres((SHARPNESS * examples.preds).flatten(2).softmax(2).view_as(examples.preds))
+    predicted = _centres((SHARPNESS * examples.preds).flatten(2).softmax(2).view_as(examples.preds))
     wanted = examples.target.float()
     wanted = _centres(wanted / wanted.sum((2, 3), keepdim=True).clamp_min(1e-6))
-    return (found - wanted).square().sum(-1)
+    return (predicted - wanted).square().sum(-1)
 
 
-def _centres(shares: Tensor) -> Tensor:
+def _centres(weights: Tensor) -> Tensor:
     """The mean place (x, y), in cells, of maps that sum to 1, shape (n, n_keypoints, 2)."""
-    rows, columns = (torch.arange(shares.shape[axis], dtype=shares.dtype, device=shares.device) for axis in (2, 3))
-    return torch.stack([(shares.sum(2) * columns).sum(-1), (shares.sum(3) * rows).sum(-1)], -1)
+    y, x = (torch.arange(weights.shape[axis], dtype=weights.dtype, device=weights.device) for axis in (2, 3))
+    return torch.stack([(weights.sum(2) * x).sum(-1), (weights.sum(3) * y).sum(-1)], -1)
 
 
 def integral_regression(examples: Examples) -> Tensor:

@@ -22,8 +22,8 @@ def soft_edit_distance(examples: Examples) -> Tensor:
     are deleted at the cost of the probability that they are not blank.
     """
     probability, target = examples.preds.float().softmax(-1), examples.target
-    real = target >= 0
-    n_tokens = real.sum(1)
+    valid = target >= 0
+    n_tokens = valid.sum(1)
     right = probability.gather(2, target.clamp_min(0)[:, None].expand(-1, probability.shape[1], -1))
     kept = 1 - probability[:, :, LAST] if "blank_id" in examples.extras else torch.ones_like(probability[:, :, 0])
     costs = [torch.arange(target.shape[1] + 1, dtype=torch.float32, device=target.device).expand(len(target), -1)]

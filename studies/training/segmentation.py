@@ -17,9 +17,9 @@ def soft_dice(examples: Examples) -> Tensor:
     """1 - the mean over classes of Dice of probabilities, of all pixels of the batch (Milletari et al., 3DV 2016)."""
     probability = examples.preds.softmax(1)
     wanted = F.one_hot(examples.target, probability.shape[1]).permute(0, 3, 1, 2)
-    both, all_of = (probability * wanted).sum((0, 2, 3)), (probability + wanted).sum((0, 2, 3))
-    there = wanted.sum((0, 2, 3)) > 0
-    return (1 - 2 * both / all_of.clamp_min(1e-6))[there].mean()
+    overlap, total = (probability * wanted).sum((0, 2, 3)), (probability + wanted).sum((0, 2, 3))
+    present = wanted.sum((0, 2, 3)) > 0
+    return (1 - 2 * overlap / total.clamp_min(1e-6))[present].mean()
 
 
 def lovasz_softmax(examples: Examples) -> Tensor:

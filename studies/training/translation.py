@@ -22,9 +22,9 @@ def measure(model: nn.Module, data: Data, folder: Path) -> dict[str, float]:
     return corpus_scores(*translations(model, data, folder))
 
 
-def corpus_scores(found: list[str], references: list[str]) -> dict[str, float]:
+def corpus_scores(hypotheses: list[str], references: list[str]) -> dict[str, float]:
     """Corpus BLEU and chrF of translations, a reference each, in [0, 100]."""
-    return {name: scorer.corpus_score(found, [references]).score for name, scorer in _scorers().items()}
+    return {name: scorer.corpus_score(hypotheses, [references]).score for name, scorer in _scorers().items()}
 
 
 @cache
@@ -47,11 +47,11 @@ def expected_matches(preds: Tensor, target: Tensor, n: int) -> tuple[Tensor, Ten
         For each n-gram of the reference: the expected number of times that it is in the hypothesis, shape
         (batch, T - n + 1); in the reference; and the share of that number which is this one's, 0 for padding.
     """
-    real = target != PAD
+    valid = target != PAD
     probability = preds.float().softmax(-1)
     tokens = target.clamp_min(0)[:, None, :].expand(-1, preds.shape[1], -1)
-    of_token = probability.gather(2, tokens) * real[:, :, None] * real[:, None, :]
-    same_token = (target[:, :, None] == target[:, None, :]) & real[:, :, None] & real[:, None, :]
+    of_token = probability.gather(2, tokens) * valid[:, :, None] * valid[:, None, :]
+    same_token = (target[:, :, None] == target[:, None, :]) & valid[:, :, None] & valid[:, None, :]
     size = preds.shape[1] - n + 1
     if size < 1:
         nothing = preds.new_zeros(len(preds), 1)
@@ -66,8 +66,8 @@ def expected_matches(preds: Tensor, target: Tensor, n: int) -> tuple[Tensor, Ten
 
 def bag_of_ngrams(examples: Examples, n: int = 2) -> Tensor:
     """L1 distance between the expected bag of n-grams and the reference's, in [0, 1] (Shao et al., AAAI 2020)."""
-    expected, wanted, share = expected_matches(examples.preds, examples.target, n)
-    matched = (torch.minimum(expected, wanted) * share).sum(1)
+    expected, wanted, weight = expected_matches(examples.preds, examples.target, n)
+    matched = (torch.minimum(expected, wanted) * weight).sum(1)
     total = ((examples.target != PAD).sum(1) - n + 1).clamp_min(1)
     return (1 - matched / total).mean()
 
@@ -81,8 +81,8 @@ def expected_bleu(examples: Examples, largest: int = 4) -> Tensor:
     """1 - BLEU of expected clipped counts, smoothed by one (after Zhukov and Kretov, arXiv 1712.04708)."""
     logs = []
     for n in range(1, largest + 1):
-        expected, wanted, share = expected_matches(examples.preds, examples.target, n)
-        matched = (torch.minimum(expected, wanted) * share).sum(1)
+        expected, wanted, weight = expected_matches(examples.preds, examples.target, n)
+        matched = (torch.minimum(expected, wanted) * weight).sum(1)
         total = ((examples.target != PAD).sum(1) - n + 1).clamp_min(0)
         smoothing = 0.0 if n == 1 else 1.0
         logs.append(((matched + smoothing).clamp_min(1e-6) / (total + smoothing).clamp_min(1)).log())

@@ -49,8 +49,8 @@ def test_the_survey_shows_each_way_of_fitting_and_marks_what_would_be_refused() 
 
 
 def test_a_correlation_that_is_not_defined_is_a_dash() -> None:
-    one = row(outputs={"pose": {"spearman": 0.9, "kendall": None, **correlations(0.5, "regular_")}})
-    assert "| 90.0 / - |" in page([one], {})
+    measured = row(outputs={"pose": {"spearman": 0.9, "kendall": None, **correlations(0.5, "regular_")}})
+    assert "| 90.0 / - |" in page([measured], {})
 
 
 def test_a_loss_that_could_not_be_evaluated_or_is_constant_ranks_nothing() -> None:

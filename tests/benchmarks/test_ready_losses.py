@@ -30,8 +30,8 @@ def written(network: str, folder: Path, **settings: Any) -> Path:
     """A loss of another network than its metadata say."""
     _, metadata = reader.load(ready.path("accuracy"))
     loss = surrogates.build(tasks.get("classification"), "sample", network, **settings)
-    given = torch.randn(9, 5), torch.randint(5, (9,))
-    writer.write(loss, metadata, [given, given], folder / "accuracy.pt")
+    arguments = torch.randn(9, 5), torch.randint(5, (9,))
+    writer.write(loss, metadata, [arguments, arguments], folder / "accuracy.pt")
     return folder / "accuracy.pt"
 
 

@@ -22,8 +22,8 @@ from benchmarks.speed._timing import N_FIRST, Row, side_by_side
 def test_its_penalty_and_correlation_have_the_recipe_s_gradient() -> None:
     theirs, ours = recipe.Recipe(0, "cpu", n_sets=8), step.paper_network()
     numbers = [p.detach().clone() for p in theirs.network.parameters()]
-    for own, given in zip(ours.network.layers.parameters(), numbers, strict=True):
-        own.data.copy_(given)
+    for own, number in zip(ours.network.layers.parameters(), numbers, strict=True):
+        own.data.copy_(number)
     logits, target = recipe.random_sets(torch.Generator().manual_seed(1), 8, 16)
     labels = recipe.accuracies(logits, target)
     theirs.objective(logits, target, labels).backward()  # type: ignore[no-untyped-call]
@@ -50,9 +50,9 @@ def test_the_recipe_learns() -> None:
 
 def test_random_sets_are_of_every_accuracy() -> None:
     logits, target = recipe.random_sets(torch.Generator().manual_seed(0), 64, 128)
-    found = recipe.accuracies(logits, target)
-    assert found.min() < 0.15
-    assert found.max() > 0.9
+    accuracies = recipe.accuracies(logits, target)
+    assert accuracies.min() < 0.15
+    assert accuracies.max() > 0.9
     assert logits.shape == (64, 128, recipe.N_CLASSES)
 
 
@@ -64,12 +64,12 @@ def test_variants_are_timed_in_turn() -> None:
 
 
 def test_the_page_shows_ratios_and_what_was_never_reached(tmp_path: Path) -> None:
-    found = [
+    measured = [
         Row("128", "pairwise", [0.002, 0.001, 0.003]),
         Row("128", "diffsort", [0.01]),
         Row("128", "slow", [], more={"best": 71.25}),
     ]
-    rows = [speed._row("soft_ranks", vars(row), "cpu") for row in found]
+    rows = [speed._row("soft_ranks", vars(row), "cpu") for row in measured]
     text = page(rows, {"soft_ranks": soft_ranks}, tmp_path)
     assert "| 128 | pairwise | 0.002 (0.001 to 0.003) | 1 |" in text
     assert "|  | diffsort | 0.01 | 5 |" in text
@@ -102,8 +102,8 @@ def test_what_it_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, capsy
 def test_the_page_is_the_one_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["speed", "--show", "--docs", str(tmp_path)])
     speed.main()
-    there = (speed.DOCS / "performance.md").read_text(encoding="utf-8")
-    assert (tmp_path / "performance.md").read_text(encoding="utf-8") == there
+    committed = (speed.DOCS / "performance.md").read_text(encoding="utf-8")
+    assert (tmp_path / "performance.md").read_text(encoding="utf-8") == committed
     for plot in (speed.DOCS / "plots" / "speed").iterdir():
         (text, numbers), (text_there, numbers_there) = map(drawn, (tmp_path / "plots" / "speed" / plot.name, plot))
         assert text == text_there

@@ -28,18 +28,18 @@ def source() -> Tensor:
 def test_each_piece_is_the_strongest_after_those_before(model: Autoregressive, source: Tensor) -> None:
     written = model.translate(source)
     strongest = model(source, after_start(written)).argmax(-1)
-    there = written != PAD
-    assert there[:, 0].all()
-    assert torch.equal(strongest[there], written[there])
+    valid = written != PAD
+    assert valid[:, 0].all()
+    assert torch.equal(strongest[valid], written[valid])
 
 
 def test_no_piece_is_seen_before_it_is_written(model: Autoregressive, source: Tensor) -> None:
     before = torch.tensor([[1, 20, 30, 40], [1, 50, 60, 70]])
     changed = before.clone()
     changed[:, 2:] = 99
-    found, other = model(source, before), model(source, changed)
-    torch.testing.assert_close(found[:, :2], other[:, :2])
-    assert not torch.allclose(found[:, 2:], other[:, 2:])
+    logits, other = model(source, before), model(source, changed)
+    torch.testing.assert_close(logits[:, :2], other[:, :2])
+    assert not torch.allclose(logits[:, 2:], other[:, 2:])
 
 
 def test_an_end_follows_the_last_piece() -> None:

@@ -41,7 +41,7 @@ def test_the_last_file_of_a_loss_and_the_last_row_of_a_training_are_kept() -> No
     measured = [row("fitted", "f1", "old"), row("fitted", "mcc", "b"), row("fitted", "f1", "new")]
     again = {**row("fitted", "f1", "new"), "seconds": 2.0}
     kept = list(compact.trainings([*measured, again]))
-    assert [found["arm"]["digest"] for found in kept] == ["new", "b"]  # in the order of the losses' first rows
+    assert [line["arm"]["digest"] for line in kept] == ["new", "b"]  # in the order of the losses' first rows
     assert kept[0]["seconds"] == 2.0
 
 

@@ -35,15 +35,15 @@ GAINS = {"approximation": 0.01, "fitted": 0.03, "alone": -0.02, "rank loss": -0.
 
 def trained(study: str) -> list[dict[str, Any]]:
     """Rows of a study, all measured."""
-    found: list[dict[str, Any]] = []
+    measured: list[dict[str, Any]] = []
     for name, comparison in STUDIES[study].parts().items():
         metric = STUDIES[study].experiments[name]
         digests = {(kind, metric): fit.like or kind for kind, fit in comparison.fits.items()}
         own: list[dict[str, Any]] = []
         for _ in range(3):
             own += [row(run, metric) for run in Plan(name, comparison, digests, (0, 1), Results(own)).wanted()]
-        found += own
-    return found
+        measured += own
+    return measured
 
 
 def row(run: Run, metric: str = "f1") -> dict[str, Any]:
@@ -60,32 +60,32 @@ def row(run: Run, metric: str = "f1") -> dict[str, Any]:
 
 
 def test_a_study_shows_its_losses_beside_the_regular_loss(tmp_path: Path) -> None:
-    found = section(trained("table_8"), STUDIES, [], tmp_path, "plots")
-    assert "### Table 8: Is a loss that ranks" in found
-    assert "| haberman | f1 | regular | - | - | 60.05 ± 0.07 | - |" in found
-    assert "| haberman | f1 | fitted | 90.0 | 600 | 63.05 ± 0.07 (+3.00: +3.00 to +3.00) | - |" in found
+    text = section(trained("table_8"), STUDIES, [], tmp_path, "plots")
+    assert "### Table 8: Is a loss that ranks" in text
+    assert "| haberman | f1 | regular | - | - | 60.05 ± 0.07 | - |" in text
+    assert "| haberman | f1 | fitted | 90.0 | 600 | 63.05 ± 0.07 (+3.00: +3.00 to +3.00) | - |" in text
     of_other = "61.05 ± 0.07 (+1.00: +1.00 to +1.00) | -2.00: -2.00 to -2.00 |"
-    assert f"| haberman | f1 | approximation | 90.0 | 1300 | {of_other}" in found
-    assert "### Table 10" not in found
+    assert f"| haberman | f1 | approximation | 90.0 | 1300 | {of_other}" in text
+    assert "### Table 10" not in text
     assert section([], STUDIES, [], tmp_path, "plots") == ""
 
 
 def test_a_study_may_have_a_loss_made_by_hand(tmp_path: Path) -> None:
     study = {"table_14": replace(STUDIES["table_14"], n_seeds=2)}
-    found = section(trained("table_14"), study, [], tmp_path, "plots")
+    text = section(trained("table_14"), study, [], tmp_path, "plots")
     difference = "-4.00: -4.00 to -4.00"
-    assert f"| cifar10 | accuracy | rank loss | - | - | 59.05 ± 0.07 (-1.00: -1.00 to -1.00) | {difference} |" in found
-    assert "label smoothing" not in found
+    assert f"| cifar10 | accuracy | rank loss | - | - | 59.05 ± 0.07 (-1.00: -1.00 to -1.00) | {difference} |" in text
+    assert "label smoothing" not in text
     only_fitted = [row for row in trained("table_14") if row["arm"]["name"] != "rank loss"]
     assert section(only_fitted, study, [], tmp_path, "plots") == ""
 
 
 def test_seeds_that_a_study_does_not_ask_for_are_left_out(tmp_path: Path) -> None:
-    found = trained("table_8")
-    more = [{**r, "seed": 2} for r in found if r["final"] and r["arm"]["name"] != "approximation"]
+    measured = trained("table_8")
+    more = [{**r, "seed": 2} for r in measured if r["final"] and r["arm"]["name"] != "approximation"]
     two = {"table_8": replace(STUDIES["table_8"], n_seeds=2)}
-    assert section([*found, *more], two, [], tmp_path, "plots") == section(found, two, [], tmp_path, "plots")
-    assert "| approximation |" not in section([*found, *more], STUDIES, [], tmp_path, "plots")
+    assert section([*measured, *more], two, [], tmp_path, "plots") == section(measured, two, [], tmp_path, "plots")
+    assert "| approximation |" not in section([*measured, *more], STUDIES, [], tmp_path, "plots")
 
 
 def test_a_loss_alone_has_its_learning_rate_tuned_and_is_the_fitted_one_s_file(tmp_path: Path) -> None:
@@ -94,10 +94,10 @@ def test_a_loss_alone_has_its_learning_rate_tuned_and_is_the_fitted_one_s_file(t
     wanted = Plan("haberman", comparison, digests, (0,), Results([])).wanted()
     alone = [run for run in wanted if run.arm.name == "alone"]
     assert {(run.factor, run.weight) for run in alone} == {(factor, 0.0) for factor in FACTORS}
-    found = section(trained("table_10"), STUDIES, [], tmp_path, "plots")
-    assert "In the paper, alone it is worse" in found
+    text = section(trained("table_10"), STUDIES, [], tmp_path, "plots")
+    assert "In the paper, alone it is worse" in text
     of_alone = "58.05 ± 0.07 (-2.00: -2.00 to -2.00) | -5.00: -5.00 to -5.00 |"
-    assert f"| haberman | f1 | alone | 90.0 | 500 | {of_alone}" in found
+    assert f"| haberman | f1 | alone | 90.0 | 500 | {of_alone}" in text
 
 
 def test_a_loss_that_is_fitted_again_has_the_settings_of_the_one_that_is_not() -> None:
@@ -128,13 +128,13 @@ def test_every_study_is_of_experiments_that_there_are_and_of_spaces_that_there_a
 
 def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_path: Path) -> None:
     rows.append(tmp_path / "rows.jsonl", toy.measure(0, n_steps=100))
-    (found,) = rows.read(tmp_path / "rows.jsonl")
+    (measured,) = rows.read(tmp_path / "rows.jsonl")
     for objective in toy.OBJECTIVES:
-        assert found[objective]["rank"]["100"] > 0.6
-        assert 0.5 < found[objective]["gained"]["1.0"] < found[objective]["gained"]["4.0"]
-    shown = toy.section([found, found])
+        assert measured[objective]["rank"]["100"] > 0.6
+        assert 0.5 < measured[objective]["gained"]["1.0"] < measured[objective]["gained"]["4.0"]
+    shown = toy.section([measured, measured])
     assert all(f"| {objective} |" in shown for objective in toy.OBJECTIVES)
-    toy.plot([found], tmp_path / "plot.svg")
+    toy.plot([measured], tmp_path / "plot.svg")
     assert (tmp_path / "plot.svg").stat().st_size > 1000
 
 

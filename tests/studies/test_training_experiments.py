@@ -65,14 +65,14 @@ def test_a_model_is_trained_with_each_loss_and_measured(
     comparison = reduced(comparisons()[name])
     metric = find(next(iter(comparison.rows.values())).fitted)
     loss = exported(metric.task, metric.level, *EXPERIMENTS[name], tmp_path / "loss.pt")
-    rival_arms = [(Arm(rival), 0.0 if found.alone else 1.0) for rival, found in comparison.rivals.items()]
+    rival_arms = [(Arm(rival), 0.0 if loss_by_hand.alone else 1.0) for rival, loss_by_hand in comparison.rivals.items()]
     starts = {}
     for arm, weight in [(Arm("regular"), 0.0), (Arm("fitted", metric.name), 1.0), *rival_arms]:
         path = loss if arm.name == "fitted" else None
         row = make(Run(name, arm, 1.0, weight, 0, True), comparison, data, path, 1)
-        for found in (row["validation"], row["test"]):
-            assert set(found) == set(comparison.rows)
-            assert all(value == value for value in found.values())
+        for loss_by_hand in (row["validation"], row["test"]):
+            assert set(loss_by_hand) == set(comparison.rows)
+            assert all(value == value for value in loss_by_hand.values())
         assert list(row["curve"]) == [0, 4]
         starts[arm.name] = row["curve"][0]
     assert all(start == starts["regular"] for start in starts.values())  # the same model whatever the loss

@@ -60,9 +60,9 @@ def plan(measured: list[dict[str, Any]], n_seeds: int = 2) -> Plan:
 
 
 def row(run: Run, accuracy: float) -> dict[str, Any]:
-    found = {"accuracy": accuracy, "errors": 40 * (1 - accuracy)}
+    values = {"accuracy": accuracy, "errors": 40 * (1 - accuracy)}
     slower = 1.5 if run.arm.name == "fitted" else 1.0
-    measured = {"validation": found, "test": found if run.final else None, "seconds": 60 * slower, "peak_mib": 500}
+    measured = {"validation": values, "test": values if run.final else None, "seconds": 60 * slower, "peak_mib": 500}
     return {**asdict(run), **measured, "curve": {}, "date": "2026-11-01"}
 
 
@@ -88,11 +88,11 @@ def test_an_added_loss_has_the_learning_rate_that_was_best_for_the_regular_loss_
         return Plan("toy", COMPARISON, digests, (0, 1), Results(measured)).wanted()
 
     measured = [row(run, 0.8) for run in wanted([])]
-    for one in measured:
-        if one["arm"]["name"] == "regular":
-            one["validation"] = {
-                "accuracy": 0.9 if one["factor"] == 2 else 0.8,
-                "errors": 3 if one["factor"] == 0.3 else 5,
+    for measured_row in measured:
+        if measured_row["arm"]["name"] == "regular":
+            measured_row["validation"] = {
+                "accuracy": 0.9 if measured_row["factor"] == 2 else 0.8,
+                "errors": 3 if measured_row["factor"] == 0.3 else 5,
             }
     factors = {(r.arm.metric, r.factor) for r in wanted(measured) if r.arm.name == "fitted"}
     assert factors == {("accuracy", 2.0), ("errors", 0.3)}
@@ -124,12 +124,12 @@ def test_a_training_is_repeated_exactly_and_read_on_the_test_split_only_when_fin
 ) -> None:
     monkeypatch.setattr(_runs, "CACHE", tmp_path)
     runs = [Run("toy", Arm("hinge"), 1.0, 1.0, 0, final) for final in (False, True)]
-    found = [make(run, COMPARISON, tmp_path, None, torch.get_num_threads()) for run in runs]
-    assert found[0]["test"] is None
-    assert found[1]["test"] == found[1]["validation"] == found[0]["validation"]
-    assert list(found[0]["curve"]) == [0, 2, 4, 6, 8]
+    measured = [make(run, COMPARISON, tmp_path, None, torch.get_num_threads()) for run in runs]
+    assert measured[0]["test"] is None
+    assert measured[1]["test"] == measured[1]["validation"] == measured[0]["validation"]
+    assert list(measured[0]["curve"]) == [0, 2, 4, 6, 8]
     path = tmp_path / "rows.jsonl"
-    rows.append(path, found[1])
+    rows.append(path, measured[1])
     assert Results(list(rows.read(path))).get(runs[1]) is not None
     assert Results(list(rows.read(path))).get(runs[0]) is None
 
@@ -138,14 +138,14 @@ def test_small_tables_are_split_anew_for_each_seed_with_the_same_share_of_positi
     generator = np.random.default_rng(0)
     y = np.arange(100) % 10 == 0
     whole = split(np.stack([np.arange(100.0), generator.normal(size=100)], 1), y.astype(np.int64), 0)
-    found = [split_anew(whole, seed) for seed in (1, 1, 2)]
-    assert torch.equal(found[0]["test"]["x"], found[1]["test"]["x"])
-    assert not torch.equal(found[0]["test"]["x"], found[2]["test"]["x"])
-    for data in found:
-        assert [len(part["y"]) for part in data.values()] == [50, 20, 30]
-        assert [int(part["y"].sum()) for part in data.values()] == [5, 2, 3]
+    splits = [split_anew(whole, seed) for seed in (1, 1, 2)]
+    assert torch.equal(splits[0]["test"]["x"], splits[1]["test"]["x"])
+    assert not torch.equal(splits[0]["test"]["x"], splits[2]["test"]["x"])
+    for data in splits:
+        assert [len(arrays["y"]) for arrays in data.values()] == [50, 20, 30]
+        assert [int(arrays["y"].sum()) for arrays in data.values()] == [5, 2, 3]
         assert data["train"]["x"].mean(0).abs().max() < 1e-5
-        order = torch.cat([part["x"][:, 0] for part in data.values()])
+        order = torch.cat([arrays["x"][:, 0] for arrays in data.values()])
         assert len(order.unique()) == 100  # every row is in one part
 
 
@@ -173,9 +173,9 @@ def test_a_space_has_the_settings_of_its_fit(tmp_path: Path) -> None:
 
 def test_paired_differences_are_scipy_s() -> None:
     ours, theirs = np.random.default_rng(0).normal(size=(2, 5))
-    found, expected = paired(ours, theirs), scipy.stats.ttest_rel(ours, theirs)
-    assert found.p == pytest.approx(expected.pvalue)
-    assert found.interval == pytest.approx(tuple(expected.confidence_interval()))
+    difference, expected = paired(ours, theirs), scipy.stats.ttest_rel(ours, theirs)
+    assert difference.p == pytest.approx(expected.pvalue)
+    assert difference.interval == pytest.approx(tuple(expected.confidence_interval()))
     assert paired([1.0, 2.0], [1.0, 2.0]).p == 1
     assert paired([2.0, 3.0], [1.0, 2.0]).p == 0
 
@@ -195,13 +195,13 @@ def all_measured(n_seeds: int) -> list[dict[str, Any]]:
 
 
 def test_the_table_shows_what_is_measured_and_counts_rows_beyond_noise() -> None:
-    found = section(all_measured(5), {"toy": COMPARISON})
-    line = next(line for line in found.splitlines() if line.startswith("| toy | accuracy"))
+    text = section(all_measured(5), {"toy": COMPARISON})
+    line = next(line for line in text.splitlines() if line.startswith("| toy | accuracy"))
     assert "| 80.20 ± 0.16 | **90.40 ± 0.32 (+10.20: +10.00 to +10.40)**, weight 0.3 | - |" in line
     assert "85.20 ± 0.16 (+5.00: +5.00 to +5.00)** alone |" in line
-    assert "| toy | 60 s, 500 MiB | 90 s (+50 %), 500 MiB | - | 60 s (+0 %), 500 MiB, alone |" in found
-    assert "Against the regular loss: ahead in 1 of 1 rows, beyond noise in 1; behind beyond noise in 0." in found
-    assert "Seeds: 5 of toy." in found
+    assert "| toy | 60 s, 500 MiB | 90 s (+50 %), 500 MiB | - | 60 s (+0 %), 500 MiB, alone |" in text
+    assert "Against the regular loss: ahead in 1 of 1 rows, beyond noise in 1; behind beyond noise in 0." in text
+    assert "Seeds: 5 of toy." in text
     assert section([], {"toy": COMPARISON}) == ""
 
 
@@ -210,27 +210,27 @@ def test_losses_with_fewer_seeds_are_compared_on_those_that_both_have_and_left_o
         return [r for r in measured if not (r["final"] and r["arm"]["name"] == name and r["seed"] >= n_seeds)]
 
     measured = all_measured(7)
-    found = section(without("fitted", 5), {"toy": COMPARISON})
-    assert "| 80.30 ± 0.22 | **90.40 ± 0.32 (+10.20: +10.00 to +10.40)**, weight 0.3 | - |" in found
-    assert "Seeds: 7 of toy (5 with the fitted loss)." in found
+    text = section(without("fitted", 5), {"toy": COMPARISON})
+    assert "| 80.30 ± 0.22 | **90.40 ± 0.32 (+10.20: +10.00 to +10.40)**, weight 0.3 | - |" in text
+    assert "Seeds: 7 of toy (5 with the fitted loss)." in text
     assert "| 80.30 ± 0.22 | - | - |" in section(without("fitted", 4), {"toy": COMPARISON})
     # Of the means 0.904 and 0.802 of five seeds; the regular loss's of seven is 0.803.
-    assert "Mean relative reduction of the error over the 1 rows: 51.5 %." in found
+    assert "Mean relative reduction of the error over the 1 rows: 51.5 %." in text
 
 
 def test_losses_trained_on_another_day_have_no_overhead_and_start_from_another_pretraining() -> None:
     measured = all_measured(5)
-    for one in measured:
-        if one["arm"]["name"] == "fitted":
-            one["date"] = "2026-11-02"
-    found = section(measured, {"toy": replace(COMPARISON, pretraining=MODEL)})
-    assert "| toy | 60 s, 500 MiB | 90 s, 500 MiB | - | 60 s (+0 %), 500 MiB, alone |" in found
-    assert "differ as rounding does: toy accuracy with the fitted loss.\n" in found
+    for trained in measured:
+        if trained["arm"]["name"] == "fitted":
+            trained["date"] = "2026-11-02"
+    text = section(measured, {"toy": replace(COMPARISON, pretraining=MODEL)})
+    assert "| toy | 60 s, 500 MiB | 90 s, 500 MiB | - | 60 s (+0 %), 500 MiB, alone |" in text
+    assert "differ as rounding does: toy accuracy with the fitted loss.\n" in text
     assert "Trained on another day" not in section(measured, {"toy": COMPARISON})
-    assert "Median overhead in wall-clock time" not in found
-    for one in measured:
-        if one["arm"]["name"] == "regular" and one["seed"] == 0:
-            one.update(date="2026-11-02", seconds=50)
+    assert "Median overhead in wall-clock time" not in text
+    for trained in measured:
+        if trained["arm"]["name"] == "regular" and trained["seed"] == 0:
+            trained.update(date="2026-11-02", seconds=50)
     assert "| toy | 60 s, 500 MiB | 90 s (+80 %), 500 MiB | - |" in section(measured, {"toy": COMPARISON})
 
 
@@ -252,7 +252,7 @@ def test_every_experiment_is_measured_by_metrics_that_its_losses_are_fitted_to()
 
 def test_an_epoch_has_every_example_once_and_batches_of_like_size() -> None:
     data = {"x": torch.randint(0, 1000, (640,), generator=torch.Generator().manual_seed(0))}
-    model = replace(MODEL, size=lambda found: found["x"])
+    model = replace(MODEL, size=lambda arrays: arrays["x"])
     first, again, other = (_epoch(model, data, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     assert sorted(first.tolist()) == list(range(640))
     assert first.tolist() == again.tolist() != other.tolist()
