@@ -22,7 +22,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -30,6 +30,7 @@ from typing import Any
 import torch
 
 from autosurrogate.evaluation.shortfalls import shortfalls
+from autosurrogate.export.metadata import LossMetadata
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.registry.store import builtins
@@ -192,21 +193,22 @@ def measure(fit: Fit, cores: list[int]) -> dict[str, Any]:
         }
         if failure:
             return {**row, "refused": [failure], "outputs": {}}
-        metadata = json.loads(_autosurrogate(["inspect", loss, "--json"], cores)[0])
+        metadata = LossMetadata.from_json(_autosurrogate(["inspect", loss, "--json"], cores)[0])
         outputs: dict[str, Any] = {}
         for name, (path, set_size) in _outputs_of(fit.metric).items():
             size = ["--set-size", str(set_size)] if set_size is not None and fit.metric.level == "set" else []
             printed, failure = _autosurrogate(["evaluate", loss, "--outputs", str(path), "--json", *size], cores)
             outputs[name] = {"failure": failure, "spearman": 0.0} if failure else json.loads(printed)
+    held_out = metadata.quality.held_out_generated
     return {
         **row,
-        "refused": shortfalls(metadata),
+        "refused": shortfalls(metadata.quality),
         "outputs": outputs,
-        "held_out": metadata["held_out"],
-        "descent": metadata["descent"],
-        "coverage": metadata["generator"]["coverage"],
-        "network": metadata["network"],
-        "n_trials": metadata["search"]["n_complete"] + metadata["search"]["n_pruned"],
+        "held_out": {"loss": asdict(held_out.loss), "regular": asdict(held_out.regular_loss)},
+        "descent": asdict(metadata.quality.descent_check),
+        "coverage": metadata.generated_points.coverage,
+        "network": asdict(metadata.network),
+        "n_trials": metadata.search.n_complete + metadata.search.n_pruned,
     }
 
 

@@ -127,12 +127,12 @@ def fitted(spec: str, budget: str) -> dict[str, Any]:
         if done.returncode != 0:
             return {**row, "reason": reason(done.stderr)}
         _, metadata = reader.load(Path(folder) / "loss.pt")
-    held_out = metadata["held_out"]
+    held_out = metadata.quality.held_out_generated
     return {
         **row,
-        "task": metadata["task"],
-        "loss": held_out["loss"]["spearman"],
-        "regular": held_out["regular"]["spearman"],
+        "task": metadata.task,
+        "loss": held_out.loss.spearman,
+        "regular": held_out.regular_loss.spearman,
     }
 
 

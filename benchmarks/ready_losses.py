@@ -59,8 +59,8 @@ def make(metric: str, folder: Path) -> str:
         except QualityError as refused:
             return f"{metric}: none, {refused}"
         shutil.copyfile(result.path, folder / f"{metric}{ready.SUFFIX}")
-    held_out = result.metadata["held_out"]
-    return f"{metric}: {held_out['loss']['spearman']:.3f}, the regular loss {held_out['regular']['spearman']:.3f}"
+    held_out = result.metadata.quality.held_out_generated
+    return f"{metric}: {held_out.loss.spearman:.3f}, the regular loss {held_out.regular_loss.spearman:.3f}"
 
 
 def rewrite(metric: str, folder: Path) -> str:
@@ -74,9 +74,9 @@ def rewrite(metric: str, folder: Path) -> str:
     """
     path = folder / f"{metric}{ready.SUFFIX}"
     old, metadata = reader.load(path)
-    task = tasks.get(metadata["task"])
-    network = dict(metadata["network"])
-    loss = writer.freeze(surrogates.build(task, metadata["level"], network.pop("name"), **network))
+    task = tasks.get(metadata.task)
+    network = metadata.network
+    loss = writer.freeze(surrogates.build(task, metadata.level, network.name, **network.settings))
     numbers = dict(old.named_buffers())
     if numbers.keys() != dict(loss.named_buffers()).keys():
         raise LossFileError(f"{path}: its network has other numbers than that of now; fit it anew")
@@ -93,7 +93,7 @@ def rewrite(metric: str, folder: Path) -> str:
         new, _ = reader.load(Path(scratch) / path.name)
         before, after = (point_losses.loss_of_points(each, task) for each in (old, new))
         for examples in batches:
-            size = 1 if metadata["level"] == "sample" else len(examples)
+            size = 1 if metadata.level == "sample" else len(examples)
             values = before(examples, size), after(examples, size)
             gradients = point_losses.gradient(before, examples, size), point_losses.gradient(after, examples, size)
             if not (_close(*values) and _close(*gradients)):

@@ -39,8 +39,8 @@ def measure(device: str) -> Iterator[Row]:
             _fitting.fit("accuracy", path, arguments)
             spent = time.perf_counter() - began
         _, metadata = reader.load(path)
-    best = 100 * metadata["held_out"]["loss"]["spearman"]
-    n_trials = metadata["search"]["n_complete"] + metadata["search"]["n_pruned"]
+    best = 100 * metadata.quality.held_out_generated.loss.spearman
+    n_trials = metadata.search.n_complete + metadata.search.n_pruned
     yield Row(
         f"accuracy, {n_trials} trials", "autosurrogate fit", [spent], "search", {"busy": 100 * busy[0], "best": best}
     )

@@ -85,9 +85,9 @@ def known(path: Path) -> dict[str, float]:
     """What a fitted loss's file says of it: its held-out rank correlation, its size and the weight that it suggests."""
     _, metadata = reader.load(path)
     return {
-        "spearman": metadata["held_out"]["loss"]["spearman"],
-        "n_parameters": metadata["n_parameters"],
-        "suggested_weight": metadata["suggested_weight"],
+        "spearman": metadata.quality.held_out_generated.loss.spearman,
+        "n_parameters": metadata.network.n_parameters,
+        "suggested_weight": metadata.quality.suggested_weight,
     }
 
 

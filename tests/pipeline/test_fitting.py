@@ -53,12 +53,14 @@ def test_a_call_fits_a_metric_of_a_file_to_recorded_outputs_and_returns_what_it_
     assert result.run_dir == Path("here")
     assert 0 < result.seconds < 300
     metadata = result.metadata
-    assert metadata["outputs"] == ["0.npz", "1.npz"]
-    assert metadata["seed"] == 3
+    assert metadata.recorded_outputs == ("0.npz", "1.npz")
+    assert metadata.seed == 3
     # 2 files, 2 sources of 160 of their rows each for the test: 2 * 2 * 5 sets of 32, more or less by chance
-    assert 12 <= metadata["held_out_recorded"]["loss"]["n_points"] <= 20
-    assert metadata["held_out_recorded"]["regular"]["n_points"] == metadata["held_out_recorded"]["loss"]["n_points"]
-    assert metadata["held_out_recorded"]["loss"]["spearman"] > 0.5
+    held_out = metadata.quality.held_out_recorded
+    assert held_out is not None
+    assert 12 <= held_out.loss.n_points <= 20
+    assert held_out.regular_loss.n_points == held_out.loss.n_points
+    assert held_out.loss.spearman > 0.5
     assert any(line.startswith("labelled ") for line in notes.lines)
     loss = program.load(result.path)
     assert loss(torch.randn(50, 4), torch.randint(4, (50,))).shape == ()
@@ -152,10 +154,12 @@ def test_a_lower_is_better_metric_of_probabilities_of_single_examples(folder: Pa
     assert loss(preds, target) < loss(preds, target.roll(1))  # lower is better, of the loss in any case
     metadata = json.loads(program.run("inspect", "rank.pt", "--json", cwd=folder).stdout)
     assert metadata["higher_is_better"] is False
-    assert metadata["descent"]["gain"] > 0
-    assert metadata["held_out"]["loss"]["spearman"] > metadata["held_out"]["regular"]["spearman"] > 0
-    assert metadata["held_out_recorded"]["loss"]["spearman"] > 0.5
-    assert metadata["held_out_recorded"]["loss"]["n_points"] == 120
+    quality = metadata["quality"]
+    assert quality["descent_check"]["gain"] > 0
+    held_out = quality["held_out_generated"]
+    assert held_out["loss"]["spearman"] > held_out["regular_loss"]["spearman"] > 0
+    assert quality["held_out_recorded"]["loss"]["spearman"] > 0.5
+    assert quality["held_out_recorded"]["loss"]["n_points"] == 120
 
 
 def test_a_loss_that_falls_short_is_refused_with_its_figures_and_written_by_force(
@@ -195,7 +199,7 @@ def test_a_function_of_a_script_without_a_main_guard_is_fitted(folder: Path) -> 
             return float((preds != target).mean())
 
         result = autosurrogate.fit(error, budget="60s", trials=1, space="small.toml")
-        print(result.path.name, result.metadata["spec"])
+        print(result.path.name, result.metadata.metric_spec)
         """,
     )
     done = subprocess.run(
@@ -226,11 +230,11 @@ def test_points_on_which_a_metric_fails_are_dropped_counted_and_shown(folder: Pa
         """,
     )
     result = autosurrogate.fit("moody.py", trials=1, space="small.toml", force=True)
-    labelled = result.metadata["labelled"]
-    assert labelled["n_points"] == 30 * 48
-    assert 0 < labelled["n_dropped"] < 0.2 * 30 * 48
-    assert labelled["dropped"] == {"raised": labelled["n_dropped"]}
-    assert "RuntimeError: begins with nothing" in labelled["example"]
+    labelled = result.metadata.labelled_points
+    assert labelled.n_points == 30 * 48
+    assert 0 < labelled.n_dropped < 0.2 * 30 * 48
+    assert labelled.dropped == {"raised": labelled.n_dropped}
+    assert "RuntimeError: begins with nothing" in str(labelled.example)
 
 
 def test_the_readers_own_metric_gleu_is_fitted(folder: Path) -> None:
@@ -250,7 +254,7 @@ def test_the_readers_own_metric_gleu_is_fitted(folder: Path) -> None:
     networks = "[networks.match]\ntemperatures = [[0.2]]\nwidth = 16\nn_hidden = 1\n"
     space = program.write(folder / "match.toml", program.SPACE.split("[networks")[0] + networks)
     result = autosurrogate.fit("gleu.py:gleu", trials=1, budget=60, space=space)
-    assert result.metadata["held_out"]["loss"]["spearman"] > 0.8
+    assert result.metadata.quality.held_out_generated.loss.spearman > 0.8
     loss: Any = program.load(result.path)
     preds, target = torch.randn(3, 7, 11, requires_grad=True), torch.randint(11, (3, 5))
     loss(preds, target).backward()
@@ -265,7 +269,7 @@ def test_the_readers_own_metric_gleu_is_fitted(folder: Path) -> None:
         ({"trials": 0}, "--trials 0: must be 1 or more"),
         ({"seed": -1}, "--seed -1: must be 0 or more"),
         ({"objective": "best"}, "--objective best: expected correlation or approximation"),
-        ({"device": torch.device("meta")}, "--device meta: is no device"),
+        ({"device": torch.device("meta")}, "--device meta: is not a device"),
         ({"random_share": 0.5}, "--random-share: needs recorded outputs"),
     ],
 )

@@ -63,7 +63,7 @@ def test_the_loss_knows_its_vocabulary(folder: Path) -> None:
     assert metadata["task"] == "sequence"
     assert metadata["network"]["name"] == "spelled"
     assert metadata["tokenizer"]["file"] == str(folder / "vocab.txt")
-    assert metadata["held_out"]["loss"]["spearman"] > 0.8
+    assert metadata["quality"]["held_out_generated"]["loss"]["spearman"] > 0.8
 
 
 def test_torch_alone_loads_it_and_it_ranks_by_spelling(folder: Path, python_with_torch_alone: Path) -> None:

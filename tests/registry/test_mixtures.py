@@ -15,7 +15,7 @@ import torch
 from autosurrogate import tasks
 from autosurrogate.errors import LabellingError, MetricError, OptionError
 from autosurrogate.pipeline import mixture_scaling
-from autosurrogate.points import sampling
+from autosurrogate.points import metric_calls
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 
@@ -58,7 +58,7 @@ def normalised(*specs: str, weights: tuple[float, ...] = ()) -> Metric:
 def points(metric: Metric, severity: list[float], set_size: int) -> list[tuple[Any, Any]]:
     task = tasks.get(metric.task)
     examples = task.generate(torch.tensor(severity), torch.Generator().manual_seed(0), set_size, metric.view)
-    return sampling.points_of(task, metric, examples, set_size)
+    return metric_calls.points_of(task, metric, examples, set_size)
 
 
 def test_each_counts_by_its_weight_in_standard_deviations_and_by_its_direction(file: Path) -> None:
@@ -179,7 +179,7 @@ def test_one_loss_is_fitted_judged_and_inspected(file: Path) -> None:
     inspected = program.run("inspect", "hits-confidence.pt", "--json", cwd=folder)
     metadata = json.loads(inspected.stdout)
     assert metadata["metric"] == "hits+confidence"
-    assert metadata["held_out"]["loss"]["spearman"] > 0.5
+    assert metadata["quality"]["held_out_generated"]["loss"]["spearman"] > 0.5
 
 
 def test_weights_without_several_metrics_are_wrong(tmp_path: Path) -> None:
