@@ -13,7 +13,7 @@ from autosurrogate import tasks
 from autosurrogate.evaluation import point_losses
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
-from autosurrogate.points.sampling import points_of
+from autosurrogate.points.metric_calls import points_of
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 

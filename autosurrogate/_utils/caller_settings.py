@@ -1,4 +1,4 @@
-"""Settings of torch that belong to whoever calls this program."""
+"""Global settings of torch, which belong to the caller of this package."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 @contextlib.contextmanager
 def set_aside() -> Iterator[None]:
-    """Torch as this program needs them, and afterwards as the caller had them."""
+    """Set torch to its defaults for a block, and afterwards to what the caller had."""
     dtype, default_device = torch.get_default_dtype(), torch.get_default_device()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=[]))  # a GPU's is not drawn from
+        stack.enter_context(torch.random.fork_rng(devices=[]))  # random numbers of a GPU are not used
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         for kind in ("cpu", "cuda"):

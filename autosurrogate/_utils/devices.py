@@ -1,4 +1,4 @@
-"""Devices by name, and the memory beside them."""
+"""Devices by name, and the memory of this machine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from autosurrogate.errors import OptionError
 
 
 def device_of(name: str) -> torch.device:
-    """The device called `name`; "auto" is a GPU where there is one.
+    """The device called `name`; "auto" is a GPU if torch sees any.
 
     Raises:
-        OptionError: no such device here.
+        OptionError: this machine has no such device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -25,19 +25,21 @@ def device_of(name: str) -> torch.device:
     except RuntimeError:
         device = None
     if device is None or device.type not in ("cpu", "cuda"):
-        raise OptionError(f"--device {name}: is no device; expected auto, cpu, cuda or cuda:N")
+        raise OptionError(f"--device {name}: is not a device; expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda":
         n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= n_devices:
-            raise OptionError(f"--device {name}: is not there; torch sees {n_devices} CUDA devices; try --device auto")
+            raise OptionError(
+                f"--device {name}: does not exist; torch sees {n_devices} CUDA devices; try --device auto"
+            )
     return device
 
 
 def memory_bytes() -> int:
-    """Memory that this machine has, or that a container is given of it; a very large number where it is not known."""
-    found = [sys.maxsize]
+    """The memory of this machine, or the limit of this container; a very large number where neither is known."""
+    limits = [sys.maxsize]
     with contextlib.suppress(AttributeError, ValueError, OSError):  # not on Windows
-        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        limits.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
-        found.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8")))
-    return min(found)
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8")))
+    return min(limits)

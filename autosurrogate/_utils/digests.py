@@ -1,4 +1,4 @@
-"""Telling whether a file, or a metric of one, is still what it was."""
+"""Digests of files, which show whether a file has changed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def of_file(path: str | Path) -> str:
-    """What changes with a file, its SHA-256; "" if it cannot be read, which is told where it is read."""
+    """The SHA-256 of a file; "" if it cannot be read, which is reported where it is read."""
     try:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

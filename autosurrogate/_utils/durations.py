@@ -19,11 +19,11 @@ def seconds(text: str | float) -> float:
     >>> seconds("5m"), seconds("1h30m"), seconds("90"), seconds(2.5)
     (300.0, 5400.0, 90.0, 2.5)
     """
-    parts = re.fullmatch(r"(?:(\d+(?:\.\d+)?)(h))?(?:(\d+(?:\.\d+)?)(m))?(?:(\d+(?:\.\d+)?)(s?))?", str(text).strip())
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)(h))?(?:(\d+(?:\.\d+)?)(m))?(?:(\d+(?:\.\d+)?)(s?))?", str(text).strip())
     total = 0.0
-    if parts is not None:
-        groups = parts.groups()
+    if match is not None:
+        groups = match.groups()
         total = sum(float(n) * _UNITS[unit or ""] for n, unit in zip(groups[::2], groups[1::2], strict=True) if n)
     if not 0 < total < math.inf:
-        raise OptionError(f"--budget {text}: is no duration; expected seconds or units such as 90s, 5m, 1h30m")
+        raise OptionError(f"--budget {text}: is not a duration; expected seconds or units such as 90s, 5m, 1h30m")
     return total

@@ -1,8 +1,8 @@
 """Labelling: any metric, run over many points in worker processes that may hang, crash or be killed.
 
-Each worker is a plain process with one thread of this one to feed it, so that a call which takes a process down
-costs that process and nothing else, and is known by its point. A worker answers while it works on a batch: hence a
-batch can be as large as its transport needs and the time limit still be that of one call.
+Each worker is a plain process, fed by a thread of this process. So a call that ends its process costs that process and
+nothing else, and its point is known. A worker answers while it works on a batch: a batch can be as large as its
+transport needs, and the time limit is still that of one call.
 """
 
 from __future__ import annotations
@@ -13,80 +13,23 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
 from types import TracebackType
 
 import loky
-import numpy as np
 
 from autosurrogate.errors import LabellingError, OptionError
 from autosurrogate.labelling import packing
-from autosurrogate.labelling.labels import MAX_DROPPED, Labels, too_many
-from autosurrogate.labelling.worker import Answers, Point, Problem, Ready
-from autosurrogate.processes.worker_process import WorkerLost, WorkerProcess, where_modules_are
+from autosurrogate.labelling.jobs import Batch, PendingLabels
+from autosurrogate.labelling.labels import MAX_DROPPED, Labels, too_many_dropped
+from autosurrogate.labelling.outcomes import Answers, Point, Problem, Ready
+from autosurrogate.processes.worker_process import WorkerLost, WorkerProcess, module_paths
 from autosurrogate.registry.metric_type import Metric
 
-#: So many calls that hung or crashed, if they are above the share, end a job early: each costs seconds.
-_FEWEST_COSTLY = 20
-#: What a batch should take: long beside its transport, short beside the wait for the last one.
+#: So many calls that hung or crashed, if they are more than `MAX_DROPPED`, end a job early: each costs seconds.
+_MIN_COSTLY = 20
+#: How long a batch should take: much longer than its transport, and short, as the others wait for the last batch.
 _BATCH_S = 0.1
 _WORKER = "autosurrogate.labelling.worker"
-
-
-class PendingLabels(Future[Labels]):
-    """The labels of points that were submitted; `result()` waits for them."""
-
-    def __init__(self, points: Sequence[Point]) -> None:
-        super().__init__()
-        self.n_points = len(points)
-        self.n_done = 0
-        self._points = points
-        self._n_taken = 0
-        self._n_costly = 0
-        self._values = np.full(len(points), np.nan)
-        self._problems: dict[int, Problem] = {}
-        self._started = time.perf_counter()
-        self.set_running_or_notify_cancel()  # there is no way to call it off but to close the labeller
-
-    def _take(self, size: int) -> _Batch:
-        if self._n_taken == 0:
-            self._started = time.perf_counter()
-        batch = _Batch(self, self._n_taken, min(self._n_taken + size, self.n_points))
-        self._n_taken = batch.stop
-        return batch
-
-    def _store(self, index: int, outcome: float | Problem) -> None:
-        if isinstance(outcome, Problem):
-            self._problems[index] = outcome
-            self._n_costly += outcome.kind in ("timeout", "crashed")
-        else:
-            self._values[index] = outcome
-        self.n_done += 1
-
-    def _finish(self) -> None:
-        problems = [self._problems[i] for i in sorted(self._problems)]
-        self._points = ()
-        self.set_result(Labels(self._values, problems, time.perf_counter() - self._started))
-
-    def _fail(self, error: LabellingError) -> None:
-        self._points = ()
-        self._n_taken = self.n_points
-        self.set_exception(error)
-
-
-@dataclass(eq=False)
-class _Batch:
-    """The points `start` to `stop` of a job, less those already answered."""
-
-    job: PendingLabels
-    start: int
-    stop: int
-    #: After a worker was lost over it a batch is answered point by point, which tells the guilty one.
-    one_by_one: bool = False
-
-    def __len__(self) -> int:
-        return self.stop - self.start
 
 
 class Labeller:
@@ -112,12 +55,12 @@ class Labeller:
             raise OptionError(f"Labeller: timeout_s must be a positive number of seconds, got {timeout_s}")
         self._metric = metric
         self._timeout_s = timeout_s
-        self._recipe = where_modules_are() + pickle.dumps((pickle.dumps(metric), timeout_s))
+        self._recipe = module_paths() + pickle.dumps((pickle.dumps(metric), timeout_s))
         self._n_workers = n_workers
         self._changed = threading.Condition()  # guards all that follows, and the jobs
         self._error: LabellingError | None = None
         self._jobs: deque[PendingLabels] = deque()
-        self._again: deque[_Batch] = deque()
+        self._retries: deque[Batch] = deque()
         self._unfinished: set[PendingLabels] = set()
         self._workers: set[WorkerProcess] = set()
         self._batch_size = 1
@@ -135,31 +78,31 @@ class Labeller:
         self.close()
 
     def submit(self, points: Sequence[Point]) -> PendingLabels:
-        """Label `points`, each a `(preds, target)` the metric is called on, after what is there to do; returns at once.
+        """Label `points`, each a `(preds, target)` the metric is called on, after all earlier jobs; returns at once.
 
         The result raises `LabellingError` if the workers cannot load the metric, if it hangs or crashes on so many
-        points that going on is pointless, or if the labeller is closed first.
+        points that the rest is not tried, or if the labeller is closed first.
         """
-        return self._begun(PendingLabels(points), self._jobs.append)
+        return self._enqueue(PendingLabels(points), self._jobs.append)
 
     def label(self, points: Sequence[Point]) -> Labels:
-        """The labels of `points`, waiting for them; before all that was submitted and that nobody may wait for."""
-        return self._begun(PendingLabels(points), self._jobs.appendleft).result()
+        """The labels of `points`, waiting for them; they come before all points that were submitted."""
+        return self._enqueue(PendingLabels(points), self._jobs.appendleft).result()
 
-    def _begun(self, job: PendingLabels, put: Callable[[PendingLabels], None]) -> PendingLabels:
+    def _enqueue(self, job: PendingLabels, add: Callable[[PendingLabels], None]) -> PendingLabels:
         with self._changed:
             if self._error is not None:
-                job._fail(self._error)
+                job.fail(self._error)
             elif not job.n_points:
-                job._finish()
+                job.finish()
             else:
-                put(job)
+                add(job)
                 self._unfinished.add(job)
                 self._changed.notify_all()
         return job
 
     def close(self) -> None:
-        """End the workers at once, in the middle of a call if need be. Jobs that are not done fail."""
+        """End the workers at once, even in the middle of a call. Jobs that are not done fail."""
         self._give_up(LabellingError(f"metric {self._metric.name!r}: labelling was stopped before it was done"))
         with self._changed:
             for worker in self._workers:
@@ -175,7 +118,7 @@ class Labeller:
             self._unfinished.clear()
             self._changed.notify_all()
         for job in failed:
-            job._fail(error)
+            job.fail(error)
 
     def _drive(self) -> None:
         """Feed one worker after the other until the labeller is closed or broken (a thread does this per worker)."""
@@ -195,15 +138,15 @@ class Labeller:
                     worker.reap()
         except LabellingError as error:
             self._give_up(error)
-        except Exception as error:  # a job without an end would be worse than any message
+        except Exception as error:  # any message is better than a job without an end
             self._give_up(LabellingError(f"metric {self._metric.name!r}: labelling failed: {error!r}"))
 
     def _feed(self, worker: WorkerProcess) -> None:
         """Give batches to a worker until it ends."""
-        sent: deque[_Batch] = deque()
-        heard = time.monotonic()
+        sent: deque[Batch] = deque()
+        last_message = time.monotonic()
         try:
-            self._greet(worker)
+            self._load_metric(worker)
             while True:
                 # A second batch is on its way while the first is worked on, unless calls are so slow that it would wait
                 while len(sent) < (1 if self._batch_size == 1 else 2):
@@ -212,47 +155,47 @@ class Labeller:
                         break
                     message = self._pack(batch)
                     if message is not None:
-                        heard = heard if sent else time.monotonic()
+                        last_message = last_message if sent else time.monotonic()
                         sent.append(batch)
                         worker.send(message)
                 if not sent:
                     return
                 answers: Answers = worker.receive()
-                heard = time.monotonic()
+                last_message = time.monotonic()
                 self._record(sent[0], answers)
                 if not sent[0]:
                     sent.popleft()
         except WorkerLost:
-            silence_s = time.monotonic() - heard
+            silence_s = time.monotonic() - last_message
             worker.kill()
-            self._blame(sent, silence_s, worker.reap())
+            self._retry(sent, silence_s, worker.reap())
 
-    def _greet(self, worker: WorkerProcess) -> None:
+    def _load_metric(self, worker: WorkerProcess) -> None:
         """Wait until the worker has loaded the metric."""
-        who = f"metric {self._metric.name!r}"
+        name = f"metric {self._metric.name!r}"
         try:
             worker.send(self._recipe)
             ready: Ready = worker.receive()
         except WorkerLost:
             worker.kill()
             raise LabellingError(
-                f"{who}: a worker process ended while it loaded the metric ({worker.reap()}); "
+                f"{name}: a worker process ended while it loaded the metric ({worker.reap()}); "
                 "does its file import in a fresh process, and quickly?"
             ) from None
         if ready.error is not None:
-            raise LabellingError(f"{who} cannot be loaded in a worker process: {ready.error}")
+            raise LabellingError(f"{name} cannot be loaded in a worker process: {ready.error}")
 
-    def _take(self, wait: bool) -> _Batch | None:
+    def _take(self, wait: bool) -> Batch | None:
         """The next batch; None if there is none (and `wait` is false), or if the labeller is closed."""
         with self._changed:
             while self._error is None:
-                if self._again:
-                    return self._again.popleft()
+                if self._retries:
+                    return self._retries.popleft()
                 if self._jobs:
                     job = self._jobs[0]
-                    fair = math.ceil((job.n_points - job._n_taken) / (2 * self._n_workers))
-                    batch = job._take(min(self._batch_size, max(1, fair)))
-                    if job._n_taken == job.n_points:
+                    fair_size = math.ceil((job.n_points - job.n_taken) / (2 * self._n_workers))
+                    batch = job.take(min(self._batch_size, max(1, fair_size)))
+                    if job.n_taken == job.n_points:
                         self._jobs.popleft()
                     if batch:
                         return batch
@@ -262,63 +205,62 @@ class Labeller:
                     return None
         return None
 
-    def _pack(self, batch: _Batch) -> bytes | None:
-        """A batch as a worker gets it; None if its job is over, as it is when its points cannot be pickled."""
-        points = batch.job._points
+    def _pack(self, batch: Batch) -> bytes | None:
+        """A batch as a worker gets it; None if its job is over, or fails here because its points cannot be pickled."""
+        points = batch.job.points
         if not points:
             return None
         try:
-            inner = packing.packed(points[batch.start : batch.stop])
+            packed = packing.pack(points[batch.start : batch.stop])
         except Exception as error:
             self._fail(batch.job, LabellingError(f"metric {self._metric.name!r}: points cannot be pickled: {error!r}"))
             return None
-        return pickle.dumps((inner, batch.one_by_one), pickle.HIGHEST_PROTOCOL)
+        return pickle.dumps((packed, batch.one_by_one), pickle.HIGHEST_PROTOCOL)
 
-    def _record(self, batch: _Batch, answers: Answers) -> None:
-        """Store the outcomes of the first points of a batch, which it loses."""
-        job, pointless = batch.job, None
+    def _record(self, batch: Batch, answers: Answers) -> None:
+        """Store the outcomes of the first points of a batch, and remove these points from it."""
+        job, error = batch.job, None
         with self._changed:
             start = batch.start
             batch.start += len(answers.outcomes)
             if job not in self._unfinished:  # it has failed meanwhile
                 return
             for index, outcome in enumerate(answers.outcomes, start):
-                job._store(index, outcome)
-            self._pace(answers)
+                job.store(index, outcome)
+            self._adapt_batch_size(answers)
             finished = job.n_done == job.n_points
-            if not finished and job._n_costly >= _FEWEST_COSTLY and job._n_costly > MAX_DROPPED * job.n_done:
-                pointless = too_many(self._metric, job.n_done, list(job._problems.values()), MAX_DROPPED)
-            if finished or pointless:
+            if not finished and job.n_costly >= _MIN_COSTLY and job.n_costly > MAX_DROPPED * job.n_done:
+                error = too_many_dropped(self._metric, job.n_done, list(job.problems.values()), MAX_DROPPED)
+            if finished or error:
                 self._unfinished.discard(job)
         if finished:
-            job._finish()
-        elif pointless:
-            job._fail(pointless)
+            job.finish()
+        elif error:
+            job.fail(error)
 
-    def _pace(self, answers: Answers) -> None:
-        """Adapt the size of batches: at once to quicker calls, for the first ones load libraries, slowly to slower."""
+    def _adapt_batch_size(self, answers: Answers) -> None:
+        """Adapt the size of batches, at once to quicker calls (the first ones load libraries), slowly to slower calls."""
         if any(isinstance(outcome, Problem) and outcome.kind == "timeout" for outcome in answers.outcomes):
             return
         call_s = max(answers.seconds / len(answers.outcomes), 1e-6)
         self._call_s = call_s if call_s < self._call_s else 0.9 * self._call_s + 0.1 * call_s
         self._batch_size = max(1, min(int(_BATCH_S / self._call_s), 4 * self._batch_size))
 
-    def _blame(self, sent: deque[_Batch], silence_s: float, end: str) -> None:
-        """Drop the point that a worker was lost over if it is known, and have the others done again."""
+    def _retry(self, sent: deque[Batch], silence_s: float, ending: str) -> None:
+        """Drop the point that a worker was lost over if it is known, and label the others again."""
         if not sent or self._error is not None:
             return
         first = sent[0]
         if first.one_by_one or len(first) == 1:
-            hung = silence_s >= self._timeout_s
             problem = (
                 Problem("timeout", f"took longer than {self._timeout_s:g} s and could not be interrupted")
-                if hung
-                else Problem("crashed", f"the process ended: {end}")
+                if silence_s >= self._timeout_s
+                else Problem("crashed", f"the process ended: {ending}")
             )
             self._record(first, Answers([problem], silence_s))
         first.one_by_one = True
         with self._changed:
-            self._again.extendleft(batch for batch in reversed(sent) if batch and not batch.job.done())
+            self._retries.extendleft(batch for batch in reversed(sent) if batch and not batch.job.done())
             self._changed.notify_all()
 
     def _fail(self, job: PendingLabels, error: LabellingError) -> None:
@@ -326,4 +268,4 @@ class Labeller:
             if job not in self._unfinished:
                 return
             self._unfinished.discard(job)
-        job._fail(error)
+        job.fail(error)

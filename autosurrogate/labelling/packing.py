@@ -1,7 +1,7 @@
-"""Points on their way to a worker: pickled, but for their arrays, which travel together.
+"""Points as bytes for a worker: pickled, with their small arrays joined to large ones.
 
-A set of images is many small arrays, of which each takes longer to pickle, and far longer to unpickle, than to cut out
-of a large one.
+A set of images is many small arrays. Each takes longer to pickle, and far longer to unpickle, than to slice out of a
+large array.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 SMALL = 65_536  # numbers; larger arrays are pickled as they are
 
 
-def packed(points: Any) -> bytes:
-    """What `unpacked` makes the points of again.
+def pack(points: Any) -> bytes:
+    """Points as bytes, see `unpack`.
 
     Arrays of numbers of one kind, of the same shape but for the first axis, are laid end to end.
 
@@ -30,27 +30,27 @@ def packed(points: Any) -> bytes:
     return pickle.dumps((pickler.joined(), file.getvalue()), pickle.HIGHEST_PROTOCOL)
 
 
-def unpacked(content: bytes) -> Any:
-    """The points; arrays are their own to write in, and share nothing but a block of memory."""
+def unpack(content: bytes) -> Any:
+    """The points that were packed. Their arrays can be written to, and do not overlap in memory."""
     joined, pickled = pickle.loads(content)
-    _OPEN.blocks = [[array[start:end] for start, end in pairwise(ends)] for array, ends in joined]
+    _UNPACKING.blocks = [[array[start:end] for start, end in pairwise(ends)] for array, ends in joined]
     try:
         return pickle.loads(pickled)
     finally:
-        _OPEN.blocks = None
+        _UNPACKING.blocks = None
 
 
-_OPEN = threading.local()  # the arrays of the blocks that a thread is unpacking
+_UNPACKING = threading.local()  # the arrays of the blocks that a thread is unpacking
 
 
 def _arrays_of(number: int) -> Any:
-    return _OPEN.blocks[number]
+    return _UNPACKING.blocks[number]
 
 
 class _Block:
     """The `number`-th kind of arrays, and where each ends when they are laid end to end.
 
-    Stands in a pickle, once, for the list of its arrays, out of which each is then taken without a line of Python.
+    In a pickle it stands, once, for the list of its arrays. Each is then taken out without running Python code.
     """
 
     def __init__(self, number: int) -> None:
@@ -65,19 +65,19 @@ class _Pickler(pickle.Pickler):
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
         self._blocks: dict[tuple[Any, ...], _Block] = {}
 
-    def reducer_override(self, thing: Any) -> Any:  # asked of all that are no plain Python objects
-        kind = type(thing)
+    def reducer_override(self, value: Any) -> Any:  # called for all that are not plain Python objects
+        kind = type(value)
         if kind.__name__ != "ndarray" or kind.__module__ != "numpy":  # known without importing it
             return NotImplemented
-        dtype, shape = thing.dtype, thing.shape
-        if not shape or dtype.kind not in "biuf" or not dtype.isnative or thing.size > SMALL:
+        dtype, shape = value.dtype, value.shape
+        if not shape or dtype.kind not in "biuf" or not dtype.isnative or value.size > SMALL:
             return NotImplemented
         of_kind = (dtype.char, *shape[1:])
         block = self._blocks.get(of_kind)
         if block is None:
             block = self._blocks[of_kind] = _Block(len(self._blocks))
         index = len(block.arrays)
-        block.arrays.append(thing)
+        block.arrays.append(value)
         block.ends.append(block.ends[index] + shape[0])
         return operator.getitem, (block, index)
 

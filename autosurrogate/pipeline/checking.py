@@ -19,8 +19,8 @@ from autosurrogate.evaluation import invariances
 from autosurrogate.evaluation.invariances import Dependence
 from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.labelling.labels import Labels, check_labels
-from autosurrogate.labelling.worker import Point
-from autosurrogate.points import sampling
+from autosurrogate.labelling.outcomes import Point
+from autosurrogate.points import metric_calls, sampling, severity_calibration
 from autosurrogate.registry.lookup import find, with_tokenizer
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import CALL_LIMIT_S, CHECK_S
@@ -58,7 +58,7 @@ class Report:
         dropped: how many of them have no value, by reason.
         low: least value.
         high: largest value.
-        coverage: how evenly generated points will cover that range, in (0, 1], see `sampling.coverage`.
+        coverage: how evenly generated points will cover that range, in (0, 1], see `severity_calibration.coverage`.
         ties: share of the points whose value another point has, too.
         easy: mean value of the easiest tenth of the points.
         hard: mean value of the hardest tenth.
@@ -89,7 +89,7 @@ class Report:
         found = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "metric"}
         found |= {name: [asdict(one) for one in found[name]] for name in ("shown", "dependences")}
         declared = {name: getattr(self.metric, name) for name in DECLARED}
-        declared["task"] = tasks.kind(self.metric.task)
+        declared["task"] = tasks.name_without_vocabulary(self.metric.task)
         plain: dict[str, Any] = without_nan({"metric": self.metric.name, **declared, **found})
         return plain
 
@@ -113,7 +113,7 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
     """
     found = with_tokenizer(find(metric), tokenizer)
     task = tasks.get(found.task)
-    points, severity = sampling.pilot(task, found, seed)
+    points, severity = sampling.generate_pilot(task, found, seed)
     with Labeller(found, timeout_s=CALL_LIMIT_S) as labeller:
         each = _affordable(points, labeller)
         points, severity = [points[i] for i in each], severity[each]
@@ -129,15 +129,15 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
         coverage, dependences = 0.0, list[Dependence]()
         if not reasons:
             coverage = _coverage(found, severity, values, labeller, seed)
-            dependences = invariances.dependences(
+            dependences = invariances.find_dependences(
                 task,
                 found,
-                search_space.load(found.task).widest_networks(found.task),
+                search_space.load(found.task).widest_networks(task),
                 lambda some: labeller.label(some).values,
                 seed,
             )
     easy, hard = (float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for part in _ends(values))
-    wrong = None if reasons else sampling.wrong_direction(found, severity, values)
+    wrong = None if reasons else severity_calibration.wrong_direction(found, severity, values)
     reasons += [] if wrong is None else [f"metric {found.name!r}: {wrong}"]
     refused = invariances.refusal(dependences, task)
     kept = values[np.isfinite(values)]
@@ -186,10 +186,10 @@ def _ties(values: np.ndarray) -> float:
 
 def _coverage(metric: Metric, severity: np.ndarray, values: np.ndarray, labeller: Labeller, seed: int) -> float:
     """The coverage of points whose severities are drawn as a fit draws them."""
-    task, severities = tasks.get(metric.task), sampling.calibrate(severity, values)
-    examples, set_size, _ = sampling.chunk(task, metric, severities, seed, "check", 0)
-    drawn = labeller.label(sampling.points_of(task, metric, examples, set_size)).values
-    return sampling.coverage(drawn[np.isfinite(drawn)])
+    task, severities = tasks.get(metric.task), severity_calibration.calibrate(severity, values)
+    examples, set_size, _ = sampling.generate_chunk(task, metric, severities, seed, "check", 0)
+    drawn = labeller.label(metric_calls.points_of(task, metric, examples, set_size)).values
+    return severity_calibration.coverage(drawn[np.isfinite(drawn)])
 
 
 def _shown(points: Sequence[Point], labels: Labels) -> tuple[Shown, ...]:

@@ -18,8 +18,9 @@ from autosurrogate.examples import Examples
 from autosurrogate.export import reader
 from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.labelling.labels import check_labels
-from autosurrogate.points.sampling import points_of
-from autosurrogate.rank_correlation.statistics import Agreement, agreement, mean_agreement
+from autosurrogate.points.metric_calls import points_of
+from autosurrogate.rank_correlation.agreement import Agreement
+from autosurrogate.rank_correlation.statistics import agreement, mean_agreement
 from autosurrogate.registry.lookup import find, with_tokenizer
 from autosurrogate.registry.metric_type import Metric
 

@@ -71,7 +71,7 @@ def normalised(
 
 def _deviation(one: Metric, timeout_s: float, n_workers: int | None, seed: int) -> float:
     """The standard deviation of a metric over generated points of every quality."""
-    points, _ = sampling.pilot(tasks.get(one.task), one, seed)
+    points, _ = sampling.generate_pilot(tasks.get(one.task), one, seed)
     points = points[:: -(-len(points) // N_POINTS)]
     with Labeller(one, n_workers=n_workers, timeout_s=timeout_s) as labeller:
         labels = labeller.label(points)

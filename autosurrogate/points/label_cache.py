@@ -1,9 +1,9 @@
-"""Labels of earlier runs: what a metric said of points that a new run would make again.
+"""Labels of earlier runs, for points that a new run would generate and label again.
 
-Only labels are kept. The points are made anew, which is quick, and are the same where the random generator, its seed
-and the declaration of the metric are. That the metric is the same is known by its source and by what it says of the
-pilot points, which every run labels: so a metric that reads another file than before, or never says the same twice,
-finds nothing.
+Only labels are stored. The points are generated again, which is quick, and are the same where the random generator,
+its seed and the declaration of the metric are. The key of a run includes the source of the metric and its values on
+the pilot points, which every run labels. So a metric that reads another file than before, or that never returns the
+same value twice, gets another key.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from autosurrogate.errors import OptionError
 from autosurrogate.examples import Examples
 from autosurrogate.labelling import packing
 from autosurrogate.labelling.labels import Labels
-from autosurrogate.labelling.worker import Point, Problem
-from autosurrogate.points import sampling
+from autosurrogate.labelling.outcomes import Point, Problem
+from autosurrogate.points import metric_calls, sampling, severity_calibration
 from autosurrogate.registry.metric_type import Metric
 
 VARIABLE = "AUTOSURROGATE_CACHE"
 OFF = "off"
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 _FOLDER = "labels"
 _KEY = re.compile(r"[0-9a-f]{32}")
 
 
 class LabelCache:
-    """The labels that a metric gave the points of one generator; nothing is kept without a key.
+    """The labels that a metric gave the points of one generator; without a key nothing is stored.
 
     Args:
         key: see `key_of`.
@@ -55,23 +55,23 @@ class LabelCache:
         self._folder = None if root is None or key is None else root / key
 
     def get(self, name: str, n_points: int) -> Labels | None:
-        """The labels of a chunk; None if they are not there."""
+        """The labels of a chunk; None if they are not stored."""
         if self._folder is None:
             return None
         try:
-            kept = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
-            values = np.array([math.nan if value is None else value for value in kept["values"]], np.float64)
-            problems = [Problem(kind, message) for kind, message in kept["problems"]]
+            content = json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
+            values = np.array([math.nan if value is None else value for value in content["values"]], np.float64)
+            problems = [Problem(kind, message) for kind, message in content["problems"]]
         except (OSError, ValueError, KeyError, TypeError):
             return None
         with contextlib.suppress(OSError):
-            os.utime(self._folder)  # what was used last is kept longest
+            os.utime(self._folder)  # `trim` removes what was used longest ago
         if len(values) != n_points or int(np.isnan(values).sum()) != len(problems):
             return None
         return Labels(values, problems, 0.0)
 
     def put(self, name: str, labels: Labels) -> None:
-        """Keep the labels of a chunk, unless the metric might say something else of its points another time."""
+        """Store the labels of a chunk, unless the metric might return something else for its points another time."""
         if self._folder is None or any(problem.kind in ("timeout", "crashed") for problem in labels.problems):
             return
         values = [None if math.isnan(value) else value for value in labels.values.tolist()]
@@ -82,57 +82,57 @@ class LabelCache:
 
 
 def key_of(metric: Metric, seed: int, points: Sequence[Point], labels: Labels) -> str | None:
-    """What the labels of a run depend on.
+    """A digest of all that the labels of a run depend on.
 
     Args:
         metric: the metric.
         seed: of the run.
         points: the pilot points.
-        labels: of these.
+        labels: of the pilot points.
 
     Returns:
         None for a function of a script or a notebook, which may not be what it was.
     """
     if metric.spec is None:
         return None
-    told = hashlib.sha256()
+    digest = hashlib.sha256()
     declared = [metric.spec, metric.task, metric.level, metric.view, metric.set_size, metric.higher_is_better, seed]
-    told.update(json.dumps([*declared, _sources(metric), _versions(metric), _generators()]).encode())
-    told.update(packing.packed(points))
-    told.update(labels.values.tobytes())
-    return told.hexdigest()[:32]
+    digest.update(json.dumps([*declared, _sources(metric), _versions(metric), _generators()]).encode())
+    digest.update(packing.pack(points))
+    digest.update(labels.values.tobytes())
+    return digest.hexdigest()[:32]
 
 
 def name_of(examples: Examples) -> str:
-    """What the labels of recorded examples are kept under."""
-    told = hashlib.sha256()
+    """The name under which the labels of recorded examples are stored."""
+    digest = hashlib.sha256()
     for tensor in (examples.preds, examples.target, *(examples.extras[name] for name in sorted(examples.extras))):
-        told.update(str((tensor.dtype, tuple(tensor.shape))).encode())
-        told.update(tensor.contiguous().view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
-    return f"recorded-{told.hexdigest()[:32]}"
+        digest.update(str((tensor.dtype, tuple(tensor.shape))).encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes() if tensor.numel() else b"")
+    return f"recorded-{digest.hexdigest()[:32]}"
 
 
 def folder() -> Path | None:
-    """Where labels are kept; None where `AUTOSURROGATE_CACHE` is off.
+    """The folder of stored labels; None where `AUTOSURROGATE_CACHE` is off.
 
-    It is what the variable names, or the user's folder of caches.
+    It lies in the folder that the variable names, or else in the user's folder of caches.
     """
-    named = os.environ.get(VARIABLE, "")
-    if named.lower() == OFF:
+    setting = os.environ.get(VARIABLE, "")
+    if setting.lower() == OFF:
         return None
-    if named:
-        return Path(named).expanduser() / _FOLDER
+    if setting:
+        return Path(setting).expanduser() / _FOLDER
     return platformdirs.user_cache_path("autosurrogate", appauthor=False) / _FOLDER
 
 
 def size() -> tuple[int, int]:
-    """How many runs' labels are kept, and their bytes."""
-    found = [_bytes(entry) for entry in _entries()]
-    return len(found), sum(found)
+    """How many runs' labels are stored, and their bytes."""
+    sizes = [_bytes(entry) for entry in _entries()]
+    return len(sizes), sum(sizes)
 
 
 def clear() -> None:
-    """Remove all labels that are kept.
+    """Remove all stored labels.
 
     Raises:
         OptionError: the folder cannot be removed.
@@ -146,19 +146,19 @@ def clear() -> None:
             raise OptionError(f"{entry}: cannot be removed: {e.strerror or e}") from e
 
 
-def trim(most_bytes: int = MOST_BYTES) -> None:
-    """Remove the labels that were used longest ago, until the others are no more than `most_bytes`."""
+def trim(max_bytes: int = MAX_BYTES) -> None:
+    """Remove the labels that were used longest ago, until the others take no more than `max_bytes`."""
     entries = sorted(_entries(), key=_used)
-    left = sum(map(_bytes, entries))
+    n_bytes = sum(map(_bytes, entries))
     for entry in entries:
-        if left <= most_bytes:
+        if n_bytes <= max_bytes:
             return
-        left -= _bytes(entry)
+        n_bytes -= _bytes(entry)
         shutil.rmtree(entry, ignore_errors=True)
 
 
 def _entries() -> list[Path]:
-    """The folders of keys; what else stands beside them is not this program's."""
+    """The folders of keys; anything else in the folder does not belong to this program."""
     root = folder()
     if root is None or not root.is_dir():
         return []
@@ -173,7 +173,7 @@ def _used(entry: Path) -> float:
 
 
 def _bytes(entry: Path) -> int:
-    """Of the files in a folder, but for those that another process has just removed or renamed."""
+    """The size of the files in a folder, without those that another process has just removed or renamed."""
     n_bytes = 0
     with contextlib.suppress(FileNotFoundError):
         for file in entry.iterdir():
@@ -183,16 +183,16 @@ def _bytes(entry: Path) -> int:
 
 
 def _versions(metric: Metric) -> dict[str, str]:
-    """The versions of what makes points and of what computes the metric, where that is a package."""
-    found = {}
+    """The versions of the packages that generate points, and of those that compute the metric."""
+    versions = {}
     for name in ("autosurrogate", "torch", "numpy", *(part.source for part in (metric, *metric.parts))):
         with contextlib.suppress(metadata.PackageNotFoundError, ValueError):
-            found[name] = metadata.version(name)
-    return found
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def _sources(metric: Metric) -> list[str]:
-    """What changes with the files that a metric's functions stand in."""
+    """Digests of the files that define a metric's functions."""
     functions = [part.function for part in (metric, *metric.parts)]
     plain = [f.func if isinstance(f, functools.partial) else f for f in functions]  # with parameters
     codes = [getattr(inspect.unwrap(f), "__code__", None) for f in plain]
@@ -200,6 +200,7 @@ def _sources(metric: Metric) -> list[str]:
 
 
 def _generators() -> list[str]:
-    """What changes with the program's random generators, also between versions."""
-    files = [Path(sampling.__file__), *Path(tasks.__file__).parent.glob("*.py")]
+    """Digests of the program's random generators, which may change between versions."""
+    of_points = [metric_calls.__file__, sampling.__file__, severity_calibration.__file__]
+    files = [*map(Path, of_points), *Path(tasks.__file__).parent.rglob("*.py")]
     return [digests.of_file(file) for file in sorted(files)]

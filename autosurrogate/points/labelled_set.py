@@ -1,4 +1,4 @@
-"""A labelled set on disk: chunks of points with what the metric said of them, each a file that is whole or absent."""
+"""A labelled set on disk: chunks of points with the metric's values, each a file that is whole or absent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from autosurrogate._utils.files import atomic_write
 from autosurrogate.examples import Examples
-from autosurrogate.labelling.worker import Kind, Problem
+from autosurrogate.labelling.outcomes import Kind, Problem
 
 _VERSION = 1
 _EXTRA = "extras."
@@ -47,7 +47,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Totals:
-    """What became of all points that were labelled.
+    """How many points were labelled, and how many of them dropped.
 
     Args:
         n_points: their number, dropped ones included.
@@ -64,14 +64,22 @@ class Totals:
         """How many points were dropped."""
         return sum(self.dropped.values())
 
+    def describe(self) -> str:
+        """The same as a line for the user."""
+        line = f"labelled {self.n_points:,} points to search with"
+        if self.example is None:
+            return line
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.dropped.items())
+        return f"{line}; {self.n_dropped} dropped: {kinds}; for example: {self.example.message}"
+
 
 class LabelledSet:
     """A folder of chunks, in splits such as "train", numbered from 0 in each.
 
-    A file that is cut short, damaged or of another version counts as absent, so that it is written anew.
+    A file that is cut short, damaged or of another version counts as absent, so that it is written again.
 
     Args:
-        folder: where the files are; made when the first is written.
+        folder: where the files are; created when the first is written.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -105,14 +113,14 @@ class LabelledSet:
         tensors = {"values": torch.as_tensor(values, dtype=torch.float64)}
         if severity is not None:
             tensors["severity"] = torch.as_tensor(severity, dtype=torch.float64)
-        kept = ~tensors["values"].isnan()
-        if not kept.all():
-            tensors = {name: tensor[kept] for name, tensor in tensors.items()}
-            examples = examples[kept.repeat_interleave(set_size)]
+        labelled = ~tensors["values"].isnan()
+        if not labelled.all():
+            tensors = {name: tensor[labelled] for name, tensor in tensors.items()}
+            examples = examples[labelled.repeat_interleave(set_size)]
         tensors |= {"preds": examples.preds, "target": examples.target}
         tensors |= {_EXTRA + name: tensor for name, tensor in examples.extras.items()}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        about = {
+        header = {
             "version": _VERSION,
             "set_size": set_size,
             "n_points": n_points,
@@ -120,31 +128,31 @@ class LabelledSet:
             "checksum": _checksum(tensors),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
-        head = json.dumps(about)
+        text = json.dumps(header)
         with atomic_write(self._path(split, index), fsync=True) as temporary:
-            save_file(tensors, temporary, {"about": head, "checksum": str(zlib.crc32(head.encode()))})
+            save_file(tensors, temporary, {"about": text, "checksum": str(zlib.crc32(text.encode()))})
 
     def has(self, split: str, index: int) -> bool:
-        """Whether the chunk is there and whole."""
+        """Whether the chunk exists and is whole."""
         return _load(self._path(split, index)) is not None
 
     def chunks(self, split: str) -> list[Chunk]:
-        """The chunks of a split that are there and whole, in the order of their index.
+        """The chunks of a split that exist and are whole, in the order of their index.
 
         Their tensors are mapped from the files, which must not be changed, only replaced, while they are in use.
         """
         loaded = (_load(path) for path in self._paths(re.escape(split)))
-        return [_chunk(*parts) for parts in loaded if parts is not None]
+        return [_chunk(*content) for content in loaded if content is not None]
 
-    def problems(self) -> Totals:
-        """What became of the points of all chunks."""
-        n_points, dropped, examples = 0, Counter[Kind](), dict[Kind, Problem]()
-        for about in filter(None, map(_about, self._paths(r"\w+"))):
-            n_points += about["n_points"]
-            for kind, (count, message) in about["problems"].items():
+    def totals(self) -> Totals:
+        """The points of all chunks, counted."""
+        n_points, dropped, problems = 0, Counter[Kind](), dict[Kind, Problem]()
+        for header in filter(None, map(_read_header, self._paths(r"\w+"))):
+            n_points += header["n_points"]
+            for kind, (count, message) in header["problems"].items():
                 dropped[kind] += count
-                examples.setdefault(kind, Problem(kind, message))
-        return Totals(n_points, dict(dropped), examples[dropped.most_common(1)[0][0]] if dropped else None)
+                problems.setdefault(kind, Problem(kind, message))
+        return Totals(n_points, dict(dropped), problems[dropped.most_common(1)[0][0]] if dropped else None)
 
     def _path(self, split: str, index: int) -> Path:
         assert re.fullmatch(r"\w+", split), split
@@ -152,16 +160,16 @@ class LabelledSet:
 
     def _paths(self, split: str) -> list[Path]:
         """The files of the splits that match a pattern, ordered by split and index."""
-        found = []
+        paths = []
         for path in self.folder.glob("*.safetensors"):
             match = re.fullmatch(rf"({split})-(\d{{4,}})\.safetensors", path.name)
             if match:
-                found.append((match[1], int(match[2]), path))
-        return [path for _, _, path in sorted(found)]
+                paths.append((match[1], int(match[2]), path))
+        return [path for _, _, path in sorted(paths)]
 
 
 def _summary(problems: Sequence[Problem]) -> dict[Kind, tuple[int, str]]:
-    """How many problems of each kind there are, and one of them."""
+    """How many problems of each kind there are, and the message of the first."""
     kinds = {problem.kind: problem.message for problem in reversed(problems)}
     return {kind: (sum(problem.kind == kind for problem in problems), message) for kind, message in kinds.items()}
 
@@ -175,8 +183,8 @@ def _checksum(tensors: Mapping[str, Tensor]) -> int:
     return checksum
 
 
-def _about(path: Path) -> dict[str, Any] | None:
-    """What is written in the head of a file; None if it is not there or not whole. The tensors are not read."""
+def _read_header(path: Path) -> dict[str, Any] | None:
+    """The header of a file, without its tensors; None if the file is absent or not whole."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata: dict[str, str] = file.metadata() or {}
@@ -185,21 +193,21 @@ def _about(path: Path) -> dict[str, Any] | None:
     text = metadata.get("about", "")
     if metadata.get("checksum") != str(zlib.crc32(text.encode())):
         return None
-    about: dict[str, Any] = json.loads(text)
-    return about if about["version"] == _VERSION else None
+    header: dict[str, Any] = json.loads(text)
+    return header if header["version"] == _VERSION else None
 
 
 def _load(path: Path) -> tuple[dict[str, Tensor], int] | None:
-    """Tensors and set size of a file; None if it is not there or not whole."""
-    about = _about(path)
-    if about is None:
+    """Tensors and set size of a file; None if the file is absent or not whole."""
+    header = _read_header(path)
+    if header is None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (OSError, SafetensorError):
         return None
-    return (tensors, about["set_size"]) if _checksum(tensors) == about["checksum"] else None
+    return (tensors, header["set_size"]) if _checksum(tensors) == header["checksum"] else None
 
 
 def _chunk(tensors: dict[str, Tensor], set_size: int) -> Chunk:

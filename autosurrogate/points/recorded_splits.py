@@ -12,11 +12,12 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.outputs.reader import Recorded
-from autosurrogate.points import sampling
+from autosurrogate.points.metric_calls import set_size_of
+from autosurrogate.points.sampling import generator_of
 from autosurrogate.registry.metric_type import Metric
 
-SHARES = {"train": 0.6, "validation": 0.2, "test": 0.2}
-MOST = {"sample": 8192, "set": 1024}  # points of all files together
+FRACTIONS = {"train": 0.6, "validation": 0.2, "test": 0.2}
+MAX_POINTS = {"sample": 8192, "set": 1024}  # of all files together
 
 
 def split_recorded(recorded: Sequence[Recorded], metric: Metric, seed: int) -> list[dict[str, Examples]]:
@@ -25,33 +26,33 @@ def split_recorded(recorded: Sequence[Recorded], metric: Metric, seed: int) -> l
     Raises:
         OutputsError: a file has too few rows.
     """
-    set_size = sampling.set_size_of(metric)
-    found: list[dict[str, Examples]] = []
-    for number, one in enumerate(recorded):
-        order = torch.randperm(len(one), generator=sampling.generator_of(seed, "split", number))
-        ends = np.cumsum([0, *(round(share * len(one)) for share in SHARES.values())])
-        parts: dict[str, Examples] = {}
-        for k, (split, share) in enumerate(SHARES.items()):
+    set_size = set_size_of(metric)
+    splits_of_files: list[dict[str, Examples]] = []
+    for number, outputs in enumerate(recorded):
+        order = torch.randperm(len(outputs), generator=generator_of(seed, "split", number))
+        ends = np.cumsum([0, *(round(fraction * len(outputs)) for fraction in FRACTIONS.values())])
+        splits: dict[str, Examples] = {}
+        for k, (split, fraction) in enumerate(FRACTIONS.items()):
             rows = order[ends[k] : ends[k + 1]]
-            part = one[rows] if metric.level == "sample" else _in_sets(one, rows, set_size, seed)
-            most = max(2, int(MOST[metric.level] * share / len(recorded))) * set_size
-            parts[split] = part.examples[slice(0, most)]
-            if len(parts[split]) < 2 * set_size:
-                least = math.ceil(2 * set_size / min(SHARES.values()))
+            selected = outputs[rows] if metric.level == "sample" else _in_sets(outputs, rows, set_size, seed)
+            max_examples = max(2, int(MAX_POINTS[metric.level] * fraction / len(recorded))) * set_size
+            splits[split] = selected.examples[slice(0, max_examples)]
+            if len(splits[split]) < 2 * set_size:
+                minimum = math.ceil(2 * set_size / min(FRACTIONS.values()))
                 per = "rows" if metric.level == "sample" else f"rows of one source, for sets of {set_size}"
                 raise OutputsError(
-                    f"{one.name}: has too few rows to fit to and to judge by: {len(one)} of "
-                    f"{len(np.unique(one.source.numpy()))} source(s); it takes about {least:,} {per}, or more"
+                    f"{outputs.name}: has too few rows for a fit and its test: {len(outputs)} of "
+                    f"{len(np.unique(outputs.source.numpy()))} source(s); it takes about {minimum:,} {per}, or more"
                 )
-        found.append(parts)
-    return found
+        splits_of_files.append(splits)
+    return splits_of_files
 
 
-def _in_sets(one: Recorded, rows: Tensor, set_size: int, seed: int) -> Recorded:
+def _in_sets(outputs: Recorded, rows: Tensor, set_size: int, seed: int) -> Recorded:
     """The rows in sets, row after row; the sets in any order. None of them if no source has enough."""
-    generator = sampling.generator_of(seed, "sets")
-    part = one[rows]
-    if np.unique(part.source.numpy(), return_counts=True)[1].max() < set_size:
-        return part[rows[:0]]
-    sets = part.sets(set_size, generator)
-    return part[sets[torch.randperm(len(sets), generator=generator)].flatten()]
+    generator = generator_of(seed, "sets")
+    selected = outputs[rows]
+    if np.unique(selected.source.numpy(), return_counts=True)[1].max() < set_size:
+        return selected[rows[:0]]
+    sets = selected.sets(set_size, generator)
+    return selected[sets[torch.randperm(len(sets), generator=generator)].flatten()]

@@ -1,4 +1,4 @@
-"""The parent's end of a worker: how its process is started, talked to, killed."""
+"""The parent's side of a worker: start its process, exchange messages with it, kill it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
-#: Fresh memory costs more than what is done in it: glibc is to keep what was freed.
-_KEEP_MEMORY = {
+#: New memory costs more than the work done in it, so glibc shall reuse what was freed.
+_REUSE_MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**32),
     "MALLOC_TOP_PAD_": str(2**26),
@@ -27,33 +27,30 @@ _BOOTSTRAP = (
 )
 
 
-def where_modules_are() -> bytes:
-    """What every worker process is told first."""
+def module_paths() -> bytes:
+    """The first message to every worker: its `sys.path`."""
     return pickle.dumps([path or os.getcwd() for path in sys.path])
 
 
 class WorkerLost(Exception):
-    """The process of a worker is gone."""
+    """The process of a worker has ended."""
 
 
 class WorkerProcess:
     """A process that runs `serve` of a module, with one thread, and the pipes to it.
 
-    A labelling worker's first message is a `recipe`, which it answers with `Ready`; the others are batches, answered
-    with `Answers`.
-
     Args:
-        module: of which `serve` is called with the pipe of requests, once `where_modules_are` was sent.
+        module: its `serve` is called with the pipe of requests, once `module_paths` was sent.
     """
 
-    def __init__(self, module: str = "autosurrogate.labelling.worker") -> None:
+    def __init__(self, module: str) -> None:
         self._process = subprocess.Popen(
             # -P: no module of the working folder hides a standard one
             [sys.executable, "-P", "-c", _BOOTSTRAP, module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_ONE_THREAD, **_KEEP_MEMORY},
+            env={**os.environ, **_ONE_THREAD, **_REUSE_MEMORY},
             process_group=0 if os.name == "posix" else None,  # Ctrl-C reaches the parent alone
         )
         assert self._process.stdin is not None
@@ -61,10 +58,10 @@ class WorkerProcess:
         self._requests, self._replies = self._process.stdin, self._process.stdout
 
     def send(self, message: bytes) -> None:
-        """Give the process something to do.
+        """Send the process a message.
 
         Raises:
-            WorkerLost: it is gone.
+            WorkerLost: the process has ended.
         """
         try:
             self._requests.write(message)
@@ -73,10 +70,10 @@ class WorkerProcess:
             raise WorkerLost from None
 
     def receive(self) -> Any:
-        """Wait for its next word.
+        """Wait for its next message.
 
         Raises:
-            WorkerLost: it is gone, and will say nothing more.
+            WorkerLost: the process has ended, and all its messages were received.
         """
         try:
             return pickle.load(self._replies)
@@ -84,7 +81,7 @@ class WorkerProcess:
             raise WorkerLost from None
 
     def kill(self) -> None:
-        """End the process, with those that the metric started."""
+        """End the process, and the processes that it started."""
         if self._process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -94,7 +91,7 @@ class WorkerProcess:
                 self._process.kill()
 
     def reap(self) -> str:
-        """Release what a killed process held, and say how it ended."""
+        """Release the resources of a killed process, and describe how it ended."""
         for pipe in (self._requests, self._replies):
             with contextlib.suppress(OSError):
                 pipe.close()

@@ -1,4 +1,4 @@
-"""The worker's end of its pipes: standard input for requests, standard output for replies, neither for prints."""
+"""The worker's side of its pipes: requests on standard input, replies on standard output; prints go to neither."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import signal
 from typing import IO, Any
 
 
-def taken(requests: IO[bytes]) -> IO[bytes]:
-    """Where to write replies: standard output, which prints then no longer reach; standard input is emptied too."""
+def take_stdout(requests: IO[bytes]) -> IO[bytes]:
+    """Standard output, to write replies to. From then on prints are lost, and standard input is empty."""
     replies = os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    devnull = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1):
-        os.dup2(nowhere, standard)
+        os.dup2(devnull, standard)
     if hasattr(os, "register_at_fork"):
-        # A process that the worker forks must not hold the pipes: the parent would not see this one end.
+        # A process that the worker forks must not hold the pipes, or the parent would not see the end of this process.
         for fd in (requests.fileno(), replies.fileno()):
             os.register_at_fork(after_in_child=functools.partial(os.close, fd))
     return replies
 
 
 def receive(requests: IO[bytes], inbox: queue.SimpleQueue[Any]) -> None:
-    """Fill the inbox; end the process, whatever it is doing, when the parent is gone. For a thread of its own."""
+    """Put requests into the inbox; end the process, whatever it is doing, once the parent has ended. For a thread."""
     try:
         while True:
             inbox.put(pickle.load(requests))
@@ -34,7 +34,7 @@ def receive(requests: IO[bytes], inbox: queue.SimpleQueue[Any]) -> None:
         os._exit(1)
 
 
-def send(replies: IO[bytes], word: Any) -> None:
-    """Give the parent a word."""
-    replies.write(pickle.dumps(word, pickle.HIGHEST_PROTOCOL))
+def send(replies: IO[bytes], message: Any) -> None:
+    """Send the parent a message."""
+    replies.write(pickle.dumps(message, pickle.HIGHEST_PROTOCOL))
     replies.flush()

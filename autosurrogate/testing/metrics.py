@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from autosurrogate import tasks
-from autosurrogate.points import sampling
+from autosurrogate.points import metric_calls, sampling, severity_calibration
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.testing._check import Check, ensure, run_all
@@ -92,16 +92,16 @@ class _Case:
         )
 
     def covers_its_range(self) -> None:
-        points, severity = sampling.pilot(self._task, self.metric, self._seed)
+        points, severity = sampling.generate_pilot(self._task, self.metric, self._seed)
         pilot = np.array([self.metric.function(*point) for point in points], dtype=float)
-        severities = sampling.calibrate(severity, pilot)
+        severities = severity_calibration.calibrate(severity, pilot)
         values: list[float] = []
         for index in range(N_CHUNKS):
-            made = sampling.chunk(self._task, self.metric, severities, self._seed, "conformance", index)
-            points = sampling.points_of(self._task, self.metric, made[0], made[1])
+            made = sampling.generate_chunk(self._task, self.metric, severities, self._seed, "conformance", index)
+            points = metric_calls.points_of(self._task, self.metric, made[0], made[1])
             values += [self.metric.function(*point) for point in points]
         kept = np.array(values, dtype=float)
-        found = sampling.coverage(kept[np.isfinite(kept)])
+        found = severity_calibration.coverage(kept[np.isfinite(kept)])
         ensure(
             found >= LEAST_COVERAGE,
             f"generated points cover {100 * found:.0f} % of the range of its values, {np.nanmin(kept):.4g} to "
@@ -144,11 +144,11 @@ class _Case:
     @functools.cache  # noqa: B019, a case lives as long as its checks
     def _pickled_points(self, severity: float) -> bytes:
         generator = torch.Generator().manual_seed(self._seed)
-        set_size, drawn = sampling.set_size_of(self.metric), list[tuple[Any, Any]]()
+        set_size, drawn = metric_calls.set_size_of(self.metric), list[tuple[Any, Any]]()
         for _ in range(N_BATCHES):
             same = torch.full((POINTS_A_BATCH,), severity)
             examples = self._task.generate(same, generator, set_size, self.metric.view)
-            drawn += sampling.points_of(self._task, self.metric, examples, set_size)
+            drawn += metric_calls.points_of(self._task, self.metric, examples, set_size)
         return pickle.dumps(drawn)
 
 

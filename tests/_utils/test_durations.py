@@ -23,5 +23,5 @@ def test_numbers_and_fractions_are_durations(text: str | float, expected: float)
     "text", ["", "soon", "5x", "m", "-5m", "0", "0s", "1m1h", "5 m", "1e3", "nan", "inf", "9" * 400]
 )
 def test_all_else_is_none(text: str) -> None:
-    with pytest.raises(OptionError, match=r"--budget .*: is no duration; expected seconds or units such as 90s, 5m"):
+    with pytest.raises(OptionError, match=r"--budget .*: is not a duration; expected seconds or units such as 90s, 5m"):
         seconds(text)

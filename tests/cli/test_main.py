@@ -120,16 +120,16 @@ REFUSED = {
     f"{FIT} --outputs dtype.npz": r"dtype\.npz: target must have a dtype of kind integer, got float32",
     f"{FIT} --outputs nan.npz": r"nan\.npz: preds has NaN in 8 of 8 rows",
     f"{FIT} --outputs pickled.npz": r"pickled\.npz: preds holds Python objects, which are never unpickled",
-    f"{FIT} --outputs few.npz": r"few\.npz: has too few rows to fit to and to judge by: 8 of 1 source\(s\); "
+    f"{FIT} --outputs few.npz": r"few\.npz: has too few rows for a fit and its test: 8 of 1 source\(s\); "
     r"it takes about 1,280 rows of one source, for sets of 128",
     f"{FIT} --outputs none.npz": r"none\.npz: no such file",
     # options
     "fit --metric accuracy --space key.toml": r"key\.toml: unknown key networks\.margin\.widht; .* mean 'width'\?",
     "fit --metric accuracy --space empty.toml": r"empty\.toml: \[training\] penalty is an empty range: low = 0\.2",
     "fit --metric accuracy --space none.toml": r"none\.toml: cannot read the search space: No such file",
-    f"{FIT} --device cuda:99": r"--device cuda:99: is not there; torch sees \d+ CUDA devices",
-    f"{FIT} --device gpu": r"--device gpu: is no device; expected auto, cpu, cuda or cuda:N",
-    f"{FIT} --budget soon": r"--budget soon: is no duration; expected seconds or units such as 90s, 5m, 1h30m",
+    f"{FIT} --device cuda:99": r"--device cuda:99: does not exist; torch sees \d+ CUDA devices",
+    f"{FIT} --device gpu": r"--device gpu: is not a device; expected auto, cpu, cuda or cuda:N",
+    f"{FIT} --budget soon": r"--budget soon: is not a duration; expected seconds or units such as 90s, 5m, 1h30m",
     f"{FIT} --budget 2s": r"--budget 2s: is too short; a fit needs 5s or more",
     f"{FIT} --trials 0": r"--trials 0: must be 1 or more",
     f"{FIT} --workers 0": r"--workers 0: must be 1 or more",

@@ -18,7 +18,7 @@ from autosurrogate import metric
 from autosurrogate.errors import LabellingError, MetricError, OptionError
 from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.labelling.labels import check_labels
-from autosurrogate.labelling.worker import Problem
+from autosurrogate.labelling.outcomes import Problem
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 
@@ -382,7 +382,7 @@ def test_many_problems_are_counted_by_kind_with_an_example_of_the_most_frequent(
         check(obey, [0.1] * 4 + [np.nan] * 6, [problems[0], problems[1], problems[1], problems[0]] + problems[1:] * 2)
     assert str(caught.value) == (
         "metric 'obey': 6 of 10 points (60%) are dropped, at most 20% may be: 4 raised, 2 nan; for example: "
-        "ValueError: odd (a.py:1); mend the function, or have it catch this and return a number"
+        "ValueError: odd (a.py:1); fix the function, or have it catch this and return a number"
     )
 
 

@@ -41,14 +41,14 @@ ARRAYS = [
 
 def test_points_come_out_as_they_went_in() -> None:
     points = [({"boxes": a, "more": [a, "text", 3]}, (a, None)) for a in ARRAYS]
-    assert same(packing.unpacked(packing.packed(points)), points)
+    assert same(packing.unpack(packing.pack(points)), points)
     plain = [("a b", ["a", "b"]), (1, 2.5)]
-    assert packing.unpacked(packing.packed(plain)) == plain
+    assert packing.unpack(packing.pack(plain)) == plain
 
 
 def test_what_is_one_array_stays_one_and_others_do_not_meet() -> None:
     one, other = np.arange(4.0), np.arange(4.0)
-    a, b, c = packing.unpacked(packing.packed([one, one, other]))
+    a, b, c = packing.unpack(packing.pack([one, one, other]))
     a[:] = -1
     assert b is a
     assert c.tolist() == [0, 1, 2, 3]
@@ -56,16 +56,16 @@ def test_what_is_one_array_stays_one_and_others_do_not_meet() -> None:
 
 def test_many_small_arrays_take_fewer_bytes_than_one_by_one() -> None:
     points = [np.ones((3, 4), np.float32) for _ in range(1000)]
-    assert len(packing.packed(points)) < 0.9 * len(pickle.dumps(points, pickle.HIGHEST_PROTOCOL))
+    assert len(packing.pack(points)) < 0.9 * len(pickle.dumps(points, pickle.HIGHEST_PROTOCOL))
 
 
 def test_subclasses_and_tensors_are_left_to_pickle() -> None:
-    masked, tensor = packing.unpacked(packing.packed([np.ma.masked_array([1, 2], [True, False]), torch.ones(2)]))
+    masked, tensor = packing.unpack(packing.pack([np.ma.masked_array([1, 2], [True, False]), torch.ones(2)]))
     assert masked.mask.tolist() == [True, False]
     assert tensor.tolist() == [1, 1]
 
 
 def test_what_cannot_be_pickled_is_told_by_pickle() -> None:
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
-        packing.packed([lambda: 0])
-    assert packing.unpacked(packing.packed([1])) == [1]
+        packing.pack([lambda: 0])
+    assert packing.unpack(packing.pack([1])) == [1]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from autosurrogate.labelling.worker import Caller, Problem
+from autosurrogate.labelling.caller import Caller
+from autosurrogate.labelling.outcomes import Problem
 
 
 def label_one(function: Any, point: tuple[Any, Any], timeout_s: float) -> float | Problem:

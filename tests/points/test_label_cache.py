@@ -13,7 +13,7 @@ import torch
 
 from autosurrogate.examples import Examples
 from autosurrogate.labelling.labels import Labels
-from autosurrogate.labelling.worker import Problem
+from autosurrogate.labelling.outcomes import Problem
 from autosurrogate.points import label_cache
 from autosurrogate.points.label_cache import LabelCache, key_of, name_of
 from autosurrogate.registry.lookup import find
@@ -62,9 +62,9 @@ def test_a_second_fit_labels_nothing_that_the_first_did_and_comes_to_the_same(tm
     program.write(tmp_path / "small.toml", program.SPACE)
     recorded = program.record(tmp_path / "recorded.npz", 400)
     first, n_first = fit(tmp_path, "--outputs", recorded, "--out", "a.pt")
-    assert "of which an earlier run knew" not in first
+    assert "of them by an earlier run" not in first
     second, n_second = fit(tmp_path, "--outputs", recorded, "--out", "b.pt")
-    told = re.search(r"labelled ([\d,]+) points to search with, of which an earlier run knew ([\d,]+)", second)
+    told = re.search(r"labelled ([\d,]+) points to search with, ([\d,]+) of them by an earlier run", second)
     assert told is not None
     assert told[1] == told[2]
     n_points = int(told[1].replace(",", ""))
@@ -73,10 +73,10 @@ def test_a_second_fit_labels_nothing_that_the_first_did_and_comes_to_the_same(tm
     assert program.load(tmp_path / "a.pt")(preds, target) == program.load(tmp_path / "b.pt")(preds, target)
 
     other, n_other = fit(tmp_path, "--seed", 1)
-    assert "of which an earlier run knew" not in other
+    assert "of them by an earlier run" not in other
     assert n_other > n_second
     (tmp_path / "counting.py").write_text(COUNTING.replace("FACTOR", "1.0"))  # another file, which says the same
-    assert "of which an earlier run knew" not in fit(tmp_path)[0]
+    assert "of them by an earlier run" not in fit(tmp_path)[0]
 
     shown = program.run("cache", cwd=tmp_path, AUTOSURROGATE_CACHE=str(tmp_path / "cache"))
     assert shown.stdout.replace("\n", "").startswith("kept: labels of 3 fits, 0.")
@@ -94,7 +94,7 @@ def test_a_metric_that_says_something_else_than_before_finds_nothing(tmp_path: P
     )
     for factor, known in (("1", False), ("2", False), ("1", True)):
         (tmp_path / "factor.txt").write_text(factor)
-        assert ("of which an earlier run knew" in fit(tmp_path)[0]) == known
+        assert ("of them by an earlier run" in fit(tmp_path)[0]) == known
 
 
 def test_labels_come_back_as_they_were() -> None:

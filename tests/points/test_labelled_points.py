@@ -45,15 +45,15 @@ def labelled(run: RunDir, clock: Clock, labeller: Labeller) -> LabelledPoints:
 def test_a_search_has_its_points_before_those_of_the_test_are_labelled(run: RunDir, labeller: Labeller) -> None:
     with Clock(run, 1e3) as clock:
         points = labelled(run, clock, labeller)
-        searched = points.searched([])
+        searched = points.for_search([])
         kept = LabelledSet(run.labelled)
         assert [("train", len(searched.train)), ("validation", len(searched.validation))] == CHUNKS
         assert kept.chunks("test") == []
-        points.begin_held_out()
+        points.start_held_out()
         assert len(points.held_out().generated) == SPLITS["test"]
         before = {path: path.stat().st_mtime_ns for path in run.labelled.glob("test-*")}
         again = labelled(run, clock, labeller)
-        again.begin_held_out()
+        again.start_held_out()
         assert len(again.held_out().generated) == SPLITS["test"]
         assert before == {path: path.stat().st_mtime_ns for path in run.labelled.glob("test-*")}  # not labelled again
 
@@ -66,16 +66,16 @@ def test_whoever_is_in_a_hurry_waits_for_little_of_the_test(run: RunDir) -> None
     metric = dataclasses.replace(ACCURACY, function=slow, spec=None)
     with Labeller(metric) as labeller, Clock(run, 1e3) as clock:
         points = labelled(run, clock, labeller)
-        points.searched([])
-        points.begin_held_out()
+        points.for_search([])
+        points.start_held_out()
         assert 1 <= len(points.held_out(partial=True).generated) < SPLITS["test"]
 
 
 def test_what_goes_wrong_beside_the_search_is_told_at_its_end(run: RunDir, labeller: Labeller) -> None:
     with Clock(run, 1e3) as clock:
         points = labelled(run, clock, labeller)
-        points.searched([])
+        points.for_search([])
         labeller.close()
-        points.begin_held_out()
+        points.start_held_out()
         with pytest.raises(LabellingError, match="labelling was stopped"):
             points.held_out()

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from autosurrogate.examples import Examples
-from autosurrogate.labelling.worker import Problem
+from autosurrogate.labelling.outcomes import Problem
 from autosurrogate.points.labelled_set import LabelledSet
 
 
@@ -85,7 +85,7 @@ def test_problems_are_totals_with_an_example_of_the_most_frequent(tmp_path):
     raised, hung = Problem("raised", 'ValueError: "odd" \n input'), Problem("timeout", "took longer than 1 s")
     labelled.write("train", 1, examples(4), 1, values, problems=[hung, raised, raised])
     labelled.write("held_out", 0, examples(4), 1, values, problems=[hung, raised, raised])
-    totals = labelled.problems()
+    totals = labelled.totals()
     assert totals.n_points == 12
     assert totals.dropped == {"raised": 4, "timeout": 2}
     assert totals.n_dropped == 6
@@ -93,8 +93,8 @@ def test_problems_are_totals_with_an_example_of_the_most_frequent(tmp_path):
 
 
 def test_no_problems_have_no_example(tmp_path):
-    assert LabelledSet(tmp_path / "none").problems().n_points == 0
-    totals = write(tmp_path).problems()
+    assert LabelledSet(tmp_path / "none").totals().n_points == 0
+    totals = write(tmp_path).totals()
     assert (totals.n_points, totals.dropped, totals.example) == (4, {}, None)
 
 
@@ -141,7 +141,7 @@ def test_a_truncated_file_counts_as_absent(tmp_path, share):
     file.write_bytes(content[: int(share * len(content))])
     assert not labelled.has("train", 0)
     assert [float(chunk.values[0]) for chunk in labelled.chunks("train")] == [1.0]
-    assert labelled.problems().n_points == 4
+    assert labelled.totals().n_points == 4
 
 
 def test_any_damaged_byte_makes_a_file_absent(tmp_path):
@@ -153,7 +153,7 @@ def test_any_damaged_byte_makes_a_file_absent(tmp_path):
         file.write_bytes(content[:position] + bytes([content[position] ^ 0x41]) + content[position + 1 :])
         assert not labelled.has("train", 0), position
         assert labelled.chunks("train") == []
-        assert labelled.problems().n_points in (0, 2)
+        assert labelled.totals().n_points in (0, 2)
 
 
 def test_strangers_in_the_folder_are_left_alone(tmp_path):
