@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._sequence_alignment import best_alignment
+from autosurrogate.surrogates._sequence_batch import SequenceBatch
 from autosurrogate.surrogates._sequence_match import frame_matches, near_diagonal, soft_matches, softmax_parts
 
-N_LENGTHS = 3  # of the columns, at the end
+N_LENGTHS = 3  # features of lengths, the last ones
 
 
 class Align(nn.Module):
@@ -47,46 +48,33 @@ class Align(nn.Module):
         of_temperatures = [f"{name} at {t:g}" for t in self.temperatures for name in names]
         return of_temperatures + [f"written at {t:g}" for t in self.temperatures] + lengths
 
-    def features(
-        self,
-        logits: Tensor,
-        there: Tensor,
-        keep: Tensor,
-        target: Tensor,
-        real: Tensor,
-        eos_id: int,
-        blank_id: int,
-        set_size: int,
-    ) -> Tensor:
+    def features(self, batch: SequenceBatch, set_size: int) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
-        of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
-        tokens = real.to(of_reference.dtype)
-        reference = tokens.sum(1)
-        if blank_id >= 0:
-            match, mass, written = frame_matches(
-                logits, of_reference, normalisers, there, target, real, self.heats, blank_id
-            )
-            hypothesis = written[:, self.sharpest]  # where a token begins to win it does not jump
-            recalled = match.sum(2).clamp(max=1.0)  # a token that several frames write in turn, by all of them
-            diagonal, place = near_diagonal(match, mass, 0.0), tokens
+        softmax = softmax_parts(batch.logits, batch.target, self.temperatures, batch.eos_id)
+        tokens = batch.ref_mask.to(softmax.reference_logits.dtype)
+        ref_length = tokens.sum(1)
+        if batch.blank_id >= 0:
+            matches = frame_matches(batch, softmax, self.heats)
+            hyp_length = matches.length[:, self.sharpest]  # where a token begins to win it does not jump
+            recalled = matches.match.sum(2).clamp(max=1.0)  # a token that several frames write in turn, by all of them
+            diagonal, place = near_diagonal(matches.match, matches.mass, 0.0), tokens
         else:
-            match, mass, written = soft_matches(
-                of_reference, of_end, normalisers, keep, target, real, self.heats, eos_id
-            )
-            hypothesis, recalled = keep.sum(1).to(of_reference.dtype), match.amax(2)
+            matches = soft_matches(batch, softmax, self.heats)
+            hyp_length, recalled = batch.hyp_mask.sum(1).to(tokens.dtype), matches.match.amax(2)
             # An exported program does not serve diagonals of length 1.
-            diagonal = torch.diagonal(F.pad(match, (0, 2, 0, 2)), 0, 2, 3)
-            place = F.pad(tokens, (0, match.size(2) + 2))[:, : diagonal.size(2)]
-        most = _sums_along((mass.unsqueeze(3) + match) * tokens.unsqueeze(1).unsqueeze(1), match)
-        features = _of_alignments(written, most[0], most[1], recalled, diagonal, place, tokens, set_size)
-        longer = torch.maximum(hypothesis, reference).clamp_min(1)
+            diagonal = torch.diagonal(F.pad(matches.match, (0, 2, 0, 2)), 0, 2, 3)
+            place = F.pad(tokens, (0, matches.match.size(2) + 2))[:, : diagonal.size(2)]
+        saved = (matches.mass.unsqueeze(3) + matches.match) * tokens.unsqueeze(1).unsqueeze(1)
+        most = _sums_along(saved, matches.match)
+        features = _of_alignments(matches.length, most[0], most[1], recalled, diagonal, place, tokens, set_size)
+        longer = torch.maximum(hyp_length, ref_length).clamp_min(1)
         lengths = [
-            (hypothesis / reference.clamp_min(1)).clamp(max=4.0),
-            1 - (hypothesis - reference).abs() / longer,
-            1 / reference.clamp_min(1),
+            (hyp_length / ref_length.clamp_min(1)).clamp(max=4.0),
+            1 - (hyp_length - ref_length).abs() / longer,
+            1 / ref_length.clamp_min(1),
         ]
-        of_written = (written / reference.clamp_min(1).unsqueeze(1)).clamp(max=4.0)
-        context = torch.cat([of_written, torch.stack(lengths, 1)], 1)
+        written = (matches.length / ref_length.clamp_min(1).unsqueeze(1)).clamp(max=4.0)
+        context = torch.cat([written, torch.stack(lengths, 1)], 1)
         return torch.cat([features.flatten(1), context.view(-1, set_size, context.size(1)).mean(1)], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
@@ -111,31 +99,31 @@ def _of_alignments(
         most_saved: what the best alignment saves of edits, shape (n, k).
         most_common: length of the longest common subsequence, shape (n, k).
         recalled: how much of each token of the reference is written anywhere, shape (n, k, S).
-        diagonal: and at its place, shape (n, k, L).
+        diagonal: how much is written at its place, shape (n, k, L).
         place: 1 for each place that the reference has, shape (n, L).
         tokens: 1 for each token of the reference, shape (n, S).
         set_size: examples a point.
     """
-    reference = tokens.sum(1, keepdim=True)
-    edits = (written + reference - most_saved).clamp_min(0)
-    longer, some = torch.maximum(written, reference).clamp_min(1), reference.clamp_min(1)
-    as_long = (1 - (written - reference).abs()).clamp_min(0)
+    ref_length = tokens.sum(1, keepdim=True)
+    edits = (written + ref_length - most_saved).clamp_min(0)
+    longer, at_least_one = torch.maximum(written, ref_length).clamp_min(1), ref_length.clamp_min(1)
+    as_long = (1 - (written - ref_length).abs()).clamp_min(0)
     of_examples = [
         1 - edits / longer,
-        -(edits / some).clamp(max=4.0),
+        -(edits / at_least_one).clamp(max=4.0),
         -torch.log1p(edits) / 2,
         torch.exp(-edits),
         (1 - edits).clamp_min(0),
-        2 * most_common / (written + reference).clamp_min(1),
-        most_common / some,
+        2 * most_common / (written + ref_length).clamp_min(1),
+        most_common / at_least_one,
         most_common / written.clamp_min(1),
-        diagonal.sum(2) / some,
+        diagonal.sum(2) / at_least_one,
         (diagonal + 1 - place.unsqueeze(1)).amin(2) * as_long,
-        recalled.sum(2) / some,
+        recalled.sum(2) / at_least_one,
     ]
     features = torch.stack(of_examples, 2)
     features = features.view(-1, set_size, features.size(1), features.size(2)).mean(1)
-    of_all = edits.view(-1, set_size, edits.size(1)).sum(1) / reference.view(-1, set_size, 1).sum(1).clamp_min(1)
+    of_all = edits.view(-1, set_size, edits.size(1)).sum(1) / ref_length.view(-1, set_size, 1).sum(1).clamp_min(1)
     return torch.cat([features, -of_all.clamp(max=4.0).unsqueeze(2)], 2)
 
 

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates._layers import Linear, SelfAttention, bounded
+from autosurrogate.surrogates._sequence_batch import SequenceBatch
 
 
 class TargetAttention(nn.Module):
@@ -33,31 +34,21 @@ class TargetAttention(nn.Module):
         """A name for each column of `features`: none, as their number is that of the positions."""
         return []
 
-    def features(
-        self,
-        logits: Tensor,
-        there: Tensor,
-        keep: Tensor,
-        target: Tensor,
-        real: Tensor,
-        eos_id: int,
-        blank_id: int,
-        set_size: int,
-    ) -> Tensor:
+    def features(self, batch: SequenceBatch, set_size: int) -> Tensor:
         """Shape (n, 2T): by position, the probability of its target and whether there is one."""
-        logits, n_positions = bounded(logits), logits.size(1)
-        place = (keep.cumsum(1) - 1).clamp_min(0)  # of a position among those of the hypothesis
-        target = F.pad(target, (0, n_positions)).gather(1, place)
-        both = (keep & F.pad(real, (0, n_positions)).gather(1, place)).to(logits.dtype)
+        logits, n_positions = bounded(batch.logits), batch.logits.size(1)
+        place = (batch.hyp_mask.cumsum(1) - 1).clamp_min(0)  # of a position among those of the hypothesis
+        target = F.pad(batch.target, (0, n_positions)).gather(1, place)
+        paired = (batch.hyp_mask & F.pad(batch.ref_mask, (0, n_positions)).gather(1, place)).to(logits.dtype)
         probability = logits.softmax(2).gather(2, target.unsqueeze(2)).squeeze(2)
-        return torch.stack([probability * both, both], 2).flatten(1)
+        return torch.stack([probability * paired, paired], 2).flatten(1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n // n_rows,)."""
         tokens = features.view(features.size(0), -1, 2)
-        here = tokens[:, :, 1:]
+        paired = tokens[:, :, 1:]
         hidden = self.embed(tokens[:, :, :1])
         for layer in self.layers:
-            hidden = layer(hidden, here)
-        mean = (hidden * here).sum(1) / here.sum(1).clamp_min(1)
+            hidden = layer(hidden, paired)
+        mean = (hidden * paired).sum(1) / paired.sum(1).clamp_min(1)
         return self.head(mean).view(-1, n_rows).mean(1)

@@ -6,9 +6,16 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates._layers import matmul
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
-from autosurrogate.surrogates._sequence_match import frame_matches, near_diagonal, soft_matches, softmax_parts
+from autosurrogate.surrogates._sequence_batch import SequenceBatch
+from autosurrogate.surrogates._sequence_match import (
+    SoftmaxParts,
+    frame_matches,
+    near_diagonal,
+    soft_matches,
+    softmax_parts,
+)
 
-N_LENGTHS = 4  # of the columns, at the end
+N_LENGTHS = 4  # features of lengths, the last ones
 
 
 class NGrams(nn.Module):
@@ -42,61 +49,47 @@ class NGrams(nn.Module):
         lengths = ["brevity", "length ratio", "1 / length", "1 / reference length"]
         return [f"{name} at {t:g}" for t in self.temperatures for name in names] + lengths
 
-    def of_ngrams(
-        self,
-        logits: Tensor,
-        of_reference: Tensor,
-        of_end: Tensor,
-        normalisers: Tensor,
-        there: Tensor,
-        keep: Tensor,
-        target: Tensor,
-        real: Tensor,
-        eos_id: int,
-        blank_id: int,
-        set_size: int,
-    ) -> Tensor:
-        """The features, shape (n_points, n_features); see `softmax_parts` for what is needed of the softmax."""
-        same = (target.unsqueeze(2) == target.unsqueeze(1)) & real.unsqueeze(2) & real.unsqueeze(1)
-        same_token = same.to(of_reference.dtype)
+    def ngram_features(self, batch: SequenceBatch, softmax: SoftmaxParts, set_size: int) -> Tensor:
+        """The features, shape (n_points, n_features); `softmax` is from `softmax_parts`."""
+        target, ref_mask, dtype = batch.target, batch.ref_mask, softmax.reference_logits.dtype
+        same = (target.unsqueeze(2) == target.unsqueeze(1)) & ref_mask.unsqueeze(2) & ref_mask.unsqueeze(1)
+        same_token = same.to(dtype)
         same_grams, repeats = same_token, [same_token.sum(2).clamp_min(1)]
         for n in range(1, 4):
             same_grams = same_grams * _shifted(same_token, n)
             repeats.append(same_grams.sum(2).clamp_min(1))  # how often the reference has the n-gram
 
         follows: Tensor | None = None
-        if blank_id >= 0:
-            match, mass, written = frame_matches(
-                logits, of_reference, normalisers, there, target, real, self.heats, blank_id
-            )
-            follows = _follows(mass)
-            decoded = written[:, self.sharpest : self.sharpest + 1]  # where a token begins to win it does not jump
-            matches = [near_diagonal(match, mass, shift).sum(2) for shift in (-1.0, 0.0, 1.0)]
+        if batch.blank_id >= 0:
+            matches = frame_matches(batch, softmax, self.heats)
+            follows = _follows(matches.mass)
+            # Of the sharpest temperature: where a token begins to win it does not jump.
+            decoded = matches.length[:, self.sharpest : self.sharpest + 1]
+            sums = [near_diagonal(matches.match, matches.mass, shift).sum(2) for shift in (-1.0, 0.0, 1.0)]
         else:
-            match, _, written = soft_matches(of_reference, of_end, normalisers, keep, target, real, self.heats, eos_id)
-            decoded = keep.to(of_reference.dtype).sum(1, keepdim=True)
-            padded = F.pad(match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
-            matches = [torch.diagonal(padded, shift, 2, 3).sum(2) for shift in (-1, 0, 1)]
-        grams = match
+            matches = soft_matches(batch, softmax, self.heats)
+            decoded = batch.hyp_mask.to(dtype).sum(1, keepdim=True)
+            padded = F.pad(matches.match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
+            sums = [torch.diagonal(padded, shift, 2, 3).sum(2) for shift in (-1, 0, 1)]
+        grams = matches.match
         for n in range(4):
             if n > 0:
-                grams = _longer(grams, match, n, follows)
-            found = grams.sum(2)
-            there_are = repeats[n].unsqueeze(1)
-            matches.append((torch.minimum(found, there_are) / there_are).sum(2))
+                grams = _longer(grams, matches.match, n, follows)
+            hyp_counts, ref_counts = grams.sum(2), repeats[n].unsqueeze(1)
+            sums.append((torch.minimum(hyp_counts, ref_counts) / ref_counts).sum(2))
             # A token that several frames write in turn is recalled by all of them.
-            matches.append((grams.amax(2) if follows is None else found.clamp(max=1.0)).sum(2))
-            matches.append(grams.amax(3).sum(2))
-        reference = real.to(of_reference.dtype).sum(1, keepdim=True)
+            sums.append((grams.amax(2) if follows is None else hyp_counts.clamp(max=1.0)).sum(2))
+            sums.append(grams.amax(3).sum(2))
+        ref_length = ref_mask.to(dtype).sum(1, keepdim=True)
         return self._ratios(
-            torch.stack(matches, 2).view(-1, set_size, len(self.temperatures), len(matches)).sum(1),
-            _counts(written, set_size),
+            torch.stack(sums, 2).view(-1, set_size, len(self.temperatures), len(sums)).sum(1),
+            _counts(matches.length, set_size),
             _counts(decoded, set_size),
-            _counts(reference, set_size),
+            _counts(ref_length, set_size),
         )
 
     def _ratios(self, matched: Tensor, written: Tensor, decoded: Tensor, reference: Tensor) -> Tensor:
-        """Shares of n-grams that match, and lengths, shape (n_points, n_features).
+        """Fractions of n-grams that match, and lengths, shape (n_points, n_features).
 
         Args:
             matched: shape (n_points, n_temperatures, 15).
@@ -112,7 +105,7 @@ class NGrams(nn.Module):
         total, all_reference = clipped.sum(2, keepdim=True), reference.sum(2, keepdim=True)
         all_written = written.sum(2, keepdim=True)
         of_lengths = _brevity(written, reference)
-        shares = [
+        fractions = [
             matched[:, :, :3] / reference_length,
             precision / 2,
             grams[:, :, :, 1] / reference.clamp_min(1),
@@ -125,7 +118,7 @@ class NGrams(nn.Module):
         length = decoded[:, :, :1]
         ratio = (length / reference_length).clamp(max=4.0)
         lengths = [_brevity(decoded, reference), ratio, 1 / length.clamp_min(1), 1 / reference_length]
-        return torch.cat([torch.cat(shares, 2).flatten(1), torch.cat(lengths, 2).flatten(1)], 1)
+        return torch.cat([torch.cat(fractions, 2).flatten(1), torch.cat(lengths, 2).flatten(1)], 1)
 
 
 class Match(NGrams):
@@ -143,22 +136,10 @@ class Match(NGrams):
         super().__init__(temperatures)
         self.layers = MonotoneMLP(len(self.feature_names()) - N_LENGTHS, N_LENGTHS, width, n_hidden)
 
-    def features(
-        self,
-        logits: Tensor,
-        there: Tensor,
-        keep: Tensor,
-        target: Tensor,
-        real: Tensor,
-        eos_id: int,
-        blank_id: int,
-        set_size: int,
-    ) -> Tensor:
+    def features(self, batch: SequenceBatch, set_size: int) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
-        of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
-        return self.of_ngrams(
-            logits, of_reference, of_end, normalisers, there, keep, target, real, eos_id, blank_id, set_size
-        )
+        softmax = softmax_parts(batch.logits, batch.target, self.temperatures, batch.eos_id)
+        return self.ngram_features(batch, softmax, set_size)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from autosurrogate.surrogates._layers import matmul
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._sequence_batch import SequenceBatch
 from autosurrogate.surrogates._sequence_match import soft_counts, softmax_parts
 from autosurrogate.surrogates._sequence_ngrams import N_LENGTHS, NGrams
 from autosurrogate.tasks._vocabulary import BINS, ORDERS
@@ -40,51 +41,39 @@ class Spelled(NGrams):
     def feature_names(self) -> list[str]:
         """A name for each column of `features`."""
         names = [f"{kind} of {order} characters" for order in ORDERS for kind in ("precise", "recalled", "F", "near")]
-        shares = [f"{name} at {t:g}" for t in self.temperatures for name in names]
-        return shares + super().feature_names() + [f"character ratio at {t:g}" for t in self.temperatures]
+        fractions = [f"{name} at {t:g}" for t in self.temperatures for name in names]
+        return fractions + super().feature_names() + [f"character ratio at {t:g}" for t in self.temperatures]
 
-    def features(
-        self,
-        logits: Tensor,
-        there: Tensor,
-        keep: Tensor,
-        target: Tensor,
-        real: Tensor,
-        eos_id: int,
-        blank_id: int,
-        set_size: int,
-    ) -> Tensor:
+    def features(self, batch: SequenceBatch, set_size: int) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters.
 
         Raises:
             ValueError: the logits are not of the vocabulary that the loss was fitted for.
         """
-        if logits.size(2) != self.grams.size(0):
+        if batch.logits.size(2) != self.grams.size(0):
             raise ValueError(
-                f"preds has {logits.size(2)} tokens, but this loss is for a vocabulary of {self.grams.size(0)}"
+                f"preds has {batch.logits.size(2)} tokens, but this loss is for a vocabulary of {self.grams.size(0)}"
             )
-        of_reference, of_end, normalisers = softmax_parts(logits, target, self.temperatures, eos_id)
-        grams = self.grams.to(of_reference.dtype)
-        all_wanted = (grams[target] * real.unsqueeze(2)).sum(1)
-        shares: list[Tensor] = []
+        softmax = softmax_parts(batch.logits, batch.target, self.temperatures, batch.eos_id)
+        grams = self.grams.to(softmax.reference_logits.dtype)
+        ref_grams = (grams[batch.target] * batch.ref_mask.unsqueeze(2)).sum(1)
+        fractions: list[Tensor] = []
         ratios: list[Tensor] = []
         for i, temperature in enumerate(self.temperatures):
-            counts = soft_counts(logits, normalisers[:, :, i], there, keep, temperature, eos_id, blank_id)
-            found = torch.split(matmul(counts, grams), self.bins, 1)
-            for order, wanted in enumerate(torch.split(all_wanted, self.bins, 1)):
-                common = _of_points(torch.minimum(found[order], wanted).sum(1), set_size)
-                n_found = _of_points(found[order].sum(1), set_size)
-                n_wanted = _of_points(wanted.sum(1), set_size)
-                shares.append(common / n_found.clamp_min(1))
-                shares.append(common / n_wanted.clamp_min(1))
-                shares.append(2 * common / (n_found + n_wanted).clamp_min(1))
-                shares.append(torch.log((common + 0.5) / (torch.maximum(n_found, n_wanted) + 0.5)) / 2)
+            counts = soft_counts(batch, softmax.log_normalisers[:, :, i], temperature)
+            hyp_counts = torch.split(matmul(counts, grams), self.bins, 1)
+            for order, ref_counts in enumerate(torch.split(ref_grams, self.bins, 1)):
+                common = _of_points(torch.minimum(hyp_counts[order], ref_counts).sum(1), set_size)
+                n_hyp = _of_points(hyp_counts[order].sum(1), set_size)
+                n_ref = _of_points(ref_counts.sum(1), set_size)
+                fractions.append(common / n_hyp.clamp_min(1))
+                fractions.append(common / n_ref.clamp_min(1))
+                fractions.append(2 * common / (n_hyp + n_ref).clamp_min(1))
+                fractions.append(torch.log((common + 0.5) / (torch.maximum(n_hyp, n_ref) + 0.5)) / 2)
                 if order == 0:
-                    ratios.append((n_found / n_wanted.clamp_min(1)).clamp(max=4.0))
-        tokens = self.of_ngrams(
-            logits, of_reference, of_end, normalisers, there, keep, target, real, eos_id, blank_id, set_size
-        )
-        return torch.cat([torch.stack(shares, 1), tokens, torch.stack(ratios, 1)], 1)
+                    ratios.append((n_hyp / n_ref.clamp_min(1)).clamp(max=4.0))
+        tokens = self.ngram_features(batch, softmax, set_size)
+        return torch.cat([torch.stack(fractions, 1), tokens, torch.stack(ratios, 1)], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number a point, shape (n_points,)."""

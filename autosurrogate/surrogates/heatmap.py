@@ -251,8 +251,8 @@ class SampleLoss(SetLoss):
 
     def forward(self, preds: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """Scalar, lower is better: the mean of `per_sample` over the examples that have an annotated keypoint."""
-        n_annotated = _annotated(preds, weight).amax(1).sum()
-        return self.per_sample(preds, target, weight).sum() / n_annotated.clamp_min(1)
+        losses = self.per_sample(preds, target, weight)
+        return losses.sum() / _annotated(preds, weight).amax(1).sum().clamp_min(1)
 
     @torch.jit.export
     def per_sample(self, preds: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -1,17 +1,4 @@
-"""Networks for sequences.
-
-Every network is given, for n examples of which each `set_size` make a point:
-
-    logits    (n, T, V), as models give them: see `bounded`
-    there     (n, T), bool: the positions there are
-    keep      (n, T), bool: those that hold a token of the hypothesis
-    target    (n, S), int64, the tokens of the reference first, 0 where there is no token
-    real      (n, S), bool: the tokens of the reference
-    eos_id    the token whose probability ends a hypothesis; -1: none, or a mask tells where it ends
-    blank_id  the blank of CTC; -1: none
-
-No parameter depends on T, S, V or n.
-"""
+"""Networks for sequences; each is given a `SequenceBatch`. No parameter depends on T, S, V or n."""
 
 import torch
 from torch import Tensor
@@ -20,6 +7,7 @@ from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._contracts import Network
 from autosurrogate.surrogates._sequence_align import Align
 from autosurrogate.surrogates._sequence_attention import TargetAttention
+from autosurrogate.surrogates._sequence_batch import SequenceBatch
 from autosurrogate.surrogates._sequence_ngrams import Match
 from autosurrogate.surrogates._sequence_spelling import Spelled
 from autosurrogate.surrogates._shapes import expect
@@ -54,13 +42,15 @@ class SetLoss(_losses.SetLossWithExtra):
         fits = preds.dim() == 3 and target.dim() == 2 and preds.size(0) == target.size(0)
         fits = fits and (preds_mask is None or preds_mask.shape == preds.shape[:2])
         expect(fits, preds, target, "logits (n, T, V), tokens (n, S), and preds_mask (n, T) or none")
-        there, keep = hypothesis_positions(preds, target, preds_mask, self.eos_id, self.blank_id)
-        real = reference_positions(target, self.eos_id)
-        order = torch.argsort((~real).to(torch.uint8), dim=1, stable=True)  # the tokens first, where -100 is not last
-        real = real.gather(1, order)
-        tokens = target.long().gather(1, order) * real
-        ends = self.eos_id if preds_mask is None else -1
-        return self.network.features(preds, there, keep, tokens, real, ends, self.blank_id, set_size)
+        valid, hyp_mask = hypothesis_positions(preds, target, preds_mask, self.eos_id, self.blank_id)
+        ref_mask = reference_positions(target, self.eos_id)
+        # The tokens first, also where -100 does not come last.
+        order = torch.argsort((~ref_mask).to(torch.uint8), dim=1, stable=True)
+        ref_mask = ref_mask.gather(1, order)
+        tokens = target.long().gather(1, order) * ref_mask
+        eos_id = self.eos_id if preds_mask is None else -1
+        batch = SequenceBatch(preds, valid, hyp_mask, tokens, ref_mask, eos_id, self.blank_id)
+        return self.network.features(batch, set_size)
 
     def forward(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None = None) -> Tensor:
         """Scalar, lower is better.
