@@ -104,3 +104,13 @@ def weighted_means(rows: Tensor, weight: Tensor, n_rows: int) -> Tensor:
     """Weighted means of each `n_rows` rows: (n, d) and (n,) to (n // n_rows, d)."""
     weights = weight.view(-1, n_rows, 1)
     return (rows.view(-1, n_rows, rows.size(1)) * weights).sum(1) / weights.sum(1).clamp_min(1)
+
+
+def mean_of_last(values: Tensor, weight: Tensor) -> Tensor:
+    """Weighted means over the last axis; 0 where all weights are."""
+    return (values * weight).sum(-1) / (weight.sum(-1) + 1e-6)
+
+
+def along_first(values: list[float], like: Tensor) -> Tensor:
+    """Numbers along the first of four axes, shape (n, 1, 1, 1), on the device of `like` and in its dtype."""
+    return torch.tensor(values, dtype=like.dtype, device=like.device).view(-1, 1, 1, 1)
