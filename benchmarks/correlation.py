@@ -7,7 +7,7 @@
 Every fit is a process of the command line, and its figures are appended to `--results` as it ends: a run that was
 stopped goes on where it was. `python -m benchmarks` writes docs/measurements/results.md. Nothing is fitted on recorded
 outputs, and nothing is chosen by them. They are read from the folder `outputs` of the data folder that the environment
-variable AUTOSURROGATE_DATA names, and from where `studies.models` has written them; what is not there is left out.
+variable AUTOSURROGATE_DATA names, and from where `studies.models` has written them; missing ones are left out.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 import torch
 
+from autosurrogate._utils.json_records import to_plain
 from autosurrogate.evaluation.shortfalls import shortfalls
 from autosurrogate.export.metadata import LossMetadata
 from autosurrogate.registry.lookup import find
@@ -60,8 +61,8 @@ OUTPUTS_OF: dict[str, dict[str, int | None]] = {
     "ranking": {"ranker": None},
     "values": {"diabetes": None},
 }
-NOT_OF = {"scores": "multilabel"}  # task -> view that its outputs cannot be given
-#: metric -> Spearman's correlation, in per cent, that its loss must reach, and the outputs it is judged by
+NOT_OF = {"scores": "multilabel"}  # task -> view that its outputs do not fit
+#: metric -> Spearman's correlation, in per cent, that its loss must reach, and the outputs it is evaluated on
 FLOORS: dict[str, tuple[float, str]] = {
     "pck": (95, "pose"),
     "oks_ap": (90, "pose"),
@@ -113,7 +114,7 @@ class Fit:
 
     @property
     def key(self) -> tuple[str, str, int, str]:
-        """What tells it from others in the results."""
+        """What identifies it in the results."""
         return self.setting.name, self.metric.name, self.seed, self.budget
 
     @property
@@ -130,7 +131,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", help="(0; of the floors 0 1 2)")
     parser.add_argument("--metrics", nargs="+", choices=names, metavar="NAME", help="(all; those that have a floor)")
     parser.add_argument("--budget", help="for each fit (20s; of the floors 2m)")
-    parser.add_argument("--jobs", type=int, default=1, help="fits at a time, each with its share of the cores")
+    parser.add_argument("--jobs", type=int, default=1, help="fits at a time, each on its part of the cores")
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()
     run(list(wanted(options)), options.results, options.jobs)
@@ -150,18 +151,18 @@ def wanted(options: argparse.Namespace) -> Iterator[Fit]:
 
 
 def run(fits: list[Fit], results: Path, n_jobs: int) -> None:
-    """Measure, so many at a time, and append each row as it is there."""
+    """Measure, `n_jobs` at a time, and append each row when its fit ends."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
-    shares: SimpleQueue[list[int]] = SimpleQueue()
+    free_cores: SimpleQueue[list[int]] = SimpleQueue()
     for k in range(n_jobs):
-        shares.put(cores[k::n_jobs] or cores)
+        free_cores.put(cores[k::n_jobs] or cores)
 
     def measure_on_some_cores(fit: Fit) -> dict[str, Any]:
-        own_cores = shares.get()
+        own_cores = free_cores.get()
         try:
             return measure(fit, own_cores)
         finally:
-            shares.put(own_cores)
+            free_cores.put(own_cores)
 
     with ThreadPoolExecutor(n_jobs) as pool, giving_up(pool):
         for job in as_completed([pool.submit(measure_on_some_cores, fit) for fit in fits]):
@@ -204,16 +205,16 @@ def measure(fit: Fit, cores: list[int]) -> dict[str, Any]:
         **row,
         "refused": shortfalls(metadata.quality),
         "outputs": outputs,
-        "held_out": {"loss": asdict(held_out.loss), "regular": asdict(held_out.regular_loss)},
-        "descent": asdict(metadata.quality.descent_check),
+        "held_out": {"loss": to_plain(held_out.loss), "regular": to_plain(held_out.regular_loss)},
+        "descent": to_plain(metadata.quality.descent_check),
         "coverage": metadata.generated_points.coverage,
-        "network": asdict(metadata.network),
+        "network": to_plain(metadata.network),
         "n_trials": metadata.search.n_complete + metadata.search.n_pruned,
     }
 
 
 def _outputs_of(metric: Metric) -> dict[str, tuple[Path, int | None]]:
-    """Recorded outputs of the metric's task that are there: file, and the set size if it is not the metric's own."""
+    """Files of recorded outputs of the metric's task, with the set size if it is not the metric's own."""
     if NOT_OF.get(metric.task) == metric.view:
         return {}
     folders = [OUTPUTS] + [Path(d) / "outputs" for d in [os.environ.get("AUTOSURROGATE_DATA")] if d]

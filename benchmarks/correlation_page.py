@@ -50,7 +50,7 @@ def page(rows: Sequence[Row], floors: Floors) -> str:
 
     Args:
         rows: as `benchmarks.correlation` writes them.
-        floors: metric to what its loss must reach, in per cent, and the outputs it is judged by.
+        floors: metric to what its loss must reach, in per cent, and the outputs it is evaluated on.
     """
     machines = sorted({f"{row['machine']}, {row['jobs']} fits at a time, {row['date']}" for row in rows})
     measured = f"\nMeasured on: {'; '.join(machines)}.\n"

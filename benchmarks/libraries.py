@@ -1,11 +1,11 @@
-"""Fit a loss to many metrics of torchmetrics and of scikit-learn, and tell for each how it went.
+"""Fit a loss to many metrics of torchmetrics and of scikit-learn, and report how each fit ended.
 
     python -m benchmarks.libraries                     # all, a minute each
     python -m benchmarks.libraries --library sklearn --budget 30s
     python -m benchmarks.libraries --show
 
-Each is `autosurrogate fit --metric SPEC --budget 60s` in a process of its own. Rows are appended to `--results`; what
-is there is not fitted again. `python -m benchmarks` writes the table to docs/measurements/results.md.
+Each is `autosurrogate fit --metric SPEC --budget 60s` in a process of its own. Rows are appended to `--results`;
+metrics that have a row are not fitted again. `python -m benchmarks` writes the table to docs/measurements/results.md.
 """
 
 from __future__ import annotations

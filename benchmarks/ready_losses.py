@@ -1,10 +1,10 @@
-"""Make the losses that come with the package, each as `autosurrogate fit --metric NAME --trials 64` makes it.
+"""Fit the losses that come with the package, each as `autosurrogate fit --metric NAME --trials 64` does.
 
     python -m benchmarks.ready_losses            # all built-in metrics that have none, five minutes each at most
     python -m benchmarks.ready_losses bleu f1    # these, again
-    python -m benchmarks.ready_losses --rewrite  # the same losses, in the code of now: nothing is fitted
+    python -m benchmarks.ready_losses --rewrite  # the same losses, in the current code: nothing is fitted
 
-They are written to ready_losses/. A loss that `fit` refuses is told and left out.
+They are written to ready_losses/. A loss that `fit` refuses is reported and left out.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("metrics", nargs="*", metavar="NAME", help="built-in metrics (all without a ready loss)")
-    parser.add_argument("--rewrite", action="store_true", help="write what is there (all, or NAMEs) in the code of now")
+    parser.add_argument("--rewrite", action="store_true", help="write ready losses (all, or NAMEs) in the current code")
     options = parser.parse_args()
     if options.rewrite:
         for metric in options.metrics or ready.names():
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def make(metric: str, folder: Path) -> str:
-    """Fit a loss and put it there; what is there is replaced once there is a new one.
+    """Fit a loss and write it to a folder; the loss before is replaced once the new one is fitted.
 
     Returns:
         How it went, in a line.
@@ -64,24 +64,24 @@ def make(metric: str, folder: Path) -> str:
 
 
 def rewrite(metric: str, folder: Path) -> str:
-    """Write a loss that is there again, as the code of now computes it.
+    """Write a ready loss again, as the current code computes it.
 
     Returns:
         How it went, in a line.
 
     Raises:
-        LossFileError: the code of now has other numbers for it; it is left as it was.
+        LossFileError: the current code has other parameters for it; the file is left as it was.
     """
     path = folder / f"{metric}{ready.SUFFIX}"
     old, metadata = reader.load(path)
     task = tasks.get(metadata.task)
     network = metadata.network
     loss = writer.freeze(surrogates.build(task, metadata.level, network.name, **network.settings))
-    numbers = dict(old.named_buffers())
-    if numbers.keys() != dict(loss.named_buffers()).keys():
-        raise LossFileError(f"{path}: its network has other numbers than that of now; fit it anew")
+    parameters = dict(old.named_buffers())
+    if parameters.keys() != dict(loss.named_buffers()).keys():
+        raise LossFileError(f"{path}: its network has other parameters than in the current code; refit it")
     for name, buffer in loss.named_buffers():
-        buffer.copy_(numbers[name])
+        buffer.copy_(parameters[name])
     batches = []
     for n in (40, 24):
         generator = torch.Generator().manual_seed(n)
@@ -97,9 +97,9 @@ def rewrite(metric: str, folder: Path) -> str:
             values = before(examples, size), after(examples, size)
             gradients = point_losses.gradient(before, examples, size), point_losses.gradient(after, examples, size)
             if not (_close(*values) and _close(*gradients)):
-                raise LossFileError(f"{path}: the network of now computes something else of its numbers; fit it anew")
+                raise LossFileError(f"{path}: the current code computes something else from its parameters; refit it")
         shutil.copyfile(Path(scratch) / path.name, path)
-    return f"{metric}: the same in the code of now"
+    return f"{metric}: the same in the current code"
 
 
 def _close(old: Tensor, new: Tensor) -> bool:

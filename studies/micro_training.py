@@ -1,6 +1,6 @@
-"""Micro-training: what a loss gains in training tiny models on drawn problems.
+"""Micro-training: what a loss gains in training tiny models on generated problems.
 
-A problem is drawn anew for each seed: a random network says what the target of an input is, and a network too small to
+A problem is generated for each seed: a random network defines the target of an input, and a network too small to
 learn it is trained, as in `studies.training`, with the regular loss alone and with a loss beside it.
 """
 
@@ -42,7 +42,7 @@ class Problem:
 
 
 def _rare(outputs: Tensor, generator: torch.Generator) -> Tensor:
-    """1 for a share of 3 to 30 % that are highest, with noise."""
+    """1 for the highest 3 to 30 %, with noise."""
     noisy = outputs[:, 0] + 0.5 * outputs.std() * torch.randn(len(outputs), generator=generator)
     positive_rate = 0.03 * 10 ** torch.rand((), generator=generator)
     return (noisy > noisy.quantile(1 - positive_rate)).long()

@@ -1,4 +1,4 @@
-"""What tells beforehand whether training with a loss helps? Trains models with every trial of a search.
+"""What predicts whether training with a loss helps? Trains models with every trial of a search.
 
     python -m studies.predictors f1 oil_spill haberman breast_cancer --trials 16
     python -m studies.predictors f1 --show
@@ -26,7 +26,7 @@ import optuna
 import torch
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 import autosurrogate
 from autosurrogate import surrogates, tasks
@@ -41,6 +41,8 @@ from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import Clock
 from autosurrogate.run.progress import Progress
 from autosurrogate.run.run_dir import RunDir
+from autosurrogate.search import trial_record
+from autosurrogate.search.trial_record import TrialRecord
 from studies import micro_training, rows
 from studies.models._experiment import train
 from studies.options import check
@@ -55,30 +57,30 @@ DISTANCES = (0.03, 0.1, 0.3, 1.0, 3.0)  # in the distance of the descent check
 N_PROBLEMS = 8  # of micro-training
 CPU = torch.device("cpu")
 REGULAR = -1  # in place of a trial
-KIND = ("metric", "share", "space")  # what rows of one table have in common
+KIND = ("metric", "step_fraction", "space")  # what rows of one table have in common
 HEAD = """
-## What tells beforehand what training with a loss gains
+## What predicts what training with a loss gains
 
-Models are trained with losses of a search, drawn at random whatever their quality, beside the regular loss, all with
+Models are trained with losses of a search, chosen at random whatever their quality, beside the regular loss, all with
 the learning rate that the trainings above start from, not a tuned one.
 Spearman's correlation over the losses, in per cent, of what is known of a loss when it is chosen with what it gained
-over the regular loss on the validation split, mean over the seeds. *Mended with the regular loss* and the *gains* are
-of the descent check: how much the metric of generated predictions rises as they follow the losses for a distance.
-*Micro-training* trains tiny models on drawn problems, with the regular loss and with both. Over 12 to 20 losses the
-standard error of a correlation is 23 to 30, and a few losses that do much harm can decide it; those of the search space
-smooth_scores.toml do far less, as their ranges say.
+over the regular loss on the validation split, mean over the seeds. The *gain fraction* and the *gains* are of the
+descent check: how much the metric of generated predictions rises as they follow the losses for a distance.
+*Micro-training* trains tiny models on generated problems, with the regular loss alone and with the loss beside it. Over
+12 to 20 losses the standard error of a correlation is 23 to 30, and a few losses that do much harm can decide it; those
+of the search space smooth_scores.toml do far less, as their ranges say.
 The losses of F1 and MCC were fitted when the task's search space still had λ from 0.02 up, and a network of eleven
 thresholds for them; they are to be measured again.
 """
 
 
 def main() -> None:
-    """Train what has not been trained yet, and show how what was known before goes with what was gained."""
+    """Train what has not been trained yet, and show what correlates with what was gained."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("metric")
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="of `python -m studies.training --help`")
-    parser.add_argument("--trials", type=int, default=16, help="of the search, at most, drawn at random (16)")
-    parser.add_argument("--share", type=float, default=1.0, help="of the steps of a training (1)")
+    parser.add_argument("--trials", type=int, default=16, help="of the search, at most, chosen at random (16)")
+    parser.add_argument("--step-fraction", type=float, default=1.0, help="of a training's steps (1)")
     parser.add_argument("--weights", type=float, nargs="+", default=[1.0, 3.0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", default="2m", help="of the search (2m)")
@@ -91,23 +93,28 @@ def main() -> None:
     if not options.show:
         check(parser, options.experiments, comparisons(), options.data)
         measure(find(options.metric), options)
-    wanted = (options.metric, options.share, options.space)
+    wanted = (options.metric, options.step_fraction, options.space)
     for line in table([row for row in rows.read(options.results) if _kind(row) == wanted]):
         print(line)
 
 
 def measure(metric: Metric, options: argparse.Namespace) -> None:
-    """Append a row for each trial, experiment, weight and seed that is not there."""
+    """Append a row for each trial, experiment, weight and seed that is missing."""
     done = {_key(row) for row in rows.read(options.results)}
 
     def add(loss: Loss | None, **row: Any) -> None:
-        row |= {"metric": metric.name, "share": options.share, "budget": options.budget, "space": options.space}
+        row |= {
+            "metric": metric.name,
+            "step_fraction": options.step_fraction,
+            "budget": options.budget,
+            "space": options.space,
+        }
         if _key(row) in done:
             return
         comparison = comparisons()[row["experiment"]]
         data = of_seed(comparison, options.data, row["seed"])
         used, state = None if loss is None else added(loss), start(comparison, options.data)
-        model = replace(comparison.model, n_steps=round(options.share * comparison.model.n_steps))
+        model = replace(comparison.model, n_steps=round(options.step_fraction * comparison.model.n_steps))
         trained = train(model, data["train"], row["seed"], loss=used, weight=row["weight"], start=state)
         values = comparison.measure(trained, data["validation"], options.data)
         rows.append(options.results, {**row, "validation": values})
@@ -123,8 +130,8 @@ def measure(metric: Metric, options: argparse.Namespace) -> None:
 
 
 def _kind(row: Mapping[str, Any]) -> tuple[str, float, str | None]:
-    """What rows of one table have in common: the metric, the share of the steps, and the search space if named."""
-    return row["metric"], row["share"], row.get("space")
+    """What rows of one table have in common: the metric, the fraction of the steps, and the search space if named."""
+    return row["metric"], row["step_fraction"], row.get("space")
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -142,29 +149,28 @@ def _trials(metric: Metric, options: argparse.Namespace) -> Iterator[tuple[int, 
                 metric, budget=options.budget, space=SPACES / f"{options.space}.toml" if options.space else None,
                 run_dir=run.path, out=LOSSES / f"{name}.pt", force=True, overwrite=True,
             )  # fmt: skip
-        except QualityError as error:  # the trials are there all the same
+        except QualityError as error:  # the trials exist all the same
             print(error)
     storage = JournalStorage(JournalFileBackend(str(run.study)))
     study = optuna.load_study(study_name=metric.name, storage=storage)
     complete = study.get_trials(states=(TrialState.COMPLETE,))
-    drawn = sorted(np.random.default_rng(0).permutation(len(complete))[: options.trials])
+    chosen = sorted(np.random.default_rng(0).permutation(len(complete))[: options.trials])
     with Labeller(metric) as labeller, Clock(run, 1e9) as clock:
         points = LabelledPoints(run, clock, task, metric, labeller, 0, Progress()).for_search([])
         evaluator, micro = Evaluator(task, metric, labeller, CPU, points, 0), _MicroTraining(metric, options.weights)
-        for trial in (complete[i] for i in drawn):
-            loss: Any = surrogates.build(
-                task, metric.level, trial.user_attrs["network"], **trial.user_attrs["settings"]
-            )
+        for trial in (complete[i] for i in chosen):
+            record = trial_record.read(trial)
+            loss: Any = surrogates.build(task, metric.level, record.network, **record.network_settings)
             loss.load_state_dict(torch.load(run.trial(trial.number), weights_only=True))
             evaluator.rescale(loss)
             loss.requires_grad_(False)
             used = of_loss(loss, task.name)
-            known = _known(trial, loss, metric, points, labeller, evaluator.distance)
+            known = _known(record, loss, metric, points, labeller, evaluator.distance)
             yield trial.number, used, known | micro.gains(used)
 
 
 def _known(
-    trial: FrozenTrial, loss: Any, metric: Metric, points: Points, labeller: Labeller, unit: float
+    record: TrialRecord, loss: Any, metric: Metric, points: Points, labeller: Labeller, unit: float
 ) -> dict[str, float]:
     task = tasks.get(metric.task)
     of_points = point_losses.loss_of_points(loss, task)
@@ -172,11 +178,11 @@ def _known(
     mid_quality = descent.mid_quality(points.validation, metric.higher_is_better, n_points)
     norms = point_losses.gradient_norms(of_points, points.validation, task, CPU)
     known = {
-        "correlation": float(trial.user_attrs["correlation"]),
-        "near correlation": float(trial.user_attrs["near"]),
-        "mended with the regular loss": float(trial.user_attrs["mended"]),
-        "lambda": float(trial.user_attrs["training"]["penalty"]),
-        "window": float(trial.user_attrs["training"]["window"]),
+        "rank correlation": record.validation_spearman,
+        "rank correlation at similar quality": record.similar_quality_spearman,
+        "gain fraction with the regular loss": record.gain_fraction,
+        "lambda": float(record.training_settings["penalty"]),
+        "window": float(record.training_settings["window"]),
         "largest gradients": float(norms.quantile(0.99) / norms.median().clamp_min(1e-12)),
     }
     for distance in DISTANCES:
@@ -219,7 +225,7 @@ def section(measured: list[dict[str, Any]]) -> str:
         of_space = f" --space {space}" if space else ""
         parts.append(
             f"\n`python -m studies.predictors {metric} {names} --trials {n_trials} --weights {weights} "
-            f"--seeds {n_seeds} --share {step_fraction:g} --budget {own[0]['budget']}{of_space}`\n\n{lines}\n"
+            f"--seeds {n_seeds} --step-fraction {step_fraction:g} --budget {own[0]['budget']}{of_space}`\n\n{lines}\n"
         )
     return HEAD + "".join(parts) if parts else ""
 
@@ -247,7 +253,7 @@ def table(measured: list[dict[str, Any]]) -> Iterator[str]:
     yield "| --- |" + " --- |" * len(settings)
     first, *others = known.values()
     for name in [name for name in first if all(name in other for other in others)]:
-        if others and all(other[name] == first[name] for other in others):  # it tells nothing apart
+        if others and all(other[name] == first[name] for other in others):  # it is the same for all
             continue
         of_column = [spearman(np.array([known[t][name] for t in g]), np.array([*g.values()])) for g in gained.values()]
         yield f"| {name} | {' | '.join(f'{100 * value:.0f}' for value in of_column)} |"

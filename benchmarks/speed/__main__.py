@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(NAMES))
     if unknown:
-        parser.error(f"no measure {', '.join(unknown)}; there are {', '.join(NAMES)}")
+        parser.error(f"no measure {', '.join(unknown)}; expected {', '.join(NAMES)}")
     measures = {name: importlib.import_module(f"benchmarks.speed.{name}") for name in NAMES}
     for name in () if options.show else options.names or NAMES:
         try:
@@ -78,7 +78,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
 
 
 def _replace(path: Path, name: str, device: str, new: list[dict[str, Any]]) -> None:
-    """Put the rows of a measure in the place of those that are there, the measures in their order."""
+    """Replace the rows of a measure in the file, the measures in their order."""
     others = [row for row in _read(path) if (row["measure"], row["device"]) != (name, device)]
     rows = sorted(others + new, key=lambda row: (row["device"], NAMES.index(row["measure"])))
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,7 @@ def measure(device: str) -> Iterator[Row]:
 
 
 def _looped(name: str, n_points: int, number: int) -> float:
-    """Seconds of a share of the calls, in one of as many processes as there are cores."""
+    """Seconds of a part of the calls, in one of as many processes as the machine has cores."""
     score, points = find(name).function, _kept(name, n_points)
     began = time.perf_counter()
     for point in points[number :: loky.cpu_count()]:

@@ -1,4 +1,4 @@
-"""The recipe of the paper's published script for accuracy, written afresh from its description.
+"""The recipe of the paper's published script for accuracy, rewritten from its description.
 
 A perceptron of four layers, 128 wide, sees the probability of the target class; a set's loss is the mean over its
 examples. One forward and one double backward pass for each set, in a loop; ranks by diffsort's matrices with a
@@ -72,7 +72,7 @@ def spearman(a: Tensor, b: Tensor) -> Tensor:
 
 
 def random_sets(generator: torch.Generator, n_sets: int = N_SETS, set_size: int = SET_SIZE) -> tuple[Tensor, Tensor]:
-    """Uniformly random logits of which a share, drawn for each set, is made right.
+    """Uniformly random logits, of which a fraction, random for each set, is corrected.
 
     Returns:
         Logits (n_sets, set_size, N_CLASSES) and target (n_sets, set_size).

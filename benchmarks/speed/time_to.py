@@ -23,7 +23,7 @@ TITLE = "Time to a good loss"
 ABOUT = """
 `autosurrogate fit --budget`, start-up, labelling and export included, on generated points alone: seconds of the
 shortest budget of 6, 8, 12, 20, 30, 60 and 120 s at which the median of three seeds reaches the rank correlation on
-recorded outputs that nothing was fitted on. The paper's recipe is given twenty times as long, from each of three seeds,
+recorded outputs that nothing was fitted on. The paper's recipe has twenty times as long, from each of three seeds,
 and evaluated after each ten steps; *never* where none got there. *Reached* is the correlation then, or the best.
 """
 AGAINST = "the paper's recipe"

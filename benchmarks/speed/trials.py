@@ -15,14 +15,15 @@ from optuna.trial import TrialState
 from autosurrogate import tasks
 from autosurrogate.evaluation.evaluator import Evaluator
 from autosurrogate.labelling.labeller import Labeller
-from autosurrogate.pipeline.fit_run import MOST_ON_GPU
+from autosurrogate.pipeline.fit_decisions import MAX_TRAINERS_ON_GPU
 from autosurrogate.points.labelled_points import LabelledPoints, Points
 from autosurrogate.registry.lookup import find
 from autosurrogate.run.budget import Clock
 from autosurrogate.run.progress import Progress
 from autosurrogate.run.run_dir import RunDir
-from autosurrogate.search import search_space
-from autosurrogate.search.study import LAG, Search
+from autosurrogate.search import search_space, trial_record
+from autosurrogate.search.search import Search
+from autosurrogate.search.window import LAG
 from benchmarks.speed._timing import Row
 
 TITLE = "Trials"
@@ -42,17 +43,17 @@ def measure(device: str) -> Iterator[Row]:
     task = tasks.get(metric.task)
     with tempfile.TemporaryDirectory() as scratch, Labeller(metric) as labeller:
         first = RunDir(Path(scratch) / "points")
-        first.create({}, search_space.text_of(metric.task))
+        first.create({}, search_space.text_of(task))
         with Clock(first, 1e9) as clock:
             points = LabelledPoints(first, clock, task, metric, labeller, 0, Progress()).for_search([])
         evaluator = Evaluator(task, metric, labeller, torch.device(device), points, 0)
         evaluator.regular_gain_fraction()
         variants = {AGAINST: 1, "one at a time": 1}
-        most = LAG if device == "cpu" else MOST_ON_GPU
+        most = LAG if device == "cpu" else MAX_TRAINERS_ON_GPU
         variants |= {f"{n} at a time": n for n in (2, 4, 8) if n <= min(most, loky.cpu_count())}
         for name, n_workers in variants.items():
             run = RunDir(Path(scratch) / name)
-            run.create({}, search_space.text_of(metric.task))
+            run.create({}, search_space.text_of(task))
             row = _searched(name, run, points, evaluator, device, n_workers, whole=name == AGAINST)
             yield row if name == AGAINST else replace(row, more={**row.more, "workers": n_workers})
 
@@ -61,12 +62,13 @@ def _searched(
     name: str, run: RunDir, points: Points, evaluator: Evaluator, device: str, n_workers: int, *, whole: bool
 ) -> Row:
     metric = find("bleu")
-    space = search_space.load(metric.task)
+    task = tasks.get(metric.task)
+    space = search_space.load(task)
     if whole:
         space = replace(space, training={**space.training, "patience": 1.0})
     with Clock(run, SEARCH_S[torch.device(device).type]) as clock:
         search = Search(
-            run, clock, tasks.get(metric.task), metric, space, points,
+            run, clock, task, metric, space, points,
             objective="correlation", random_share=None, seed=0, device=torch.device(device), evaluator=evaluator,
             n_workers=n_workers, prunes=not whole, all_threads=True,
         )  # fmt: skip
@@ -75,6 +77,6 @@ def _searched(
         spent = time.perf_counter() - began
     complete = [t for t in search.study.trials if t.state == TrialState.COMPLETE]
     n_trials = sum(search.counts().values())
-    best = max(t.user_attrs["correlation"] for t in complete)
+    best = max(trial_record.read(t).validation_spearman for t in complete)
     more = {"n_trials": n_trials, "per_minute": 60 * n_trials / spent, "best": 100 * best}
     return Row("sentence BLEU", name, [spent / n_trials], "trial", more)

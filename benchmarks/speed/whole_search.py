@@ -21,7 +21,7 @@ from studies.training import _fitting
 TITLE = "A whole search"
 ABOUT = """
 `autosurrogate fit --metric accuracy --trials 100`, start-up, labelling and export included; the paper reports half an
-hour for a loss, on a TITAN Xp. *Busy* is the share of the time that all cores work, or that nvidia-smi says that the
+hour for a loss, on a TITAN Xp. *Busy* is the fraction of the time that all cores work, or that nvidia-smi says that the
 GPU does; *best* the rank correlation on generated points that nothing was fitted on, in per cent.
 """
 AGAINST = ""
@@ -48,21 +48,21 @@ def measure(device: str) -> Iterator[Row]:
 
 @contextlib.contextmanager
 def _busy(device: str) -> Iterator[list[float]]:
-    """A list, to which the busy share of a device is put at the end."""
-    shares: list[float] = []
+    """A list, to which the busy fraction of a device is appended at the end."""
+    fractions: list[float] = []
     if device == "cpu":
         began, before = time.perf_counter(), _processor_s()
-        yield shares
-        shares.append((_processor_s() - before) / (time.perf_counter() - began) / (os.cpu_count() or 1))
+        yield fractions
+        fractions.append((_processor_s() - before) / (time.perf_counter() - began) / (os.cpu_count() or 1))
         return
     number = torch.device(device).index or 0
     with subprocess.Popen([*SAMPLES, f"--id={number}"], stdout=subprocess.PIPE, text=True) as samples:
         try:
-            yield shares
+            yield fractions
         finally:
             samples.terminate()
         printed, _ = samples.communicate()
-    shares.append(statistics.mean(float(line) / 100 for line in printed.split()))
+    fractions.append(statistics.mean(float(line) / 100 for line in printed.split()))
 
 
 def _processor_s() -> float:

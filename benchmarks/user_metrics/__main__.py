@@ -21,10 +21,10 @@ PAGE = HERE.parents[1] / "docs" / "measurements" / "user-metrics.md"
 BUDGET = "60s"
 METRICS = {
     "with_numpy": "A function of arrays, with its task in the decorator.",
-    "with_a_loop": "A function of lists, whose type hints say what it judges. Loops are fine.",
-    "with_a_wrong_hint": "Hints that are not what the function will be given are told before anything runs.",
+    "with_a_loop": "A function of lists, whose type hints say what it evaluates. Loops are fine.",
+    "with_a_wrong_hint": "Hints that do not fit the arguments of the function are reported before anything runs.",
     "with_global_state": "A value that depends on earlier calls; each worker has a state of its own. `check` calls "
-    "some points again and tells.",
+    "some points again and reports it.",
     "slow": "A bootstrap at each call. The slower the metric, the fewer points in the budget.",
 }
 HEAD = """# Five metrics as users write them

@@ -24,19 +24,19 @@ def experiments() -> dict[str, Experiment]:
 
 
 def main() -> None:
-    """Record what is not there yet."""
+    """Record the outputs that are missing."""
     known = experiments()
     parser = argparse.ArgumentParser(prog="python -m studies.models", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--data", type=Path, default=os.environ.get("AUTOSURROGATE_DATA"), help="folder of real data")
     parser.add_argument("--to", type=Path, default=OUTPUTS, metavar="DIR", help="where to write (studies/outputs)")
-    parser.add_argument("--overwrite", action="store_true", help="make again what is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     options = parser.parse_args()
     check(parser, options.names, known, options.data)
     for name in options.names or known:
         path = options.to / f"{name}.npz"
         if path.exists() and not options.overwrite:
-            print(f"{path}: there already")
+            print(f"{path}: exists")
             continue
         start = time.monotonic()
         record(known[name], options.data, path)

@@ -28,7 +28,7 @@ class Experiment:
         task: the kind of prediction.
         load: folder of the real data to the arrays of "train", "validation" and "test".
         build: the model, untrained; random numbers come from torch's default generator.
-        forward: the model on a batch of `Data`: what the regular loss, a metric and an exported loss are given.
+        forward: the model on a batch of `Data`: what the regular loss, a metric and an exported loss take.
         n_steps: of the optimiser.
         batch_size: examples a step.
         learning_rate: the largest of AdamW's one-cycle schedule.
@@ -187,7 +187,7 @@ def write_outputs(path: Path, by_step: Mapping[int, Examples]) -> None:
 
     Args:
         path: a file, `.npz`; its `source` is the step.
-        by_step: step to the outputs of the model of then.
+        by_step: step to the outputs of the model after that step.
     """
     arrays = {
         "preds": np.concatenate([examples.preds.to(torch.float16).numpy() for examples in by_step.values()]),

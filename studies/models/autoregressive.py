@@ -1,7 +1,7 @@
 """A small autoregressive translator of Multi30k, German to English: each piece follows from those before it.
 
-A transformer (Vaswani et al., NeurIPS 2017) taught with the reference's pieces before each position, and judged by what
-it writes by itself, the strongest piece at each step.
+A transformer (Vaswani et al., NeurIPS 2017) trained with the reference's pieces before each position, and evaluated by
+what it writes by itself, the strongest piece at each step.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Autoregressive(Transformer):
 
         Args:
             source: shape (n, S), -100 pads.
-            sampled: whether pieces are drawn at random; else the strongest is taken.
+            sampled: whether pieces are sampled at random; else the strongest is taken.
         """
         encoded = self.encode(source)
         longest = min(source.shape[1] + N_EXTRA, N_POSITIONS - 1)

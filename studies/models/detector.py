@@ -21,8 +21,8 @@ COLUMNS, ROWS = WIDTH // STRIDE, HEIGHT // STRIDE
 N_CLASSES = 3
 TYPICAL = 20.0  # pixels, the side of a blood cell
 RARE = -4.0  # the logit of a class at first
-NEAR = 0.5  # cells, about the centre of an object, where a query of its class is excused
-N_BEST = 50  # queries that are handed out in evaluation mode
+NEAR = 0.5  # cells, about the centre of an object, where a query of its class is no error
+N_BEST = 50  # queries that are returned in evaluation mode
 N_VALIDATION = 30  # images of the training split to choose by
 TRAIN, VALIDATION, TEST = 0, 1, 2  # the file's own splits
 
@@ -121,7 +121,7 @@ def regular_loss(examples: Examples) -> Tensor:
 class _Assigned:
     """The true boxes of a batch and the queries that they belong to.
 
-    A true box belongs to the query of the cell that its centre is in; it is that query's place that tells which, so the
+    A true box belongs to the query of the cell that its centre is in; which one follows from that query's place, so the
     losses serve all queries of the grid in their order.
     """
 
@@ -140,7 +140,7 @@ def _assigned(target: Tensor) -> _Assigned:
 
 
 def focal_loss(examples: Examples) -> Tensor:
-    """Focal loss of the logits by the number of true boxes; cells near an object's centre are excused."""
+    """Focal loss of the logits by the number of true boxes; cells near an object's centre count less."""
     logits, true = examples.preds[..., 4:], _assigned(examples.target)
     wanted = torch.zeros_like(logits)
     wanted[true.image, true.query, true.classes] = 1
@@ -148,11 +148,11 @@ def focal_loss(examples: Examples) -> Tensor:
     places = (torch.stack([places % COLUMNS, places // COLUMNS], -1) + 0.5) * STRIDE
     centres = (true.boxes[:, :2] + true.boxes[:, 2:]) / 2
     near = (-(places - centres[:, None]).square().sum(-1) / (2 * (NEAR * STRIDE) ** 2)).exp()
-    excused = torch.zeros_like(logits).transpose(1, 2)
-    excused = excused.index_put((true.image, true.classes), near, accumulate=True).clamp(max=1).transpose(1, 2)
+    near_centre = torch.zeros_like(logits).transpose(1, 2)
+    near_centre = near_centre.index_put((true.image, true.classes), near, accumulate=True).clamp(max=1).transpose(1, 2)
     probability = logits.sigmoid()
     positive = -wanted * (1 - probability) ** 2 * F.logsigmoid(logits)
-    negative = -(1 - wanted) * (1 - excused) ** 4 * probability**2 * F.logsigmoid(-logits)
+    negative = -(1 - wanted) * (1 - near_centre) ** 4 * probability**2 * F.logsigmoid(-logits)
     return (positive + negative).sum() / max(len(true.boxes), 1)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from autosurrogate.examples import Examples
 from studies.models._experiment import Data, Experiment
 
-SHARES = {"train": 0.5, "validation": 0.2, "test": 0.3}
+FRACTIONS = {"train": 0.5, "validation": 0.2, "test": 0.3}
 WIDTH = 64
 
 
@@ -28,19 +28,19 @@ def load(read: Callable[[Path], tuple[np.ndarray, np.ndarray]], folder: Path) ->
 
 
 def split(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Data]:
-    """Three parts with the same share of positives, drawn at random; columns are standardised by the first.
+    """Three random parts with the same fraction of positives; columns are standardised by the first.
 
     Args:
         x: shape (n, d).
         y: shape (n,), 0 or 1.
-        seed: of the draw.
+        seed: of the random split.
     """
     shuffled = np.random.default_rng(seed).permutation(len(y))
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in SHARES}
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in FRACTIONS}
     for label in (0, 1):
         rows = shuffled[y[shuffled] == label]
-        ends = np.round(np.cumsum([*SHARES.values()])[:-1] * len(rows)).astype(int)
-        for name, indices in zip(SHARES, np.split(rows, ends), strict=True):
+        ends = np.round(np.cumsum([*FRACTIONS.values()])[:-1] * len(rows)).astype(int)
+        for name, indices in zip(FRACTIONS, np.split(rows, ends), strict=True):
             parts[name].append(indices)
     rows_of = {name: np.sort(np.concatenate(indices)) for name, indices in parts.items()}
     mean, deviation = x[rows_of["train"]].mean(0), x[rows_of["train"]].std(0)
@@ -51,7 +51,7 @@ def split(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Data]:
     }
 
 
-def split_anew(data: Mapping[str, Data], seed: int) -> dict[str, Data]:
+def split_again(data: Mapping[str, Data], seed: int) -> dict[str, Data]:
     """The rows of all parts in three other parts."""
     x, y = (np.concatenate([arrays[name].numpy() for arrays in data.values()]) for name in ("x", "y"))
     return split(x.astype(np.float64), y, seed)

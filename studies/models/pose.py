@@ -1,4 +1,4 @@
-"""A pose network on drawn figures in the poses of real people (COCO's keypoints)."""
+"""A pose network on rendered figures in the poses of real people (COCO's keypoints)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from autosurrogate.examples import Examples
 from studies.models._experiment import Data, Experiment
 
 FILE = "pose/coco_val2017_keypoints_2213.npz"
-LEAST_KEYPOINTS, LEAST_BOX = 8, 32  # of a person; a box's shorter side in pixels
+MIN_KEYPOINTS, MIN_BOX = 8, 32  # of a person; a box's shorter side in pixels
 IMAGE, MAP = 48, 24  # sides, in pixels and in cells
 SPREAD = 1.0  # of the target's peaks, in cells
 VARIANTS = {"train": 8, "validation": 1, "test": 1}  # drawings of each person
-SHARES = {"train": 0.6, "validation": 0.1, "test": 0.3}  # of the images
+FRACTIONS = {"train": 0.6, "validation": 0.1, "test": 0.3}  # of the images
 # Pairs of COCO's joints that a line is drawn between.
 LIMBS = (
     (0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (11, 12), (5, 11), (6, 12), (5, 7), (7, 9), (6, 8), (8, 10), (11, 13),
@@ -38,14 +38,14 @@ def load(folder: Path) -> dict[str, Data]:
     with np.load(folder / FILE) as file:
         people = {name: torch.from_numpy(file[name]) for name in ("keypoints", "bbox", "area", "iscrowd", "image_id")}
     annotated = (people["keypoints"][..., 2] > 0).sum(1)
-    kept = (annotated >= LEAST_KEYPOINTS) & (people["bbox"][:, 2:].amin(1) >= LEAST_BOX) & (people["iscrowd"] == 0)
+    kept = (annotated >= MIN_KEYPOINTS) & (people["bbox"][:, 2:].amin(1) >= MIN_BOX) & (people["iscrowd"] == 0)
     people = {name: array[kept] for name, array in people.items()}
     generator = torch.Generator().manual_seed(0)
     photographs = people["image_id"].unique()
     photographs = photographs[torch.randperm(len(photographs), generator=generator)]
     splits: dict[str, Data] = {}
-    for split, fraction in SHARES.items():
-        n = round(fraction / sum(list(SHARES.values())[list(SHARES).index(split) :]) * len(photographs))
+    for split, fraction in FRACTIONS.items():
+        n = round(fraction / sum(list(FRACTIONS.values())[list(FRACTIONS).index(split) :]) * len(photographs))
         rows = torch.isin(people["image_id"], photographs[:n]).nonzero().flatten().repeat(VARIANTS[split])
         photographs = photographs[n:]
         splits[split] = _drawn({name: array[rows] for name, array in people.items()}, split == "train", generator)
@@ -53,7 +53,7 @@ def load(folder: Path) -> dict[str, Data]:
 
 
 def _drawn(people: Data, turned: bool, generator: torch.Generator) -> Data:
-    """Crops of people, flipped and turned for training, and what is drawn of them."""
+    """Crops of people, flipped and turned for training, rendered as figures."""
     n = len(people["area"])
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:

@@ -2,9 +2,9 @@
 
 Words are those of IIIT 5K-Word (`text_recognition/`), case-insensitive: 26 letters and 10 digits. It trains on the
 official training words and on words rendered in the fonts of the machine (Debian has fonts-dejavu, -liberation,
--freefont, -lato and -noto-core): so many that the longest training sees each about twice, for one that knows its words
-by heart has nothing left for a metric to mend. Of the official test words every sixth is for validation. The few words
-of more than 15 characters are left out.
+-freefont, -lato and -noto-core): so many that the longest training sees each about twice: a model that knows its
+training words by heart has no errors left to improve. Of the official test words every sixth is for validation.
+The few words of more than 15 characters are left out.
 """
 
 from __future__ import annotations

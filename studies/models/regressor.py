@@ -1,4 +1,4 @@
-"""A regressor: a small network that tells how a patient's diabetes goes on, on the data that scikit-learn ships.
+"""A regressor: a small network that predicts how a patient's diabetes progresses, on the data that scikit-learn ships.
 
 442 patients with 10 features each (Efron et al., Annals of Statistics 2004). More than half of them are the test split,
 so that a checkpoint gives more than one set of 128.

@@ -1,8 +1,9 @@
 """A small non-autoregressive translator of Multi30k: all words of a translation at once, German to English and back.
 
 A transformer as of Gu et al. (ICLR 2018) with uniformly copied encoder states, without fertilities and distillation:
-pretrained with cross-entropy, then fine-tuned. In training a translation has its reference's length; where it is
-judged it has the median length of the training translations of sentences as long. Pieces of words are SentencePiece's.
+pretrained with cross-entropy, then fine-tuned. In training a translation has its reference's length; in
+evaluation it has the median length of the training translations of sentences as long. Pieces of words are
+SentencePiece's.
 """
 
 from __future__ import annotations

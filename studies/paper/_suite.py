@@ -15,7 +15,7 @@ N_OTHER_SEEDS = 3
 
 
 def other(*arguments: str, **more: Any) -> Fit:
-    """A loss that differs from the fitted one, which comes ready, in what is given alone: as many trials, and forced.
+    """A loss that differs from the fitted one, which comes ready, in these arguments alone: as many trials, and forced.
 
     Args:
         arguments: of the command line.

@@ -4,8 +4,8 @@
 
 As figure 2 of ReLoss (Huang et al., ICLR 2022): both losses are the same network, trained on the same inputs with the
 same optimiser and gradient penalty. Then inputs are moved along each loss's gradient, by the same distance, and the
-random network is read again. Appends a row for each random network to `--results`; those that are there are not made
-again.
+random network is evaluated again. Appends a row for each random network to `--results`; those that have a row are not
+trained again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from studies import rows
 from studies.figures import save
 
 RESULTS = Path(__file__).parents[1] / "results" / "toy.jsonl"
-N_INPUTS, N_TRAIN, N_JUDGED = 16, 4096, 1024
+N_INPUTS, N_TRAIN, N_HELD_OUT = 16, 4096, 1024
 N_STEPS, BATCH, EVERY = 600, 256, 50
 PENALTY = 0.1
 STEP, N_DESCENT = 0.1, 40  # L2, along the normalised gradient of each input
@@ -72,21 +72,21 @@ def measure(seed: int, n_steps: int = N_STEPS) -> dict[str, Any]:
         network gains during descent, by distance, in standard deviations of its values.
     """
     metric = random_network(seed)
-    inputs = torch.randn(N_TRAIN + N_JUDGED, N_INPUTS)
+    inputs = torch.randn(N_TRAIN + N_HELD_OUT, N_INPUTS)
     values = metric(inputs)
-    train, judged = inputs[:N_TRAIN], inputs[N_TRAIN:]
+    train, held_out = inputs[:N_TRAIN], inputs[N_TRAIN:]
     row: dict[str, Any] = {"seed": seed}
     for objective in OBJECTIVES:
         torch.manual_seed(seed)
         loss = surrogate()
-        curve = _trained(loss, train, values[:N_TRAIN], objective, (judged, values[N_TRAIN:]), n_steps)
-        gains = _descended(loss, judged, metric, float(values.std()))
+        curve = _trained(loss, train, values[:N_TRAIN], objective, (held_out, values[N_TRAIN:]), n_steps)
+        gains = _descended(loss, held_out, metric, float(values.std()))
         row[objective] = {"rank": curve, "gained": gains}
     return row
 
 
 def _trained(
-    loss: nn.Module, inputs: Tensor, values: Tensor, objective: str, judged: tuple[Tensor, Tensor], n_steps: int
+    loss: nn.Module, inputs: Tensor, values: Tensor, objective: str, held_out: tuple[Tensor, Tensor], n_steps: int
 ) -> dict[int, float]:
     optimiser = torch.optim.Adam(loss.parameters(), lr=0.01, weight_decay=1e-4)
     badness = (values.max() - values) / (values.max() - values.min())
@@ -106,7 +106,7 @@ def _trained(
         (value + PENALTY * penalty).backward()
         optimiser.step()
         if step % EVERY == 0:
-            curve[step] = _rank(loss, *judged)
+            curve[step] = _rank(loss, *held_out)
     return curve
 
 
@@ -156,7 +156,7 @@ def plot(measured: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    """Measure what is not there yet."""
+    """Measure the networks that have no row yet."""
     parser = argparse.ArgumentParser(
         prog="python -m studies.paper.toy",
         description=__doc__,

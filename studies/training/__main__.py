@@ -1,4 +1,4 @@
-"""Train models with the regular loss, with exported losses and with losses made by hand, and measure what it gains.
+"""Train models with the regular loss, with exported losses and with losses made by hand, and measure what each gains.
 
     python -m studies.training                                # all experiments, in order
     python -m studies.training translation_de_en --seeds 5 --jobs 2

@@ -12,13 +12,13 @@ from studies.training._runs import REGULAR, Arm, Plan, Results
 from studies.training._statistics import Difference, paired
 
 BEST = {"bleu": 100.0, "chrf": 100.0, "edit_distance": 0.0}  # values of metrics that are not best at 1
-LEAST_SEEDS = 5  # of a loss that is shown
+MIN_SEEDS = 5  # of a loss that is shown
 COLUMNS = {"fitted": "the fitted loss", "paper": "the paper's", "rival": "the best by hand"}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Trainings with one loss, judged by one metric."""
+    """Trainings with one loss, evaluated by one metric."""
 
     arm: Arm
     test: Mapping[int, float]  # by seed
@@ -71,7 +71,7 @@ def cells(
         comparison: the experiment.
         rows: as `studies.training` writes them.
         metric: which row of the table.
-        n_seeds: how many of the seeds; by default all that a loss has been trained with, which are to be `LEAST_SEEDS`
+        n_seeds: how many of the seeds; by default all that a loss has been trained with, which are to be `MIN_SEEDS`
             or more, or as many as any loss has been trained with.
     """
     own = [row for row in rows if row["experiment"] == name]
@@ -79,7 +79,7 @@ def cells(
     digests = {(a["name"], a["metric"]): a["digest"] for a in arms if a["name"] in comparison.fits}
     seeds = tuple(sorted({row["seed"] for row in own if row["final"]}))[:n_seeds]
     plan = Plan(name, comparison, digests, seeds, Results(own))
-    min_seeds = len(seeds) if n_seeds is not None else min(len(seeds), LEAST_SEEDS)
+    min_seeds = len(seeds) if n_seeds is not None else min(len(seeds), MIN_SEEDS)
     return {arm.name: cell for arm in plan.arms(metric) if (cell := _cell(plan, arm, metric, min_seeds))}
 
 
@@ -97,7 +97,7 @@ def lines_of(name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]
 
 
 def _cell(plan: Plan, arm: Arm, metric: str, min_seeds: int) -> Cell | None:
-    """None until that many seeds are there."""
+    """None until that many seeds are trained."""
     finals = [plan.results.get(run) for run in plan.finals(arm, metric) or ()]
     measured = [row for row in finals if row is not None]
     if not measured or len(measured) < min_seeds:

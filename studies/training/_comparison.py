@@ -1,4 +1,4 @@
-"""What an experiment compares: a model, the metrics it is judged by, and the losses it is trained with."""
+"""What an experiment compares: a model, the metrics it is evaluated by, and the losses it is trained with."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Measure = Callable[[nn.Module, Data, Path], dict[str, float]]
 
 @dataclass(frozen=True)
 class Row:
-    """One metric that the trained models are judged by.
+    """One metric that the trained models are evaluated by.
 
     Args:
         fitted: the metric that the losses of this row are fitted to, as `autosurrogate fit --metric` takes it.
@@ -56,7 +56,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class Fit:
-    """How a loss is fitted: as `autosurrogate fit --metric` does with its defaults, but for what is given.
+    """How a loss is fitted: as `autosurrogate fit --metric` does with its defaults, but for these arguments.
 
     Args:
         arguments: of the command line.
@@ -102,12 +102,12 @@ class Comparison:
         measure: the metrics, by the names of `rows`, of a model on a split; the last argument is the folder of the
             real data.
         rivals: losses made by hand, by name.
-        pretraining: where the model's training starts; trained once, with the regular loss, if it is given.
+        pretraining: where the model's training starts; trained once, with the regular loss, if it has one.
         tuning_seeds: with which weights and learning rates are tuned.
         tuning_share: of the steps that a training takes to tune; 1 for whole ones.
         weights: of a loss beside the regular loss, of which one is chosen.
-        split: the splits of the data that `load` gives, drawn anew for a seed; the same for all seeds by default. For
-            tables so small that it is chance what a test split of them says.
+        split: the splits of the data that `load` gives, drawn again for each seed; the same for all seeds by default.
+            For tables so small that one test split depends on chance.
         recorded_alone: whether the paper's loss is fitted on recorded outputs alone.
         fits: the fitted losses, by name.
     """

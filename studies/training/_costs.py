@@ -8,13 +8,13 @@ from collections.abc import Collection, Sequence
 from studies.training._cells import COLUMNS, Line
 from studies.training._runs import REGULAR
 
-LEAST_S = 10.0  # of a training whose overhead counts: older rows have seconds of imports in them
+MIN_S = 10.0  # of a training whose overhead counts: older rows have seconds of imports in them
 HEAD = """
 ### What it costs
 
 Median seconds of a whole training without measuring, and peak memory of its process in MiB (ReLoss, table 15); in
 brackets how much longer than with the regular loss, by the trainings of days when both were trained with: machines of
-different days differ. Of experiments whose regular training takes {least:g} s or more; shorter ones tell little.
+different days differ. Of experiments whose regular training takes {min_s:g} s or more; shorter ones show little.
 
 | experiment | regular loss | with the fitted loss | with the paper's | best by hand |
 | --- | --- | --- | --- | --- |
@@ -27,19 +27,19 @@ def section(lines: Sequence[Line]) -> str:
     for line in _long(lines):
         shown = [_shown(line, column) for column in (REGULAR, *COLUMNS)]
         texts.append(f"| {line.experiment} | {' | '.join(shown)} |\n")
-    return HEAD.format(least=LEAST_S) + "".join(texts) if texts else ""
+    return HEAD.format(min_s=MIN_S) + "".join(texts) if texts else ""
 
 
 def overhead(lines: Sequence[Line]) -> float | None:
-    """How much longer trainings with fitted losses take, as a share: the median over experiments; None without any."""
-    shares = [longer for line in _long(lines) if (longer := _longer(line, "fitted")) is not None]
-    return statistics.median(shares) if shares else None
+    """How much longer trainings with fitted losses take, as a fraction, median over experiments; None without any."""
+    overheads = [longer for line in _long(lines) if (longer := _longer(line, "fitted")) is not None]
+    return statistics.median(overheads) if overheads else None
 
 
 def _long(lines: Sequence[Line]) -> list[Line]:
     """The first line of each experiment of long trainings."""
     firsts = {line.experiment: line for line in reversed(lines)}.values()
-    return [line for line in reversed(firsts) if _median(line, REGULAR) >= LEAST_S]
+    return [line for line in reversed(firsts) if _median(line, REGULAR) >= MIN_S]
 
 
 def _shown(line: Line, column: str) -> str:
@@ -53,7 +53,7 @@ def _shown(line: Line, column: str) -> str:
 
 
 def _longer(line: Line, column: str) -> float | None:
-    """How much longer a training takes than with the regular loss, as a share; None if no day has both."""
+    """How much longer a training takes than with the regular loss, as a fraction; None if no day has both."""
     days = line.shared_days(column) if column in line.cells else None
     return _median(line, column, days) / _median(line, REGULAR, days) - 1 if days else None
 

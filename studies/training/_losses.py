@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from autosurrogate import tasks
 from autosurrogate.export import reader, ready
 from autosurrogate.outputs.array_files import write
 from autosurrogate.search import search_space
@@ -24,7 +25,7 @@ LOSSES = Path(__file__).parents[1] / "losses"
 def ensure(
     kind: str, metric: str, name: str, comparison: Comparison, folder: Path, budget: str, device: str
 ) -> Path | None:
-    """A fitted loss: the one that comes ready with the package if it is what is asked for; else fitted if not there.
+    """A fitted loss: the ready one of the package if its fit is the same; else fitted if its file is missing.
 
     Args:
         kind: which of `comparison.fits`.
@@ -71,7 +72,7 @@ def _space(fit: Fit, task: str, loss: Path) -> Path:
     path_of_space = SPACES / f"{fit.space}_{task}.toml" if fit.space is not None else None
     if path_of_space is not None and not fit.settings:
         return path_of_space
-    own = search_space.text_of(task, path_of_space)
+    own = search_space.text_of(tasks.get(task), path_of_space)
     for setting, value in fit.settings.items():
         own, n_found = re.subn(rf"(?m)^{setting} = .*$", f"{setting} = {value}", own)
         if not n_found:
@@ -92,7 +93,7 @@ def known(path: Path) -> dict[str, float]:
 
 
 def digest(path: Path) -> str:
-    """What tells one fitted loss from another."""
+    """Identifies the file of a fitted loss."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
 
 
@@ -118,10 +119,10 @@ def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, devi
 
 def _record_pretraining(experiment: Experiment, folder: Path, path: Path, device: str) -> None:
     """As `record` on the validation split, of a training that is kept."""
-    judged = first(experiment, cached(experiment, folder)["validation"])
+    validation = first(experiment, cached(experiment, folder)["validation"])
     model = experiment.build().to(device).eval()
     by_step = {}
     for step, state in pretrained(experiment, folder, device).items():
         model.load_state_dict(state)
-        by_step[step] = outputs(experiment, model, judged)
+        by_step[step] = outputs(experiment, model, validation)
     write_outputs(path, by_step)

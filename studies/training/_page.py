@@ -27,7 +27,7 @@ was chosen on the validation split, in trainings half as long for recognition an
 with a loss beside it the learning rate is the one that was best for the regular loss by the metric that the loss is
 fitted to. Figures are of the test split: mean and standard deviation, and in brackets the mean paired difference from
 the regular loss with its 95 % t interval, positive where the metric is better.
-The tables oil_spill, phoneme, haberman and breast_cancer are split anew for each seed, and the weight is chosen on the
+The tables oil_spill, phoneme, haberman and breast_cancer are split again for each seed, and the weight is chosen on the
 validation parts of three (phoneme) or ten other splits. Their numbers of seeds had been raised, for all losses alike,
 after some had been seen; the fitted losses here are of a search space that was settled later, on more other splits of
 the same tables, and were trained with as many seeds. Then that of oil_spill was raised twice more, and those of
@@ -95,10 +95,10 @@ def _seeds(lines: Sequence[Line]) -> str:
             own[column] = max(own.get(column, 0), len(cell.test))
     names: dict[int, list[str]] = {}
     for experiment, own in most.items():
-        fewer = [f"{own[c]} with {told}" for c, told in COLUMNS.items() if own.get(c, own[REGULAR]) < own[REGULAR]]
+        fewer = [f"{own[c]} with {loss}" for c, loss in COLUMNS.items() if own.get(c, own[REGULAR]) < own[REGULAR]]
         names.setdefault(own[REGULAR], []).append(f"{experiment} ({', '.join(fewer)})" if fewer else experiment)
-    told = [f"{n} of {', '.join(experiments)}" for n, experiments in sorted(names.items())]
-    return f"Seeds: {'; '.join(told)}.\n\n"
+    seeds = [f"{n} of {', '.join(experiments)}" for n, experiments in sorted(names.items())]
+    return f"Seeds: {'; '.join(seeds)}.\n\n"
 
 
 def _earlier(lines: Sequence[Line]) -> str:
@@ -119,11 +119,11 @@ def _apart(lines: Sequence[Line], comparisons: Mapping[str, Comparison]) -> str:
     for line in lines:
         if comparisons[line.experiment].pretraining is None:
             continue
-        losses = [told for column, told in COLUMNS.items() if column in line.cells and not line.shared_days(column)]
+        losses = [loss for column, loss in COLUMNS.items() if column in line.cells and not line.shared_days(column)]
         if losses:
             apart.append(f"{line.experiment} {line.metric} with {' and '.join(losses)}")
-    told = "Trained on another day than with the regular loss, from a pretraining that may differ as rounding does"
-    return f"{told}: {'; '.join(apart)}.\n\n" if apart else ""
+    start = "Trained on another day than with the regular loss, from a pretraining that may differ as rounding does"
+    return f"{start}: {'; '.join(apart)}.\n\n" if apart else ""
 
 
 def _summary(lines: Sequence[Line]) -> str:
@@ -137,7 +137,7 @@ def _summary(lines: Sequence[Line]) -> str:
         if overhead is not None:
             parts[-1] += (
                 f" Median overhead in wall-clock time of the whole training, over the experiments whose regular "
-                f"training takes {_costs.LEAST_S:g} s or more: {100 * overhead:.0f} %."
+                f"training takes {_costs.MIN_S:g} s or more: {100 * overhead:.0f} %."
             )
     return "\n".join(filter(None, parts)) + "\n"
 
@@ -150,15 +150,15 @@ def _count(lines: Sequence[Line], column: str, base: str, named: str) -> str:
     ahead = sum(difference.mean > 0 for _, difference in compared)
     sure = [(line, difference.mean) for (line, difference), p in zip(compared, ps, strict=True) if p < NOISE]
     behind = [f"{line.experiment} {line.metric}" for line, mean in sure if mean < 0]
-    told = f" ({', '.join(behind)})" if behind else ""
+    names = f" ({', '.join(behind)})" if behind else ""
     return (
         f"Against {named}: ahead in {ahead} of {len(compared)} rows, beyond noise in {len(sure) - len(behind)}; behind "
-        f"beyond noise in {len(behind)}{told}."
+        f"beyond noise in {len(behind)}{names}."
     )
 
 
 def _error_reduction(line: Line) -> float:
-    """Share of the regular loss's distance to the best value that is gone, of the means over seeds that both have."""
+    """Fraction of the regular loss's distance to the best value that is gone: means over seeds that both have."""
     best = BEST.get(line.metric, 1.0)
     tests = [line.cells[column].test for column in ("fitted", REGULAR)]
     seeds = sorted(tests[0].keys() & tests[1].keys())

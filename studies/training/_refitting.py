@@ -1,4 +1,4 @@
-"""A loss that is fitted anew while a model is trained with it."""
+"""A loss that is refitted while a model is trained with it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARGUMENTS = ("--budget", "20s", "--force")
 
 
 class Refitted:
-    """A fitted loss beside the regular loss, which is fitted again on the model's outputs (ReLoss, table 11).
+    """A fitted loss beside the regular loss, which is refitted on the model's outputs (ReLoss, table 11).
 
     Args:
         path: of the loss to begin with.
@@ -31,18 +31,18 @@ class Refitted:
         self._metric, self._experiment, self._device = metric, experiment, device
         self._loss = exported(path, experiment.task, device)
         self._data = first(experiment, data)
-        self._found: dict[int, Examples] = {}
+        self._outputs: dict[int, Examples] = {}
 
     def __call__(self, model: nn.Module, batch: Data, examples: Examples) -> Tensor:
-        """The loss of now, scalar."""
+        """The current loss, scalar."""
         return self._loss(examples)
 
     def refit(self, step: int, model: nn.Module) -> None:
         """Fit on generated points, and on what the model gives now and gave before."""
-        self._found[step] = outputs(self._experiment, model, self._data)
+        self._outputs[step] = outputs(self._experiment, model, self._data)
         with tempfile.TemporaryDirectory() as folder:
             recorded, loss = Path(folder) / "outputs.npz", Path(folder) / "loss.pt"
-            write_outputs(recorded, self._found)
+            write_outputs(recorded, self._outputs)
             repeat(recorded, recorded, n_needed(self._metric))
             fit(self._metric, loss, ("--outputs", str(recorded), *ARGUMENTS))
             self._loss = exported(loss, self._experiment.task, self._device)

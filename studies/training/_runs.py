@@ -67,14 +67,14 @@ class Run:
 
 
 class Results:
-    """The rows of an experiment that are there."""
+    """The measured rows of an experiment."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         names = Run.__dataclass_fields__
         self._rows = {Run(**{name: row[name] for name in names} | {"arm": Arm(**row["arm"])}): row for row in rows}
 
     def get(self, run: Run) -> dict[str, Any] | None:
-        """What a run found, if it has been made."""
+        """What a run measured; None if it has not been trained."""
         return self._rows.get(run)
 
 
@@ -89,7 +89,7 @@ class Plan:
     Args:
         name: of the experiment.
         comparison: the experiment.
-        digests: of the fitted losses that are there, by kind and metric.
+        digests: of the files of the fitted losses, by kind and metric.
         seeds: of the final trainings.
         results: what has been measured.
     """
@@ -266,7 +266,7 @@ def _loss(arm: Arm, comparison: Comparison, path: Path | None, device: str) -> A
 
 
 def of_seed(comparison: Comparison, folder: Path, seed: int) -> dict[str, Data]:
-    """The data that a seed's training is given."""
+    """The data of a seed's training."""
     data = cached(comparison.model, folder)
     return data if comparison.split is None else comparison.split(data, seed)
 
@@ -307,10 +307,10 @@ def start(comparison: Comparison, folder: Path, device: str = "cpu") -> dict[str
     return states[max(states)]
 
 
-def key(made_by: object) -> str:
-    """Changes with what makes a thing, its functions by module and name, and with the files of the models."""
+def key(origin: object) -> str:
+    """A digest of where data or a model come from: their functions, by module and name, and the files of the models."""
     sources = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(MODELS.glob("*.py")))).digest()
-    digest: str = joblib.hash((made_by, sources))
+    digest: str = joblib.hash((origin, sources))
     return digest
 
 

@@ -44,7 +44,7 @@ def paired(better: Sequence[float], worse: Sequence[float]) -> Difference:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """The p values corrected for their number (Holm, Scandinavian Journal of Statistics 1979), in the order given.
+    """The p values corrected for their number (Holm, Scandinavian Journal of Statistics 1979), in the same order.
 
     >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]

@@ -15,8 +15,8 @@ from studies.models.translator import PAD, trimmed
 from studies.training._comparison import Rival
 from studies.training.translation import corpus_scores, fine_tuned
 
-N_CANDIDATES = 4  # drawn for each sentence, beside the reference
-N_SENTENCES = 8  # of a batch, that candidates are drawn for: with these a training takes four times as long
+N_CANDIDATES = 4  # sampled for each sentence, beside the reference
+N_SENTENCES = 8  # of a batch, that candidates are sampled for: with these a training takes four times as long
 SHARPNESS = 0.005  # of the distribution over candidates
 
 
@@ -26,15 +26,15 @@ def measure(model: nn.Module, data: Data, folder: Path) -> dict[str, float]:
 
 
 def minimum_risk(model: nn.Module, batch: Data, examples: Examples) -> Tensor:
-    """Expected 1 - sentence BLEU over candidates drawn from the model and the reference (Shen et al., ACL 2016)."""
+    """Expected 1 - sentence BLEU over candidates sampled from the model and the reference (Shen et al., ACL 2016)."""
     source, references = (batch[side][:N_SENTENCES] for side in ("source", "target"))
     source, references = trimmed(source), trimmed(with_end(references))
     model.eval()
-    drawn = model.translate(source.repeat_interleave(N_CANDIDATES, 0), sampled=True)
+    sampled_pieces = model.translate(source.repeat_interleave(N_CANDIDATES, 0), sampled=True)
     model.train()
-    n_pieces = max(drawn.shape[1], references.shape[1])
+    n_pieces = max(sampled_pieces.shape[1], references.shape[1])
     candidates = torch.full((len(source), N_CANDIDATES + 1, n_pieces), PAD, device=source.device)
-    candidates[:, :-1, : drawn.shape[1]] = drawn.view(len(source), N_CANDIDATES, -1)
+    candidates[:, :-1, : sampled_pieces.shape[1]] = sampled_pieces.view(len(source), N_CANDIDATES, -1)
     candidates[:, -1, : references.shape[1]] = references
     risk = _risks(candidates.cpu(), references.cpu()).to(source.device)
     again = (candidates[:, :, None] == candidates[:, None]).all(-1).tril(-1).any(-1)  # the same as one before it

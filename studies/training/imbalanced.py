@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autosurrogate.examples import Examples
-from studies.models.imbalanced import EXPERIMENTS, split_anew
+from studies.models.imbalanced import EXPERIMENTS, split_again
 from studies.training._comparison import Rival, by_metrics
 
 METRICS = ("f1", "average_precision", "roc_auc", "mcc")
@@ -87,7 +87,7 @@ COMPARISONS = {
         RIVALS,
         tuning_seeds=tuple(range(FIRST_TUNING_SEED, FIRST_TUNING_SEED + N_TUNING_SPLITS[name])),
         weights=(0.3, 1.0, 3.0, 10.0, 30.0),
-        split=split_anew,
+        split=split_again,
     )
     for name, n_steps in N_STEPS.items()
 }

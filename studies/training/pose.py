@@ -1,4 +1,4 @@
-"""Poses of drawn figures."""
+"""Poses of rendered figures."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def soft_dice(examples: Examples) -> Tensor:
 
 
 def lovasz_softmax(examples: Examples) -> Tensor:
-    """Lovász-softmax, of all pixels of the batch, over the classes that are there (Berman et al., CVPR 2018)."""
+    """Lovász-softmax, of all pixels of the batch, over the classes that are present (Berman et al., CVPR 2018)."""
     probability = examples.preds.softmax(1).transpose(0, 1).flatten(1)
     losses = []
     for own, wanted in zip(probability, _one_hot(examples.target, len(probability)), strict=True):

@@ -45,7 +45,7 @@ def expected_matches(preds: Tensor, target: Tensor, n: int) -> tuple[Tensor, Ten
 
     Returns:
         For each n-gram of the reference: the expected number of times that it is in the hypothesis, shape
-        (batch, T - n + 1); in the reference; and the share of that number which is this one's, 0 for padding.
+        (batch, T - n + 1); in the reference; and one over that number, 0 for padding.
     """
     valid = target != PAD
     probability = preds.float().softmax(-1)

@@ -36,7 +36,7 @@ def test_a_fit_and_a_refusal_are_rows_of_the_table(tmp_path: Path) -> None:
 
 def test_a_reason_is_one_line_without_folders_of_a_machine() -> None:
     printed = (
-        "labelling\nautosurrogate: metric 'f': ValueError: no (/home/me/v/site-packages/sklearn/base.py:7); mend it\n"
+        "labelling\nautosurrogate: metric 'f': ValueError: no (/home/me/v/site-packages/sklearn/base.py:7); fix it\n"
     )
-    assert reason(printed) == "metric 'f': ValueError: no (sklearn/base.py:7); mend it"
+    assert reason(printed) == "metric 'f': ValueError: no (sklearn/base.py:7); fix it"
     assert reason("") == ""

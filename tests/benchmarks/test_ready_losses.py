@@ -1,4 +1,4 @@
-"""Writing ready losses again in the code of now."""
+"""Writing ready losses again in the current code."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def test_numbers_that_mean_something_else_now_are_not_written(tmp_path: Path) ->
 
 def test_a_network_of_other_numbers_is_told(tmp_path: Path) -> None:
     written("target_probability", tmp_path)
-    with pytest.raises(LossFileError, match="other numbers"):
+    with pytest.raises(LossFileError, match="other parameters"):
         rewrite("accuracy", tmp_path)

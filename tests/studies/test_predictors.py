@@ -9,7 +9,7 @@ from studies import predictors, rows
 from studies.training import _runs
 
 ARGUMENTS = ("f1", "breast_cancer", "--trials", "3", "--weights", "1", "--seeds", "2", "--budget", "20s")
-OTHERS = ("--share", "0.5", "--space", "smooth_scores")
+OTHERS = ("--step-fraction", "0.5", "--space", "smooth_scores")
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.(script|load|save):DeprecationWarning")

@@ -11,12 +11,13 @@ import scipy.stats
 import torch
 from torch import nn
 
+from autosurrogate import tasks
 from autosurrogate.examples import Examples
 from autosurrogate.registry.lookup import find
 from autosurrogate.search import search_space
 from studies import rows
 from studies.models._experiment import Data, Experiment, _epoch, record
-from studies.models.imbalanced import split, split_anew
+from studies.models.imbalanced import split, split_again
 from studies.training import _losses, _runs
 from studies.training._comparison import Comparison, Fit, Rival, Row
 from studies.training._page import section
@@ -98,7 +99,7 @@ def test_an_added_loss_has_the_learning_rate_that_was_best_for_the_regular_loss_
     assert factors == {("accuracy", 2.0), ("errors", 0.3)}
 
 
-def test_each_row_has_the_weight_that_was_best_for_it_and_nothing_is_wanted_when_all_is_there() -> None:
+def test_each_row_has_the_weight_that_was_best_for_it_and_nothing_is_missing_when_all_is_measured() -> None:
     measured: list[dict[str, Any]] = []
     for _ in range(5):
         for run in plan(measured).wanted():
@@ -134,11 +135,11 @@ def test_a_training_is_repeated_exactly_and_read_on_the_test_split_only_when_fin
     assert Results(list(rows.read(path))).get(runs[0]) is None
 
 
-def test_small_tables_are_split_anew_for_each_seed_with_the_same_share_of_positives() -> None:
+def test_small_tables_are_split_again_for_each_seed_with_the_same_fraction_of_positives() -> None:
     generator = np.random.default_rng(0)
     y = np.arange(100) % 10 == 0
     whole = split(np.stack([np.arange(100.0), generator.normal(size=100)], 1), y.astype(np.int64), 0)
-    splits = [split_anew(whole, seed) for seed in (1, 1, 2)]
+    splits = [split_again(whole, seed) for seed in (1, 1, 2)]
     assert torch.equal(splits[0]["test"]["x"], splits[1]["test"]["x"])
     assert not torch.equal(splits[0]["test"]["x"], splits[2]["test"]["x"])
     for data in splits:
@@ -166,7 +167,7 @@ def test_outputs_of_a_pretraining_are_those_that_recording_it_would_give(
 
 def test_a_space_has_the_settings_of_its_fit(tmp_path: Path) -> None:
     path = _losses._space(Fit(settings={"penalty": "0.0"}), "scores", tmp_path / "loss.pt")
-    assert search_space.load("scores", path).training["penalty"] == 0.0
+    assert search_space.load(tasks.get("scores"), path).training["penalty"] == 0.0
     with pytest.raises(ValueError, match="no setting 'penalties'"):
         _losses._space(Fit(settings={"penalties": "0.0"}), "scores", tmp_path / "loss.pt")
 
