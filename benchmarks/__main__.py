@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import correlation, correlation_page, libraries
+from benchmarks import PAGES, correlation, correlation_page, libraries
 from studies import predictors, rows
 from studies.paper import _page as studies_page
 from studies.paper import toy
@@ -18,7 +18,6 @@ from studies.training._plots import curves
 from studies.training._running import RESULTS
 from studies.training._suite import SCALES, comparisons
 
-DOCS = Path(__file__).parents[1] / "docs" / "measurements"
 TAIL = """
 This page is written by `python -m benchmarks`.
 """
@@ -27,7 +26,7 @@ This page is written by `python -m benchmarks`.
 def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder to write to (docs/measurements/)")
+    parser.add_argument("--docs", type=Path, default=PAGES, help="folder to write to (docs/measurements/)")
     folder = parser.parse_args().docs
     trained = list(rows.read(RESULTS))
     known = {name: comparison for scale in SCALES for name, comparison in comparisons(scale).items()}

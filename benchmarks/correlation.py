@@ -36,7 +36,7 @@ from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.registry.store import builtins
 from studies.models import OUTPUTS
-from studies.pools import giving_up
+from studies.pools import cancelling_on_error
 from studies.rows import append, read
 from studies.spaces import SPACES
 
@@ -164,7 +164,7 @@ def run(fits: list[Fit], results: Path, n_jobs: int) -> None:
         finally:
             free_cores.put(own_cores)
 
-    with ThreadPoolExecutor(n_jobs) as pool, giving_up(pool):
+    with ThreadPoolExecutor(n_jobs) as pool, cancelling_on_error(pool):
         for job in as_completed([pool.submit(measure_on_some_cores, fit) for fit in fits]):
             row = {**job.result(), "jobs": n_jobs}
             append(results, row)

@@ -44,10 +44,10 @@ def main() -> None:
             print(rewrite(metric, FOLDER), flush=True)
         return
     for metric in options.metrics or ready.missing():
-        print(make(metric, FOLDER), flush=True)
+        print(fit_and_write(metric, FOLDER), flush=True)
 
 
-def make(metric: str, folder: Path) -> str:
+def fit_and_write(metric: str, folder: Path) -> str:
     """Fit a loss and write it to a folder; the loss before is replaced once the new one is fitted.
 
     Returns:

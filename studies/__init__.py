@@ -1,4 +1,4 @@
-"""Studies of the method, behind the figures in docs/: one command each."""
+"""What the method is proved by: training with the losses, the paper's studies, their models; one command each."""
 
 import os
 

@@ -8,8 +8,8 @@ from concurrent.futures import Executor
 
 
 @contextlib.contextmanager
-def giving_up(pool: Executor) -> Iterator[None]:
-    """A block that, left by an exception, waits for what the pool has begun and gives up the rest."""
+def cancelling_on_error(pool: Executor) -> Iterator[None]:
+    """If the block raises: wait for the jobs that run, and cancel the others."""
     try:
         yield
     except BaseException:

@@ -25,11 +25,10 @@ from typing import Any
 import torch
 
 from autosurrogate.errors import AutosurrogateError
+from benchmarks import PAGES
 from benchmarks.speed._page import page
 
-HERE = Path(__file__).parents[1]
-RESULTS = HERE / "results" / "speed.json"
-DOCS = HERE.parent / "docs" / "measurements"
+RESULTS = Path(__file__).parents[1] / "results" / "speed.json"
 NAMES = (
     "step", "time_to", "soft_ranks", "labelling", "trials", "whole_search", "exported", "training_step",
     "start_up", "growth",
@@ -44,7 +43,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all by default")
     parser.add_argument("--device", default="cpu", help="where to compute, such as cuda (cpu)")
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--docs", type=Path, default=DOCS, help="folder of the page (docs/measurements/)")
+    parser.add_argument("--docs", type=Path, default=PAGES, help="folder of the page (docs/measurements/)")
     parser.add_argument("--show", action="store_true", help="time nothing, write the page")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(NAMES))

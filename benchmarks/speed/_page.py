@@ -47,7 +47,7 @@ def page(rows: Sequence[Mapping[str, Any]], measures: Mapping[str, ModuleType], 
                 text += f"\n## {module.TITLE}{'' if device == 'cpu' else f', {device}'}\n{module.ABOUT}"
                 text += f"\n`python -m benchmarks.speed {name}`; {_measured_on(measured)}.\n"
                 sizes = "size" in measured[0]["more"]
-                text += _plots(measured, folder, device) if sizes else _table(measured, module.AGAINST)
+                text += _plots(measured, folder, device) if sizes else _table(measured, module.BASELINE)
                 text += _against_workers(measured, folder, device)
     return text + "\nThis page is written by `python -m benchmarks.speed`.\n"
 

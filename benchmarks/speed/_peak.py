@@ -24,7 +24,7 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, -2), target.flatten())
 
 
-def both_ways(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor) -> None:
+def forward_backward(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, target: Tensor) -> None:
     """Forward, and backward to the logits."""
     logits = logits.detach().requires_grad_()
     loss(logits, target).backward()  # type: ignore[no-untyped-call]
@@ -36,9 +36,9 @@ def main() -> None:
     sizes = tuple(map(int, shape.split(",")))
     loss = torch.jit.load(file[0], map_location=device) if file else cross_entropy  # type: ignore[no-untyped-call]
     for _ in range(3):  # a scripted loss is compiled at its second call
-        both_ways(loss, *random_batch((2, *sizes[1:-1], SMALL), device))
+        forward_backward(loss, *random_batch((2, *sizes[1:-1], SMALL), device))
     before = _held(device, "VmRSS")
-    both_ways(loss, *random_batch(sizes, device))
+    forward_backward(loss, *random_batch(sizes, device))
     print(_held(device, "VmHWM") - before)
 
 

@@ -23,7 +23,7 @@ logits are made (on a GPU, what is allocated at most), the logits and their grad
 cost the launches of hundreds of kernels; `torch.cuda.make_graphed_callables` launches them at once, see
 [CUDA graphs](../how-to/use-a-loss.md#cuda-graphs).
 """
-AGAINST = "cross-entropy"
+BASELINE = "cross-entropy"
 CAPTURED = "exported, in a CUDA graph"
 SHAPES = {"bleu": (64, 32, 32000), "normalized_edit_distance": (64, 32, 32000), "accuracy": (1024, 1000)}
 
@@ -39,7 +39,7 @@ def measure(device: str) -> Iterator[Row]:
             calls[CAPTURED] = torch.cuda.make_graphed_callables(  # type: ignore[no-untyped-call]
                 lambda preds, target, loss=loss: loss(preds, target), (logits.clone().requires_grad_(), target)
             )
-        timed = {name: partial(_peak.both_ways, call, logits, target) for name, call in calls.items()}
+        timed = {name: partial(_peak.forward_backward, call, logits, target) for name, call in calls.items()}
         files = {"cross-entropy": None, "exported": path}
         setting = f"{metric}, logits ({', '.join(map(str, shape))})"
         for row in side_by_side(setting, timed, device):

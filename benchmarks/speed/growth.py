@@ -22,7 +22,7 @@ ABOUT = """
 A step of the paper's network on accuracy, of 64 sets of 64 but for what varies; and a call of an exported BLEU loss,
 forward and backward, on 16 sentences of 32 tokens of a vocabulary of 4,000 but for what varies.
 """
-AGAINST = ""
+BASELINE = ""
 SET_SIZES, POINTS = (32, 64, 128, 256, 512), (32, 64, 128, 256, 512)
 LENGTHS, VOCABULARIES = (8, 16, 32, 64, 128), (500, 2000, 8000, 32000)
 
@@ -51,8 +51,8 @@ def _of_losses(axis: str, path: Path, shapes: dict[int, tuple[int, ...]], device
     for size, shape in shapes.items():
         logits, target = _peak.random_batch(shape, device)
         calls: dict[str, Callable[[], None]] = {
-            "the BLEU loss": partial(_peak.both_ways, loss, logits, target),
-            "cross-entropy": partial(_peak.both_ways, _peak.cross_entropy, logits, target),
+            "the BLEU loss": partial(_peak.forward_backward, loss, logits, target),
+            "cross-entropy": partial(_peak.forward_backward, _peak.cross_entropy, logits, target),
         }
         for row in side_by_side(axis, calls, device, n_repeats=5):
             yield replace(row, more={"size": size})

@@ -25,7 +25,7 @@ Seconds of a call of the metric. *In a loop*: the bare function in one process, 
 *In a loop on each core*: in as many processes as there are cores at the same time, which is all that this machine has
 to give. *Generating* is done in the main process while the workers label.
 """
-AGAINST = "in a loop on each core"
+BASELINE = "in a loop on each core"
 METRICS = {"bleu": 40_960, "coco_ap": 768}  # points
 
 

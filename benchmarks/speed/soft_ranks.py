@@ -17,7 +17,7 @@ ABOUT = """
 One row of n numbers, steepness 5. *diffsort's matrices* are the library's, whose cost grows so fast that it is left out
 at 4,096. torchsort and fast-soft-sort are timed where they are installed.
 """
-AGAINST = "pairwise"
+BASELINE = "pairwise"
 SIZES = (128, 512, 1024, 4096)
 STEEPNESS = 5.0
 MOST_DENSE = 1024
@@ -34,11 +34,11 @@ def measure(device: str) -> Iterator[Row]:
         }
         if size <= MOST_DENSE:
             methods["diffsort's matrices"] = _dense(size, device)
-        calls = {name: partial(_both_ways, method, scores) for name, method in methods.items()}
+        calls = {name: partial(_forward_backward, method, scores) for name, method in methods.items()}
         yield from side_by_side(f"n = {size:,}", calls, device)
 
 
-def _both_ways(method: Callable[[Tensor], Tensor], scores: Tensor) -> None:
+def _forward_backward(method: Callable[[Tensor], Tensor], scores: Tensor) -> None:
     moving = scores.clone().requires_grad_()
     method(moving).square().sum().backward()  # type: ignore[no-untyped-call]
 

@@ -9,7 +9,7 @@ from benchmarks.speed._timing import Row, of_process, side_by_side
 
 TITLE = "Start-up"
 ABOUT = "\nProcesses from start to end.\n"
-AGAINST = "python -c pass"
+BASELINE = "python -c pass"
 
 
 def measure(device: str) -> Iterator[Row]:

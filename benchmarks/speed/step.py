@@ -20,11 +20,11 @@ from benchmarks.speed._timing import Row, side_by_side
 TITLE = "A training step"
 ABOUT = """
 Accuracy, the paper's network of 33 thousand parameters, λ = 10, on sets of ten classes that are generated and labelled.
-Ours is the mean of twenty steps with a checkpoint at the end; its features and Gram matrices are made once for all
+Ours is the mean of twenty steps with a checkpoint at the end; its features and Gram matrices are computed once for all
 steps of all trials, which is a row of its own. On a GPU the kernels of a step are captured after ten steps of a table,
 and replayed.
 """
-AGAINST = "the paper's recipe"
+BASELINE = "the paper's recipe"
 N_STEPS = 20
 SETTINGS = Settings(N_STEPS, recipe.N_SETS, recipe.LEARNING_RATE, recipe.WEIGHT_DECAY, recipe.PENALTY)
 

@@ -26,7 +26,7 @@ shortest budget of 6, 8, 12, 20, 30, 60 and 120 s at which the median of three s
 recorded outputs that nothing was fitted on. The paper's recipe has twenty times as long, from each of three seeds,
 and evaluated after each ten steps; *never* where none got there. *Reached* is the correlation then, or the best.
 """
-AGAINST = "the paper's recipe"
+BASELINE = "the paper's recipe"
 BUDGETS = (6, 8, 12, 20, 30, 60, 120)
 SEEDS = (0, 1, 2)
 GOALS = {"accuracy": ("fashion_mnist_cnn", 0.984), "bleu": ("nat_multi30k_de_en", 0.95)}

@@ -27,7 +27,7 @@ ABOUT = """
 The non-autoregressive translator of `studies.training`, its own batches: the mean of ten steps from the start. In a
 CUDA graph the loss is captured once, and each batch is padded to the longest of all: a captured loss has one shape.
 """
-AGAINST = "cross-entropy"
+BASELINE = "cross-entropy"
 WITH_LOSS = "cross-entropy and BLEU loss"
 N_STEPS = 10
 

@@ -33,7 +33,7 @@ processes and the making of the tables to the end of the last trial. One trial a
 several at a time each has one thread. *Whole trainings* are neither pruned nor ended where they do not get better any
 more. *Best* is the highest rank correlation on held-out points, in per cent.
 """
-AGAINST = "one at a time, whole trainings"
+BASELINE = "one at a time, whole trainings"
 SEARCH_S = {"cpu": 120.0, "cuda": 20.0}
 
 
@@ -48,14 +48,14 @@ def measure(device: str) -> Iterator[Row]:
             points = LabelledPoints(first, clock, task, metric, labeller, 0, Progress()).for_search([])
         evaluator = Evaluator(task, metric, labeller, torch.device(device), points, 0)
         evaluator.regular_gain_fraction()
-        variants = {AGAINST: 1, "one at a time": 1}
+        variants = {BASELINE: 1, "one at a time": 1}
         most = LAG if device == "cpu" else MAX_TRAINERS_ON_GPU
         variants |= {f"{n} at a time": n for n in (2, 4, 8) if n <= min(most, loky.cpu_count())}
         for name, n_workers in variants.items():
             run = RunDir(Path(scratch) / name)
             run.create({}, search_space.text_of(task))
-            row = _searched(name, run, points, evaluator, device, n_workers, whole=name == AGAINST)
-            yield row if name == AGAINST else replace(row, more={**row.more, "workers": n_workers})
+            row = _searched(name, run, points, evaluator, device, n_workers, whole=name == BASELINE)
+            yield row if name == BASELINE else replace(row, more={**row.more, "workers": n_workers})
 
 
 def _searched(

@@ -24,7 +24,7 @@ ABOUT = """
 hour for a loss, on a TITAN Xp. *Busy* is the fraction of the time that all cores work, or that nvidia-smi says that the
 GPU does; *best* the rank correlation on generated points that nothing was fitted on, in per cent.
 """
-AGAINST = ""
+BASELINE = ""
 N_TRIALS = 100
 SAMPLES = ("nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "--loop-ms=250")
 

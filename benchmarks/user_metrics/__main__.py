@@ -16,8 +16,10 @@ from pathlib import Path
 
 import torch
 
+from benchmarks import PAGES
+
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "measurements" / "user-metrics.md"
+PAGE = PAGES / "user-metrics.md"
 BUDGET = "60s"
 METRICS = {
     "with_numpy": "A function of arrays, with its task in the decorator.",

@@ -1,4 +1,4 @@
-"""What a benchmark's model is made of, how it is trained, and how its outputs are recorded."""
+"""An experiment's model: how it is built and trained, and how its outputs are recorded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to add a loss to the regular loss that are to need no tuning of its weight."""
+"""Schedules and scales that add a loss to the regular loss without tuning its weight."""
 
 from __future__ import annotations
 

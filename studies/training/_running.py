@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from studies import rows
-from studies.pools import giving_up
+from studies.pools import cancelling_on_error
 from studies.training import _losses
 from studies.training._comparison import Comparison
 from studies.training._runs import Plan, Results, cached, start
@@ -53,7 +53,10 @@ def run(name: str, comparison: Comparison, scale: str, options: argparse.Namespa
         wanted = Plan(name, comparison, digests, tuple(range(options.seeds)), measured).wanted()
         if not wanted:
             return
-        with ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool, giving_up(pool):
+        with (
+            ProcessPoolExecutor(options.jobs, mp_context=context, max_tasks_per_child=1) as pool,
+            cancelling_on_error(pool),
+        ):
             jobs = {}
             for wish in wanted:
                 file, fit = files.get((wish.arm.name, wish.arm.metric)), comparison.fits.get(wish.arm.name)

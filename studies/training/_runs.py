@@ -164,7 +164,7 @@ class Plan:
         return sum(values) / len(values) * (1 if self.comparison.rows[row].higher_is_better else -1)
 
 
-def make(
+def train_and_measure(
     run: Run,
     comparison: Comparison,
     folder: Path,

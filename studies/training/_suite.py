@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from studies.training._comparison import Comparison, Fit
-from studies.training._runs import Run, make
+from studies.training._runs import Run, train_and_measure
 
 MODULES = (  # in the order they are run
     "translation",
@@ -43,5 +43,5 @@ def comparisons(scale: str = "small") -> dict[str, Comparison]:
 def train_one(
     wanted: Run, scale: str, folder: Path, loss: Path | None, n_threads: int, device: str, fit: Fit | None
 ) -> dict[str, Any]:
-    """One training, see `make`; in a module that processes can import, as they cannot `__main__`."""
-    return make(wanted, comparisons(scale)[wanted.experiment], folder, loss, n_threads, device, fit=fit)
+    """One training, see `train_and_measure`; here, because processes cannot import it from `__main__`."""
+    return train_and_measure(wanted, comparisons(scale)[wanted.experiment], folder, loss, n_threads, device, fit=fit)

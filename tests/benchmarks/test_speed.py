@@ -13,6 +13,7 @@ import torch
 from autosurrogate import tasks
 from autosurrogate.training.feature_table import tabulate
 from autosurrogate.training.gradients import gradient_penalty, score
+from benchmarks import PAGES
 from benchmarks.speed import __main__ as speed
 from benchmarks.speed import recipe, soft_ranks, step
 from benchmarks.speed._page import page
@@ -102,9 +103,9 @@ def test_what_it_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, capsy
 def test_the_page_is_the_one_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["speed", "--show", "--docs", str(tmp_path)])
     speed.main()
-    committed = (speed.DOCS / "performance.md").read_text(encoding="utf-8")
+    committed = (PAGES / "performance.md").read_text(encoding="utf-8")
     assert (tmp_path / "performance.md").read_text(encoding="utf-8") == committed
-    for plot in (speed.DOCS / "plots" / "speed").iterdir():
+    for plot in (PAGES / "plots" / "speed").iterdir():
         (text, numbers), (committed_text, committed_numbers) = map(
             drawn, (tmp_path / "plots" / "speed" / plot.name, plot)
         )

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from autosurrogate.examples import Examples
+from autosurrogate.export import ready
 from studies import rows
 from studies.models._experiment import Experiment, mean_regular_loss
 from studies.paper import toy
@@ -19,7 +20,6 @@ from studies.paper._plots import scatter
 from studies.paper._suite import STUDIES
 from studies.spaces import SPACES
 from studies.training import _refitting
-from studies.training._fitting import fit
 from studies.training._guards import GUARDS
 from studies.training._refitting import Refitted
 from studies.training._runs import FACTORS, Plan, Results, Run
@@ -139,13 +139,11 @@ def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")
-def test_a_loss_is_fitted_again_on_what_the_model_gives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = ("--budget", "20s", "--trials", "1", "--force")
-    monkeypatch.setattr(_refitting, "ARGUMENTS", arguments)
+def test_a_loss_is_refitted_on_the_outputs_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_refitting, "ARGUMENTS", ("--budget", "20s", "--trials", "1", "--force"))
     inputs = torch.randn(300, 1, generator=torch.Generator().manual_seed(0))
     data = {"x": inputs, "y": (inputs[:, 0] > 1).long()}
-    fit("f1", tmp_path / "f1.pt", arguments)
-    loss = Refitted(tmp_path / "f1.pt", "f1", TOY, data, "cpu")
+    loss = Refitted(ready.path("f1"), "f1", TOY, data, "cpu")
     trained = TOY.build()
     nn.init.ones_(trained.weight)  # or it may call nothing positive, and F1 be 0 throughout
     examples = TOY.forward(trained, data)

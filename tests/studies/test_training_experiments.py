@@ -18,7 +18,7 @@ from studies.models import recogniser
 from studies.models._experiment import Data
 from studies.training import _runs
 from studies.training._comparison import Comparison
-from studies.training._runs import Arm, Run, make
+from studies.training._runs import Arm, Run, train_and_measure
 from studies.training._suite import comparisons
 
 EXPERIMENTS = {
@@ -69,7 +69,7 @@ def test_a_model_is_trained_with_each_loss_and_measured(
     starts = {}
     for arm, weight in [(Arm("regular"), 0.0), (Arm("fitted", metric.name), 1.0), *rival_arms]:
         path = loss if arm.name == "fitted" else None
-        row = make(Run(name, arm, 1.0, weight, 0, True), comparison, data, path, 1)
+        row = train_and_measure(Run(name, arm, 1.0, weight, 0, True), comparison, data, path, 1)
         for loss_by_hand in (row["validation"], row["test"]):
             assert set(loss_by_hand) == set(comparison.rows)
             assert all(value == value for value in loss_by_hand.values())

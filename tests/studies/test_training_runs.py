@@ -21,7 +21,7 @@ from studies.models.imbalanced import split, split_again
 from studies.training import _losses, _runs
 from studies.training._comparison import Comparison, Fit, Rival, Row
 from studies.training._page import section
-from studies.training._runs import FACTORS, Arm, Plan, Results, Run, make
+from studies.training._runs import FACTORS, Arm, Plan, Results, Run, train_and_measure
 from studies.training._statistics import holm, paired
 from studies.training._suite import comparisons
 
@@ -125,7 +125,7 @@ def test_a_training_is_repeated_exactly_and_read_on_the_test_split_only_when_fin
 ) -> None:
     monkeypatch.setattr(_runs, "CACHE", tmp_path)
     runs = [Run("toy", Arm("hinge"), 1.0, 1.0, 0, final) for final in (False, True)]
-    measured = [make(run, COMPARISON, tmp_path, None, torch.get_num_threads()) for run in runs]
+    measured = [train_and_measure(run, COMPARISON, tmp_path, None, torch.get_num_threads()) for run in runs]
     assert measured[0]["test"] is None
     assert measured[1]["test"] == measured[1]["validation"] == measured[0]["validation"]
     assert list(measured[0]["curve"]) == [0, 2, 4, 6, 8]
