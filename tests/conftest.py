@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import venv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import program
 import pytest
 import torch
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 
 # How long examples take is not what is tested.
@@ -60,30 +62,50 @@ def data() -> Path:
     return Path(folder)
 
 
+def make_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first process to ask for it makes, and all processes of this run of pytest read."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # all workers'
+    folder, complete = base / name, base / f"{name}-complete"
+    with FileLock(base / f"{name}.lock"):
+        if not complete.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            complete.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where the program has fitted `accuracy.pt` and printed `fit.txt`; nobody may change it."""
-    folder = tmp_path_factory.mktemp("fitted")
-    space = program.write(folder / "small.toml", program.SPACE)
-    done = program.run("fit", "--metric", "accuracy", "--space", space, "--trials", 2, cwd=folder)
-    assert (done.returncode, done.stderr) == (0, "")
-    (folder / "fit.txt").write_text(done.stdout)
-    return folder
+
+    def make(folder: Path) -> None:
+        space = program.write(folder / "small.toml", program.SPACE)
+        done = program.run("fit", "--metric", "accuracy", "--space", space, "--trials", 2, cwd=folder)
+        assert (done.returncode, done.stderr) == (0, "")
+        (folder / "fit.txt").write_text(done.stdout)
+
+    return make_once(tmp_path_factory, "fitted", make)
 
 
 @pytest.fixture(scope="session")
 def python_with_torch_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment that sees torch and what it needs of this one's packages, and nothing else."""
-    folder = tmp_path_factory.mktemp("venv")
-    venv.create(folder, symlinks=os.name == "posix", with_pip=False)
-    python = folder / ("bin/python" if os.name == "posix" else "Scripts/python.exe")
-    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    site = Path(subprocess.run([python, "-c", where], capture_output=True, text=True, check=True).stdout.strip())
-    for name in program.needed("torch", set()):
-        distribution = importlib.metadata.distribution(name)
-        tops = {Path(file).parts[0] for file in distribution.files or () if Path(file).parts[0] not in ("..", ".")}
-        for top in tops:
-            source = Path(str(distribution.locate_file(top)))
-            if source.exists() and not (site / top).exists():
-                (site / top).symlink_to(source, target_is_directory=source.is_dir())
-    return python
+    python = "bin/python" if os.name == "posix" else "Scripts/python.exe"
+
+    def make(folder: Path) -> None:
+        venv.create(folder, symlinks=os.name == "posix", with_pip=False)
+        where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+        command = [folder / python, "-c", where]
+        site = Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+        for name in program.needed("torch", set()):
+            distribution = importlib.metadata.distribution(name)
+            tops = {Path(file).parts[0] for file in distribution.files or () if Path(file).parts[0] not in ("..", ".")}
+            for top in tops:
+                source = Path(str(distribution.locate_file(top)))
+                if source.exists() and not (site / top).exists():
+                    (site / top).symlink_to(source, target_is_directory=source.is_dir())
+
+    return make_once(tmp_path_factory, "torch-alone", make) / python
