@@ -124,7 +124,7 @@ class Fit:
 
 
 def main() -> None:
-    """Measure what is not measured yet, or write the page."""
+    """Measure what is not measured yet."""
     names = [m.name for m in builtins()]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", choices=("survey", "floors"), default="survey")

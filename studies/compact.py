@@ -1,10 +1,10 @@
-"""Keep of the measured rows what the tables and plots are made of, many rows a line.
+"""Compact the results: keep what the tables and plots are made of, many rows a line.
 
     python -m studies.compact
 
-To be run before new results are committed: a row is appended with all that was measured. What is kept, the tables and
-plots of `python -m benchmarks` read, and trainings that were stopped go on from: of a loss the metrics that it is
-compared by, the curve of the plotted metric, and nothing of a loss that a later one has replaced.
+Run it before new results are committed: a training appends all that it measured. Kept are the metrics that a loss is
+compared by and the curve of the plotted metric; losses that a later fit has replaced are dropped. Afterwards
+`python -m benchmarks` writes the same pages, and trainings that were stopped continue from the compact rows.
 """
 
 from __future__ import annotations

@@ -193,7 +193,7 @@ def _known(
 
 
 class _MicroTraining:
-    """What losses of a metric gain in micro-training; what models reach with the regular loss alone is found once."""
+    """What losses of a metric gain in micro-training; models with the regular loss alone are measured once."""
 
     def __init__(self, metric: Metric, weights: list[float]) -> None:
         self._metric, self._weights = metric, weights
@@ -203,7 +203,7 @@ class _MicroTraining:
         return micro_training.measured(self._metric, N_PROBLEMS)
 
     def gains(self, loss: Loss) -> dict[str, float]:
-        """By what the table calls it; nothing where the task has no problems."""
+        """Gains by their names in the table; empty if the task has no problems."""
         if self._metric.task not in micro_training.PROBLEMS:
             return {}
         with_loss = {w: micro_training.measured(self._metric, N_PROBLEMS, loss, w) for w in self._weights}

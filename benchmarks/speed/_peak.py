@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _held(device: str, what: str) -> float:
-    """MiB now (VmRSS), or at most so far (VmHWM); what getrusage says is of the process before it was this one, too."""
+    """MiB now (VmRSS) or at the peak (VmHWM); `getrusage` would count the process before `exec`, too."""
     if device != "cpu":
         n_bytes = torch.cuda.memory_allocated(device) if what == "VmRSS" else torch.cuda.max_memory_allocated(device)
         return n_bytes / 2**20

@@ -1,4 +1,4 @@
-"""Commands that do no work."""
+"""How long commands take to start."""
 
 from __future__ import annotations
 

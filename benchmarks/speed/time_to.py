@@ -50,7 +50,7 @@ def measure(device: str) -> Iterator[Row]:
         if metric == "accuracy":
             limit = AS_LONG * statistics.median(ours[0] or [BUDGETS[-1]])
             seconds, best = _of_recipe(folder / f"{outputs}.npz", goal, limit, device)
-            yield Row(setting, "the paper's recipe", seconds, "fit", {"reached": best, "given_s": limit})
+            yield Row(setting, "the paper's recipe", seconds, "fit", {"reached": best, "limit_s": limit})
 
 
 def _fits(metric: str, outputs: Path, goal: float, device: str) -> tuple[list[float], float]:

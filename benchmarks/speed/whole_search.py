@@ -66,6 +66,6 @@ def _busy(device: str) -> Iterator[list[float]]:
 
 
 def _processor_s() -> float:
-    """Of processes that were begun from this one and have ended, theirs included."""
+    """CPU seconds of this process's ended children and of theirs."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

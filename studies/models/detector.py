@@ -28,7 +28,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2  # the file's own splits
 
 
 def load(folder: Path) -> dict[str, Data]:
-    """BCCD at half its size; the file's validation and test images together are never trained on nor chosen by."""
+    """BCCD at half its size; the file's validation and test images together are the test split."""
     with np.load(folder / "detection" / "bccd_320x240.npz", allow_pickle=False) as file:
         arrays = dict(file)
     images = torch.stack([_image(arrays, i) for i in range(len(arrays["split"]))])

@@ -52,7 +52,7 @@ def split(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Data]:
 
 
 def split_again(data: Mapping[str, Data], seed: int) -> dict[str, Data]:
-    """The rows of all parts in three other parts."""
+    """Split the rows of all parts again."""
     x, y = (np.concatenate([arrays[name].numpy() for arrays in data.values()]) for name in ("x", "y"))
     return split(x.astype(np.float64), y, seed)
 

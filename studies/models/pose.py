@@ -29,7 +29,7 @@ N_CLUTTER, N_PATCHES = 4, 1
 
 
 def load(folder: Path) -> dict[str, Data]:
-    """Drawn figures of people who are of one split each, as the photographs they are from.
+    """Rendered figures of people; all people of a photograph are in one split.
 
     Returns:
         Of each split: `images` uint8 (n, 3, 48, 48); `keypoints` float32 (n, 17, 2), (x, y) in cells of the map;
@@ -172,7 +172,7 @@ def _block(n_in: int, n_out: int, stride: int = 1) -> nn.Module:
 
 
 def forward(model: nn.Module, batch: Data) -> Examples:
-    """Heatmaps, and those that are asked for: a Gaussian about each annotated keypoint."""
+    """Predicted heatmaps and target heatmaps, a Gaussian around each annotated keypoint."""
     cell = torch.arange(MAP, device=batch["keypoints"].device)
     near = torch.exp(-0.5 * ((cell - batch["keypoints"][..., None]) / SPREAD) ** 2)
     target = near[:, :, 1, :, None] * near[:, :, 0, None, :] * batch["weight"][..., None, None]

@@ -64,7 +64,7 @@ def over(better: Cell, worse: Cell, sign: int) -> Difference:
 def cells(
     name: str, comparison: Comparison, rows: Sequence[Mapping[str, Any]], metric: str, n_seeds: int | None = None
 ) -> dict[str, Cell]:
-    """The losses that have been trained with as many seeds as are to be, by name; of a fitted loss the last one.
+    """The losses that have been trained with enough seeds, by name; of a fitted loss the last file.
 
     Args:
         name: of the experiment.

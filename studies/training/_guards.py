@@ -16,7 +16,7 @@ FADING = 0.5  # of the training, at the end of which the loss is gone
 
 
 def balanced(loss: Loss, experiment: Experiment) -> Added:
-    """The loss, its gradient by the predictions of each batch as long as the regular loss's."""
+    """The loss, scaled so that its gradient on each batch is as long as the regular loss's."""
     regular = experiment.regular_loss or mean_regular_loss(experiment.task)
 
     def of(model: nn.Module, batch: Data, examples: Examples) -> Tensor:

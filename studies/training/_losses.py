@@ -118,7 +118,7 @@ def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, devi
 
 
 def _record_pretraining(experiment: Experiment, folder: Path, path: Path, device: str) -> None:
-    """As `record` on the validation split, of a training that is kept."""
+    """Record the validation split at each checkpoint of a stored training, see `record`."""
     validation = first(experiment, cached(experiment, folder)["validation"])
     model = experiment.build().to(device).eval()
     by_step = {}

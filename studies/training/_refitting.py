@@ -38,7 +38,7 @@ class Refitted:
         return self._loss(examples)
 
     def refit(self, step: int, model: nn.Module) -> None:
-        """Fit on generated points, and on what the model gives now and gave before."""
+        """Fit on generated points and on the model's outputs, the current and the earlier ones."""
         self._outputs[step] = outputs(self._experiment, model, self._data)
         with tempfile.TemporaryDirectory() as folder:
             recorded, loss = Path(folder) / "outputs.npz", Path(folder) / "loss.pt"

@@ -21,7 +21,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "training.jsonl"
 
 
 def add_options(parser: argparse.ArgumentParser, n_seeds: int | None = 5) -> None:
-    """The options that `run` takes, on a command line; without a number of seeds the caller has to fill it in."""
+    """Add the options of `run` to a command line; without a number of seeds the caller sets it."""
     parser.add_argument("--device", default="cpu", help="where to train, such as cuda (cpu)")
     default_seeds = "as many as a study shows" if n_seeds is None else n_seeds
     parser.add_argument("--seeds", type=int, default=n_seeds, help=f"of the final trainings ({default_seeds})")
@@ -32,7 +32,7 @@ def add_options(parser: argparse.ArgumentParser, n_seeds: int | None = 5) -> Non
 
 
 def run(name: str, comparison: Comparison, scale: str, options: argparse.Namespace) -> None:
-    """Make what is missing of one experiment, and append each training to the results as it ends.
+    """Run the missing trainings of one experiment, and append each to the results as it ends.
 
     Args:
         name: of the experiment.

@@ -127,7 +127,7 @@ class Plan:
         return finals if finals is not None else self._tuning(self._tuned_as(arm), row)
 
     def _tuned_as(self, arm: Arm) -> Arm:
-        """The loss whose settings are used: its own, but for one that is fitted again, which costs too much to tune."""
+        """The loss whose settings are used: its own, but for one that is refitted, which costs too much to tune."""
         fit = self.comparison.fits.get(arm.name)
         if fit is None or not fit.refitted or fit.like is None:
             return arm
@@ -272,7 +272,7 @@ def of_seed(comparison: Comparison, folder: Path, seed: int) -> dict[str, Data]:
 
 
 def cached(experiment: Experiment, folder: Path) -> dict[str, Data]:
-    """The data of an experiment; kept on disk, as making it can take longer than a training."""
+    """The data of an experiment; stored on disk, as loading it can take longer than a training."""
     path = CACHE / f"data-{key(experiment.load)}.pt"
     if not path.exists():
         _save(experiment.load(folder), path)
