@@ -32,13 +32,14 @@ width = 16
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a loss is fitted to chrF; nobody may change it."""
+    """Where a loss is fitted to chrF, by a run in `run`; nobody may change it."""
     made = tmp_path_factory.mktemp("spelled")
     program.write(made / "vocab.txt", "\n".join(TOKENS) + "\n")
     program.write(made / "small.toml", SPACE)
     done = program.run(
-        "fit", "--metric", "chrf", *"--tokenizer vocab.txt --space small.toml --trials 1".split(), cwd=made
-    )
+        "fit", "--metric", "chrf", *"--tokenizer vocab.txt --space small.toml --trials 1 --run-dir run".split(),
+        cwd=made,
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     target = torch.randint(1, len(TOKENS), (400, 6))
     with Recorder(made / "outputs.npz") as record:
@@ -118,14 +119,14 @@ def test_check_shows_real_text(folder: Path) -> None:
     assert set(report["shown"][0]["target"].strip("'").split()) <= {token[1:] for token in TOKENS}
 
 
-def test_a_run_goes_on_with_its_vocabulary_and_with_no_other(folder: Path, tmp_path: Path) -> None:
-    text = (folder / "vocab.txt").read_text(encoding="utf-8")
-    program.write(tmp_path / "vocab.txt", text)
-    program.write(tmp_path / "small.toml", SPACE)
-    fit = "fit --metric chrf --tokenizer vocab.txt --space small.toml --trials 1 --run-dir run --quiet"
-    assert program.run(*fit.split(), cwd=tmp_path).returncode == 0
-    assert program.run("fit", "--resume", "run", "--quiet", cwd=tmp_path).returncode == 0
-    program.write(tmp_path / "vocab.txt", text + "more\n")
-    done = program.run("fit", "--resume", "run", cwd=tmp_path)
+def test_a_run_goes_on_with_its_vocabulary_and_with_no_other(folder: Path) -> None:
+    vocabulary = folder / "vocab.txt"
+    text = vocabulary.read_text(encoding="utf-8")
+    assert program.run("fit", "--resume", "run", "--quiet", cwd=folder).returncode == 0
+    try:
+        program.write(vocabulary, text + "more\n")
+        done = program.run("fit", "--resume", "run", cwd=folder)
+    finally:
+        vocabulary.write_text(text, encoding="utf-8")
     assert done.returncode == 2
     assert "--resume run: the tokenizer has changed since it was started; start a new run" in done.stderr

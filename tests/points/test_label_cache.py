@@ -45,13 +45,13 @@ def labels(*values: float) -> Labels:
     return Labels(np.array(values), problems, 1.0)
 
 
-def fit(folder: Path, *arguments: object, n_trials: int = 1) -> tuple[str, int]:
+def fit(folder: Path, *arguments: object, n_trials: int = 1, new_interpreter: bool = False) -> tuple[str, int]:
     """What a fit printed, and how often it called the metric."""
     calls = folder / "calls.txt"
     calls.write_text("")
     done = program.run(
         "fit", "--metric", "counting.py", "--space", "small.toml", "--trials", n_trials, "--force", "--overwrite",
-        *arguments, cwd=folder, AUTOSURROGATE_CACHE=str(folder / "cache"),
+        *arguments, cwd=folder, new_interpreter=new_interpreter, AUTOSURROGATE_CACHE=str(folder / "cache"),
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout, len(calls.read_text())
@@ -63,7 +63,7 @@ def test_a_second_fit_labels_nothing_that_the_first_did_and_comes_to_the_same(tm
     recorded = program.record(tmp_path / "recorded.npz", 400)
     first, n_first = fit(tmp_path, "--outputs", recorded, "--out", "a.pt")
     assert "of them by an earlier run" not in first
-    second, n_second = fit(tmp_path, "--outputs", recorded, "--out", "b.pt")
+    second, n_second = fit(tmp_path, "--outputs", recorded, "--out", "b.pt", new_interpreter=True)
     told = re.search(r"labelled ([\d,]+) points to search with, ([\d,]+) of them by an earlier run", second)
     assert told is not None
     assert told[1] == told[2]
