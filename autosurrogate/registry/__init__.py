@@ -1,6 +1,6 @@
-"""What a metric is: declared by users, by libraries or here, and found by name, file or function."""
+"""Metrics: how they are declared, found by name, file or function, and sent to other processes."""
 
-from autosurrogate.registry import pickling  # so that a metric is pickled by its name
+from autosurrogate.registry import pickling  # so that every process that knows `Metric` can pickle it
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Level, Metric
 from autosurrogate.registry.store import builtins

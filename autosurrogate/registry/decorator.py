@@ -1,4 +1,4 @@
-"""How a user declares a metric."""
+"""The decorator that declares a metric."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from autosurrogate.registry import store
+from autosurrogate.registry import registration
 from autosurrogate.registry.metric_type import Level
 
 if TYPE_CHECKING:
@@ -36,24 +36,24 @@ def metric(
     higher_is_better: bool = True,
     set_size: int = 128,
 ) -> Score | Callable[[Score], Score]:
-    """Declare a function to be a metric; the function comes back unchanged.
+    """Declare a function as a metric; the function is returned unchanged.
 
     Args:
-        name: what to call it; as the function is called by default. `@metric` alone will do for a function whose type
-            hints say all else.
-        task: the kind of prediction it judges, such as "classification" or "sequence", or a subclass of
-            `autosurrogate.Task`. Left out, it follows with level and view from the type hints and the names of the
-            function's two parameters, where they settle it.
-        level: "sample" if it is called with one example, "set" (the default beside a task) if with `set_size` of them.
-        view: what it is given, one of the task's views; the task's first by default.
-        higher_is_better: whether a larger value is the better one.
-        set_size: number of examples in a set, at least 2; of no meaning for level "sample".
+        name: the metric's name; by default the function's. `@metric` alone is enough for a function whose type hints
+            settle the rest.
+        task: the kind of prediction that it evaluates, such as "classification" or "sequence", or a subclass of
+            `autosurrogate.Task`. Without it, task, level and view are inferred from the type hints and the names of
+            the function's two parameters.
+        level: "sample" if it is called with one example, "set" (the default beside a task) if with `set_size` examples.
+        view: the form of preds and target, one of the task's views; the task's first by default.
+        higher_is_better: whether a larger value is better.
+        set_size: number of examples in a set, at least 2; ignored for level "sample".
 
     Raises:
-        MetricError: an argument is not valid, the function's type hints contradict level and view, or do not settle a
-            task that is left out.
-        RegistryError: the name belongs to another function. The names in a file that is given as
-            `file.py:function` are its own and collide with none outside it.
+        MetricError: an argument is not valid, or the function's type hints contradict level and view, or do not settle
+            a task that is left out.
+        RegistryError: the name belongs to another function. Names in a file that is passed as `file.py:function`
+            collide with none outside the file.
 
     >>> from autosurrogate.registry import find
     >>> @metric("length_ratio", task="sequence", level="sample", view="tokens")
@@ -70,7 +70,7 @@ def metric(
     caller = str(sys._getframe(1).f_globals.get("__name__", "__main__"))
 
     def register(function: Score, name: str | None) -> Score:
-        store.register(
+        registration.register(
             function,
             caller=caller,
             name=name,

@@ -1,4 +1,4 @@
-"""Metrics that other packages ship: entry points of the group `autosurrogate.metrics`."""
+"""Metrics of installed packages: entry points of the group `autosurrogate.metrics`."""
 
 from __future__ import annotations
 
@@ -13,32 +13,33 @@ GROUP = "autosurrogate.metrics"
 
 
 def names() -> dict[str, str]:
-    """The names of the metrics that installed packages ship, and the packages; none of them is imported."""
+    """Name of each metric of an installed package, to the package; no package is imported."""
     return {point.name: _package(point) for point in entry_points(group=GROUP)}
 
 
 def load(name: str) -> Metric:
-    """The metric that a package ships under a name.
+    """The metric of an installed package.
 
     Args:
-        name: of `names()`.
+        name: one of `names()`.
 
     Raises:
-        MetricError: what stands behind the name cannot be imported, or is not one declared metric.
+        MetricError: the entry point cannot be imported, or is not exactly one declared metric.
     """
-    point = next(one for one in entry_points(group=GROUP) if one.name == name)
+    point = next(point for point in entry_points(group=GROUP) if point.name == name)
     who = f"metric {name!r} of package {_package(point)} ({point.value})"
     try:
-        found = store.of_function(point.load())
+        metrics = store.of_function(point.load())
     except AutosurrogateError as error:
         raise MetricError(f"{who}: {error}") from error
     except (Exception, SystemExit) as error:
         raise MetricError(f"{who} cannot be imported: {one_line(error)}") from error
-    if len(found) != 1:
+    if len(metrics) != 1:
         raise MetricError(
-            f"{who} is no function that is declared as one metric with @autosurrogate.metric; tell its authors"
+            f"{who} is not a function that is declared as one metric with @autosurrogate.metric; report it to the "
+            "authors of the package"
         )
-    return found[0]
+    return metrics[0]
 
 
 def _package(point: EntryPoint) -> str:

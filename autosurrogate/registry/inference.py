@@ -1,4 +1,4 @@
-"""What a metric is declared as, where its type hints and the names of its parameters settle it."""
+"""Task, level and view of a metric, inferred from the type hints and the names of its parameters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TEXT = (
     "translations summary summaries transcript transcripts text texts"
 )
 _SEVERAL = {"hypotheses", *(word for word in _TEXT.split() if word.endswith("s") and word != "hypothesis")}
-#: Words in the names of parameters, and the task and the view they stand for.
+#: Words in the names of parameters, and the task and the view that they stand for.
 WORDS = {
     "box boxes detection detections": ("detection", "boxes"),
     "keypoint keypoints joint joints pose poses": ("heatmap", "keypoints"),
@@ -30,110 +30,112 @@ WORDS = {
     "class classes": ("classification", "labels"),
     "value values": ("values", "values"),
 }
-MOST_TOLD = 8  # choices in a message
+MAX_SHOWN = 8  # candidates in a message
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One way to declare a metric, and what it is then given."""
+class Candidate:
+    """One way to declare a metric, and the types of (preds, target) that it is then called with."""
 
     task: str
     view: str
     level: Level
-    given: tuple[Any, Any]
+    types: tuple[Any, Any]
 
     def __str__(self) -> str:
-        preds, target = (type_hints.show(kind) for kind in self.given)
-        return f'task="{self.task}", level="{self.level}", view="{self.view}" (given {preds}, {target})'
+        preds, target = (type_hints.show(kind) for kind in self.types)
+        return f'task="{self.task}", level="{self.level}", view="{self.view}" (called with {preds}, {target})'
 
 
 def declaration(function: Callable[..., Any], *, level: Level | None, view: str | None) -> tuple[str, Level, str]:
     """Task, level and view of a metric that is declared without its task.
 
-    The types that its two parameters are hinted decide, if just one way to call it has them; else the names of the
-    parameters among those ways that no hint contradicts.
+    The type hints of its two parameters decide if exactly one candidate has these types; else the names of the
+    parameters decide among the candidates that no hint contradicts.
 
     Args:
         function: the metric.
-        level: as it is declared; None if it is not.
-        view: as it is declared; None if it is not.
+        level: the declared one; None if there is none.
+        view: the declared one; None if there is none.
 
     Raises:
-        MetricError: several ways are left, or none is.
+        MetricError: several candidates are left, or none.
     """
     try:
         asked = type_hints.of_arguments(function)
     except TypeError as error:
         raise MetricError(f"it is called with (preds, target), but: {error}") from None
-    every = list(_choices())
+    candidates = list(_candidates())
     for word, value, known in (
-        ("level", level, dict.fromkeys(choice.level for choice in every)),
-        ("view", view, dict.fromkeys(choice.view for choice in every)),
+        ("level", level, dict.fromkeys(candidate.level for candidate in candidates)),
+        ("view", view, dict.fromkeys(candidate.view for candidate in candidates)),
     ):
         if value is not None and value not in known:
             raise MetricError(f"there is no {word} {value!r}: {one_of(str(value), known)}")
     possible = [
-        choice
-        for choice in every
-        if level in (None, choice.level)
-        and view in (None, choice.view)
-        and not any(type_hints.contradicts(hint, kind) for (_, hint), kind in zip(asked, choice.given, strict=True))
+        candidate
+        for candidate in candidates
+        if level in (None, candidate.level)
+        and view in (None, candidate.view)
+        and not any(type_hints.contradicts(hint, kind) for (_, hint), kind in zip(asked, candidate.types, strict=True))
     ]
     exact = [
-        choice
-        for choice in possible
-        if all(_is_just(hint, kind) for (_, hint), kind in zip(asked, choice.given, strict=True))
+        candidate
+        for candidate in possible
+        if all(_is_exactly(hint, kind) for (_, hint), kind in zip(asked, candidate.types, strict=True))
     ]
     named = _named([name for name, _ in asked], exact or possible)
-    for found in (exact, named, possible):
-        if len(found) == 1:
-            return found[0].task, found[0].level, found[0].view
+    for remaining in (exact, named, possible):
+        if len(remaining) == 1:
+            return remaining[0].task, remaining[0].level, remaining[0].view
     raise MetricError(_unsettled(named or exact or possible))
 
 
-def _choices() -> Iterator[Choice]:
-    from autosurrogate import tasks  # which need torch
+def _candidates() -> Iterator[Candidate]:
+    from autosurrogate import tasks  # imports torch, which listing metrics does without
 
     for name in tasks.names():
         for view, levels in tasks.get(name).views.items():
-            for level, given in levels.items():
-                yield Choice(name, view, "set" if level == "set" else "sample", given)
+            for level, types in levels.items():
+                yield Candidate(name, view, "set" if level == "set" else "sample", types)
 
 
-def _is_just(hint: Any, given: Any) -> bool:
-    """Whether a hint asks for that very type, lists and their like being alike."""
+def _is_exactly(hint: Any, given_type: Any) -> bool:
+    """Whether a hint asks for exactly that type; a sequence of any kind counts as a list."""
     hint = type_hints.plain(hint)
-    if hint == given:
+    if hint == given_type:
         return True
-    asked, kind = get_origin(hint) or hint, get_origin(given) or given
+    asked, kind = get_origin(hint) or hint, get_origin(given_type) or given_type
     if kind is list and asked in (list, Sequence, Collection, Iterable):
-        inner, own = get_args(hint), get_args(given)
-        return len(inner) == len(own) == 1 and _is_just(inner[0], own[0])
+        inner, given_inner = get_args(hint), get_args(given_type)
+        return len(inner) == len(given_inner) == 1 and _is_exactly(inner[0], given_inner[0])
     return asked is kind and kind is not list  # ndarray[...] and dict[...], whatever is in them
 
 
-def _named(names: Sequence[str], choices: Sequence[Choice]) -> list[Choice]:
-    """The choices that words in the parameters' names stand for; of texts, those of one or of several."""
+def _named(names: Sequence[str], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that words in the parameters' names stand for; for text, plural names stand for sets."""
     words = {word for name in names for word in re.split(r"[_\d]+", name.lower())}
     meant = {about for known, about in WORDS.items() if words & set(known.split())}
     if len(meant) != 1:
         return []
-    found = [choice for choice in choices if (choice.task, choice.view) in meant]
+    named = [candidate for candidate in candidates if (candidate.task, candidate.view) in meant]
     if meant != {WORDS[_TEXT]}:
-        return found
+        return named
     level = "set" if words & _SEVERAL else "sample"
-    return [choice for choice in found if choice.level == level]
+    return [candidate for candidate in named if candidate.level == level]
 
 
-def _unsettled(choices: Sequence[Choice]) -> str:
-    if not choices:
+def _unsettled(candidates: Sequence[Candidate]) -> str:
+    if not candidates:
         return (
-            "no kind of prediction is given to a function as its type hints ask; say what it judges with task=, level= "
-            "and view=, and hint what it is given then (docs/tasks.md)"
+            "no task calls a metric with the types that its hints ask for; declare task=, level= and view=, and hint "
+            "the types that these give (docs/reference/tasks.md)"
         )
-    told = "; or ".join(map(str, choices[:MOST_TOLD]))
-    more = f"; or {len(choices) - MOST_TOLD} more, see docs/tasks.md" if len(choices) > MOST_TOLD else ""
+    shown = "; or ".join(map(str, candidates[:MAX_SHOWN]))
+    more = (
+        f"; or {len(candidates) - MAX_SHOWN} more, see docs/reference/tasks.md" if len(candidates) > MAX_SHOWN else ""
+    )
     return (
-        "its type hints and the names of its parameters do not settle what it judges. Put one of these in the "
-        f"decorator: {told}{more}"
+        "its type hints and the names of its parameters do not settle its task. Put one of these in the decorator: "
+        f"{shown}{more}"
     )

@@ -1,4 +1,4 @@
-"""Finding a metric by what the user calls it."""
+"""From what a user passes as a metric to the metric."""
 
 from __future__ import annotations
 
@@ -9,32 +9,29 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autosurrogate._utils.text import one_line, one_of
 from autosurrogate.errors import AutosurrogateError, MetricError, OptionError
 from autosurrogate.registry import entry_points, libraries, parameters, store, user_file, validation
-from autosurrogate.registry.functions import describe
+from autosurrogate.registry.function_identity import describe
 from autosurrogate.registry.libraries import LIBRARIES
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.registry.mixtures import MIXTURE, mixed
 
-if TYPE_CHECKING:
-    pass
-
 
 def find(spec: str | Callable[..., Any] | Metric) -> Metric:
-    """The metric that `spec` stands for, checked.
+    """The metric that `spec` names, checked.
 
     Args:
         spec: the name of a built-in metric, or of one that an installed package ships as an entry point;
             "path/file.py:function", or "path/file.py" if there is one metric in it; "package.module:function";
-            "sklearn:f1_score" or "torchmetrics:BLEUScore"; a decorated function; a metric. After the colon stands the
-            function's name or the metric's. Keyword-only arguments of the function may be set behind a question mark,
-            as in "pck?threshold=0.1"; more of them with & between.
+            "sklearn:f1_score" or "torchmetrics:BLEUScore"; a decorated function; a metric. The name of the function or
+            of the metric follows the colon. Keyword-only arguments of the function may follow a question mark, as in
+            "pck?threshold=0.1", with & between several.
 
     Raises:
-        MetricError: there is none, or it is not validly declared.
+        MetricError: there is no such metric, or its declaration is not valid.
 
     >>> find("bleu").level
     'sample'
@@ -43,28 +40,28 @@ def find(spec: str | Callable[..., Any] | Metric) -> Metric:
 
 
 def with_tokenizer(metric: Metric, tokenizer: str | Path | None) -> Metric:
-    """A metric of sequences as one of the tokens of a vocabulary, whose spelling is known.
+    """A metric of sequences, with the vocabulary of its tokens.
 
     Args:
-        metric: any; unchanged without a tokenizer.
-        tokenizer: file of the vocabulary, see `autosurrogate.tasks._vocabulary.read`.
+        metric: any metric; unchanged without a tokenizer.
+        tokenizer: file of the vocabulary, as `autosurrogate.fit` takes it.
 
     Raises:
-        OptionError: the metric is of something else, or the file cannot be used.
+        OptionError: the metric is not of sequences, or the file cannot be used.
     """
     if tokenizer is None:
         return metric
-    from autosurrogate import tasks  # which need torch
+    from autosurrogate import tasks  # imports torch, which listing metrics does without
 
     if metric.task != "sequence":
         raise OptionError(f"--tokenizer {tokenizer}: is for metrics of sequences; {metric.name!r} is of {metric.task}")
-    task = tasks.get(tasks.spelled(tokenizer)).name
+    task = tasks.get(tasks.name_with_vocabulary(tokenizer)).name
     parts = tuple(with_tokenizer(part, tokenizer) for part in metric.parts)
     return dataclasses.replace(metric, task=task, parts=parts)
 
 
 def look_up(spec: str | Callable[..., Any] | Metric) -> Metric:
-    """What `find` finds, unchecked."""
+    """As `find`, but unchecked."""
     if isinstance(spec, Metric):
         return spec
     if not isinstance(spec, str):
@@ -100,27 +97,27 @@ def _of_name(name: str) -> Metric:
     raise MetricError(
         f"unknown metric {name!r}"
         + (f"; did you mean {' or '.join(map(repr, near))}?" if near else ".")
-        + " `autosurrogate metrics` lists the built-in ones; a function of yours is given as my_metrics.py:function"
+        + " `autosurrogate metrics` lists the built-in ones; pass your own function as my_metrics.py:function"
     )
 
 
 def _of_file(place: str, name: str) -> Metric:
     module = user_file.load(place)
-    found = _member(module, name, place)
+    metric = _member(module, name, place)
     path = user_file.path_of(module.__name__)
-    if found in store.of_module(module):
-        return found
-    return dataclasses.replace(found, spec=f"{path}:{name}")  # what it imports others find by way of it, too
+    if metric in store.of_module(module):
+        return metric
+    return dataclasses.replace(metric, spec=f"{path}:{name}")  # it is imported there, and other processes find it there
 
 
 def _only_one_of_file(place: str) -> Metric:
-    found = store.of_module(user_file.load(place))
-    if not found:
+    metrics = store.of_module(user_file.load(place))
+    if not metrics:
         raise MetricError(f'{place} has no metric: put @autosurrogate.metric("name", task=...) above its function')
-    if len(found) > 1:
-        names = ", ".join(m.name for m in found)
-        raise MetricError(f"{place} has {len(found)} metrics, {names}: say which, as in {place}:{found[0].name}")
-    return found[0]
+    if len(metrics) > 1:
+        names = ", ".join(m.name for m in metrics)
+        raise MetricError(f"{place} has {len(metrics)} metrics, {names}: name one, as in {place}:{metrics[0].name}")
+    return metrics[0]
 
 
 def _of_module(place: str, name: str) -> Metric:
@@ -131,7 +128,7 @@ def _of_module(place: str, name: str) -> Metric:
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{place}.".startswith(f"{error.name}."):
             file = f"{place.replace('.', '/')}.py"
-            hint = "write" if Path(file).is_file() else "a file is given with its ending, as in"
+            hint = "write" if Path(file).is_file() else "write a file with its ending, as in"
             raise MetricError(f"there is no module {place!r}; {hint} {file}:{name}") from None
         raise MetricError(f"module {place!r} cannot be imported: {one_line(error)}") from error
     return _member(module, name, place)
@@ -139,54 +136,54 @@ def _of_module(place: str, name: str) -> Metric:
 
 def _of_function(function: object) -> Metric:
     if not callable(function):
-        raise MetricError(f"a metric is given by name, as file.py:function, or as a function, got {function!r}")
-    found = store.of_function(function)
-    if not found:
+        raise MetricError(f"a metric must be a name, file.py:function or a function, got {function!r}")
+    metrics = store.of_function(function)
+    if not metrics:
         raise _not_declared(describe(function), getattr(function, "__name__", "name"))
-    if len(found) > 1:
-        names = ", ".join(m.name for m in found)
-        raise MetricError(f"{describe(function)} is declared as {len(found)} metrics, {names}: pass a name")
-    return found[0]
+    if len(metrics) > 1:
+        names = ", ".join(m.name for m in metrics)
+        raise MetricError(f"{describe(function)} is declared as {len(metrics)} metrics, {names}: pass a name")
+    return metrics[0]
 
 
 def _member(module: ModuleType, name: str, place: str) -> Metric:
-    """The metric in a module whose function, or who itself, is called `name`."""
+    """The metric of a module that is called `name`, or whose function is."""
     attribute = getattr(module, name, None)
     own = store.of_module(module)
     by_function = store.of_function(attribute)
-    found = [m for m in by_function if m.name == name] or by_function
-    found += [m for m in own if m.name == name and m not in found]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = " and ".join(repr(m.name) for m in found)
+    metrics = [m for m in by_function if m.name == name] or by_function
+    metrics += [m for m in own if m.name == name and m not in metrics]
+    if len(metrics) == 1:
+        return metrics[0]
+    if metrics:
+        names = " and ".join(repr(m.name) for m in metrics)
         raise MetricError(f"{name!r} may be metric {names} of {place}: pass a name that only one of them has")
     if callable(attribute) and not isinstance(attribute, type):
         raise _not_declared(f"{name} of {place}", name)
     names_here = sorted({m.name for m in own} | {k for k, v in vars(module).items() if store.of_function(v)})
-    known = one_of(name, names_here) if names_here else "there is no metric in it at all"
+    known = one_of(name, names_here) if names_here else "there is no metric in it"
     raise MetricError(f"{place} has no function {name!r}: {known}")
 
 
 def _not_declared(who: str, name: str) -> MetricError:
     library, _, _ = who.partition(" of ")[2].partition(".")
     if library in LIBRARIES:
-        return MetricError(f"metrics of {library} are given as {library}:NAME, here {library}:{name}")
+        return MetricError(f"metrics of {library} are passed as {library}:NAME, here {library}:{name}")
     return MetricError(
         f'{who} is a function that is not declared as a metric: put @autosurrogate.metric("{name}", task=...) above it'
     )
 
 
 def _of_mixture(spec: str) -> Metric:
-    """The mixture of a spec, as `mixed` writes it; unchecked.
+    """The mixture of a spec that `mixed` wrote; unchecked.
 
     Raises:
-        MetricError: it is not such a spec, or a part of it is not found.
+        MetricError: it is not such a spec, or one of its metrics is not found.
     """
     try:
         written = [(float(factor), str(part)) for factor, part in json.loads(spec.removeprefix(MIXTURE))]
     except (TypeError, ValueError):
-        raise MetricError(f"{spec!r} is no mixture; give its metrics one by one, --metric A --metric B") from None
+        raise MetricError(f"{spec!r} is not a mixture; pass its metrics one by one, --metric A --metric B") from None
     if not written:
-        raise MetricError(f"{spec!r} has no metrics; give them one by one, --metric A --metric B")
+        raise MetricError(f"{spec!r} has no metrics; pass them one by one, --metric A --metric B")
     return mixed([look_up(part) for _, part in written], [factor for factor, _ in written])

@@ -1,4 +1,4 @@
-"""What a metric is: plain data, with what the program must know about it."""
+"""A metric as plain data."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from autosurrogate.registry.functions import describe
+from autosurrogate.registry.function_identity import describe
 
 Level = Literal["sample", "set"]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric with what the program must know about it; made by `metric`, got by `find`.
+    """A metric and its declaration; `autosurrogate.metric` declares one, `find` returns it.
 
     Args:
-        name: what the metric is called, and its loss's file after it.
+        name: the metric's name; its loss file is named after it.
         function: called with (preds, target) of one point; returns one number.
-        task: the kind of prediction, the name of a file in `autosurrogate.tasks`.
+        task: the kind of prediction, the name of a task in `autosurrogate.tasks`.
         level: whether a point is one example ("sample") or `set_size` of them ("set").
-        view: what the function is given, one of the task's views; "" until it is checked stands for the first.
+        view: the form of preds and target, one of the task's views; "" stands for the first until it is checked.
         higher_is_better: the metric's direction.
         set_size: examples a point; 1 for level "sample".
-        source: what computes it: a package, or the file or module of its definition.
-        spec: how `find` gets it in another process; None for one that only exists in this one (defined in
-            `__main__`, in a notebook, inside a function): it is pickled by value.
-        parts: the metrics of a mixture, see `mixtures`; the function is then given, for preds and for target, what each
-            of them is given.
-        factors: of each part.
+        source: the package that computes it, or the file or module that defines it.
+        spec: what `find` takes in another process; None for a metric that only exists in this process (defined in
+            `__main__`, in a notebook, inside a function), which is pickled by value.
+        parts: the metrics of a mixture, see `mixtures`; preds and target of the function are then tuples with those of
+            each part.
+        factors: one for each part.
     """
 
     name: str
@@ -45,5 +45,5 @@ class Metric:
 
     @property
     def who(self) -> str:
-        """The metric as messages call it: its name, its function and where that stands."""
+        """The metric as messages call it: its name, its function and the function's file."""
         return f"metric {self.name!r} ({describe(self.function)})"

@@ -1,4 +1,4 @@
-"""Several metrics as one: the weighted mean of their values, each in standard deviations over generated points."""
+"""Mixtures: several metrics as one, the weighted sum of their values."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 from autosurrogate.errors import MetricError
 from autosurrogate.registry.metric_type import Metric
 
-#: What the spec of a mixture begins with.
+#: Beginning of the spec of a mixture.
 MIXTURE = "mixture:"
 
 
 def mixed(parts: Sequence[Metric], factors: Sequence[float]) -> Metric:
     """The metric that is the sum of metrics of one task, each times a factor; higher is better.
 
-    Metrics of single examples count by their mean over a set where another part is of sets.
+    If one of the metrics is of sets, those of single examples count by their mean over a set.
     """
     if any(part.parts for part in parts):
-        raise MetricError("a mixture cannot be a part of another; give all metrics one by one")
+        raise MetricError("a mixture cannot contain another; pass all metrics one by one")
     if len({part.task for part in parts}) > 1:
-        told = ", ".join(f"{part.name} of {part.task}" for part in parts)
-        raise MetricError(f"one loss is for metrics of one task, got {told}")
+        tasks = ", ".join(f"{part.name} of {part.task}" for part in parts)
+        raise MetricError(f"metrics of one loss must be of one task, got {tasks}")
     in_sets = any(part.level == "set" for part in parts)
     specs = [part.spec for part in parts]
 
@@ -48,15 +48,15 @@ def mixed(parts: Sequence[Metric], factors: Sequence[float]) -> Metric:
     )
 
 
-def told(mixture: Metric) -> str:
-    """A mixture as a formula."""
+def formula(mixture: Metric) -> str:
+    """A mixture as a formula, such as `0.5 * f1 - 0.5 * wer`."""
     parts = zip(mixture.factors, mixture.parts, strict=True)
     return " + ".join(f"{factor:.3g} * {part.name}" for factor, part in parts).replace("+ -", "- ")
 
 
 def _mean(part: Metric, preds: Sequence[Any], target: Sequence[Any]) -> float:
-    """A metric of single examples over a set; examples where it is not defined are left out."""
-    import numpy as np  # which listing metrics does without
+    """The mean of a metric of single examples over a set, without the examples on which it is not defined."""
+    import numpy as np  # listing metrics does without, and it takes time to import
 
     values = [part.function(p, t) for p, t in zip(preds, target, strict=True)]
     return float(np.nanmean(values)) if values else math.nan

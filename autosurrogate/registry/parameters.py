@@ -1,4 +1,4 @@
-"""Parameters of a metric, as in `pck?threshold=0.1`: the function's keyword-only arguments."""
+"""Parameters of a metric, as in `pck?threshold=0.1`: keyword-only arguments of its function."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 
 def split(spec: str) -> tuple[str, str]:
-    """A spec as the metric and its parameters, without the question mark; "" where there are none.
+    """Split a spec into the metric and its parameters, without the question mark; "" for no parameters.
 
     >>> split("metrics.py:pck?threshold=0.1"), split("pck")
     (('metrics.py:pck', 'threshold=0.1'), ('pck', ''))
     """
-    found, mark, query = spec.partition("?")
+    metric, mark, query = spec.partition("?")
     if mark and not query:
-        raise MetricError(f"{spec!r}: after ? come the metric's parameters, as in {found}?name=value")
-    return found, query
+        raise MetricError(f"{spec!r}: the metric's parameters must follow the ?, as in {metric}?name=value")
+    return metric, query
 
 
 def apply(metric: Metric, query: str) -> Metric:
-    """The metric with parameters of its function set; its name and its spec tell them.
+    """The metric with parameters of its function set; they become part of its name and its spec.
 
     Args:
-        metric: any, with keyword-only arguments that have defaults.
-        query: such as "threshold=0.1&k=5"; "" changes nothing.
+        metric: a metric whose function has keyword-only arguments with defaults.
+        query: such as "threshold=0.1&k=5"; "" returns the metric unchanged.
 
     Raises:
-        MetricError: it has no such parameter, or the value is not of its kind.
+        MetricError: it has no such parameter, or the value has another type.
     """
     if not query:
         return metric
@@ -45,42 +45,42 @@ def apply(metric: Metric, query: str) -> Metric:
     values: dict[str, Any] = {}
     for name, text in pairs(metric.name, query):
         if name not in known:
-            can = one_of(name, known) if known else "it has no parameters (keyword-only arguments with defaults)"
-            raise MetricError(f"metric {metric.name!r} has no parameter {name!r}: {can}")
+            hint = one_of(name, known) if known else "it has no parameters (keyword-only arguments with defaults)"
+            raise MetricError(f"metric {metric.name!r} has no parameter {name!r}: {hint}")
         values[name] = _value(metric.name, name, text, known[name])
-    told = urlencode(values, safe="/:,")
+    settings = urlencode(values, safe="/:,")
     return dataclasses.replace(
         metric,
-        name=f"{metric.name}?{told}",
+        name=f"{metric.name}?{settings}",
         function=functools.partial(metric.function, **values),
-        spec=None if metric.spec is None else f"{metric.spec}?{told}",
+        spec=None if metric.spec is None else f"{metric.spec}?{settings}",
     )
 
 
 def pairs(metric: str, query: str) -> list[tuple[str, str]]:
-    """Names and values of a query, as text.
+    """The names and values of a query, as text.
 
     Args:
-        metric: what messages call it.
+        metric: name of the metric, for messages.
         query: such as "threshold=0.1&k=5"; "" for none.
 
     Raises:
-        MetricError: it is not of that form, or gives a parameter twice.
+        MetricError: the query has another form, or sets a parameter twice.
     """
     try:
-        given = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+        settings = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError:
         raise MetricError(
-            f"metric {metric!r}: parameters are given as name=value, with & between them, got {query!r}"
+            f"metric {metric!r}: parameters must be written as name=value, with & between them, got {query!r}"
         ) from None
-    for place, (name, _) in enumerate(given):
-        if name in dict(given[:place]):
-            raise MetricError(f"metric {metric!r}: parameter {name!r} is given twice")
-    return given
+    for i, (name, _) in enumerate(settings):
+        if name in dict(settings[:i]):
+            raise MetricError(f"metric {metric!r}: parameter {name!r} is set twice")
+    return settings
 
 
 def literal(text: str) -> bool | int | float | str | None:
-    """What a parameter is set to whose kind is not known: nothing, a truth value, a number, else the text.
+    """The value of a parameter whose type is not known: None, a truth value, a number, else the text.
 
     >>> [literal(text) for text in ("none", "true", "3", "0.5", "macro")]
     [None, True, 3, 0.5, 'macro']
@@ -107,7 +107,7 @@ def defaults(metric: Metric) -> dict[str, Any]:
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, tuple[type, Any]]:
-    """The parameters that can be set: what they are, by their hint or else by their default, and the default."""
+    """Each parameter with its type, from its hint or else from its default, and its default."""
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):

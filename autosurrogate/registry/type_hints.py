@@ -1,4 +1,4 @@
-"""Whether what a function's type hints ask for contradicts what the function will be given."""
+"""Type hints of a function, compared with the types of the arguments of a call."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _NO_NUMBER = (str, bytes, list, tuple, dict, set, frozenset, NoneType)
 
 
 def check(function: Callable[..., Any], views: Views, view: str, level: str) -> None:
-    """See that a metric's function can be called with what the view gives at that level.
+    """Check that a metric's function can be called with the types of a view and a level.
 
     Raises:
-        MetricError: it does not take two arguments, a hint of theirs contradicts what they will be, or the result
-            is hinted to be something else than a number.
+        MetricError: it does not take two arguments, a hint contradicts the type of its argument, or the result is not
+            hinted to be a number.
     """
     try:
-        asked = of_arguments(function)
+        hints = of_arguments(function)
     except TypeError as error:
         raise MetricError(f"it is called with (preds, target), but: {error}") from None
-    for (parameter, hint), given in zip(asked, views[view][level], strict=True):
-        if contradicts(hint, given):
+    for (parameter, hint), given_type in zip(hints, views[view][level], strict=True):
+        if contradicts(hint, given_type):
             raise MetricError(
-                f"parameter {parameter!r} is hinted {show(hint)}, but with level={level!r} and view={view!r} it is "
-                f"given {show(given)}; hint it {show(given)}{_other_declarations(asked, views, view, level)}"
+                f"parameter {parameter!r} is hinted {show(hint)}, but with level={level!r} and view={view!r} it gets "
+                f"{show(given_type)}; hint it {show(given_type)}{_other_declarations(hints, views, view, level)}"
             )
     result = of_result(function)
     if never_a_number(result):
@@ -43,7 +43,7 @@ def check(function: Callable[..., Any], views: Views, view: str, level: str) -> 
 
 
 def of_arguments(function: Callable[..., Any]) -> list[tuple[str, Any]]:
-    """Names and hints of the parameters that take the first and the second argument of a call.
+    """Names and hints of the parameters for the first and the second argument of a call.
 
     A hint that is missing, or cannot be resolved, is `Any`.
 
@@ -74,16 +74,16 @@ def of_result(function: Callable[..., Any]) -> Any:
     return _resolve(signature.return_annotation, _names(function))
 
 
-def contradicts(hint: Any, given: Any) -> bool:
-    """Whether a value of type `given` can not be what `hint` asks for.
+def contradicts(hint: Any, given_type: Any) -> bool:
+    """Whether a value of a type cannot be what a hint asks for.
 
-    In doubt it can: `Any`, type variables, protocols that cannot be asked, and types without arguments contradict
-    nothing. `float` takes an int, and a NumPy array passes for a sequence. A str passes for a sequence, but not
-    for a `Sequence[str]`: whoever writes that means a list of words.
+    In doubt it can: `Any`, type variables, protocols that cannot be checked, and types without arguments contradict
+    nothing. `float` takes an int, and a NumPy array counts as a sequence. A str counts as a sequence, but not as a
+    `Sequence[str]`, which means a list of words.
 
     Args:
         hint: a resolved type hint.
-        given: a class, or a class with arguments such as `list[int]`.
+        given_type: a class, or a class with arguments such as `list[int]`.
 
     >>> contradicts(list[str], str), contradicts(list[str], list[int]), contradicts(float | None, int)
     (True, True, False)
@@ -91,8 +91,8 @@ def contradicts(hint: Any, given: Any) -> bool:
     hint = plain(hint)
     asked, arguments = get_origin(hint) or hint, get_args(hint)
     if asked is Union or asked is UnionType:
-        return all(contradicts(member, given) for member in arguments)
-    kind = get_origin(given) or given
+        return all(contradicts(member, given_type) for member in arguments)
+    kind = get_origin(given_type) or given_type
     if asked is Literal:
         return isinstance(kind, type) and not any(isinstance(value, kind) for value in arguments)
     if asked is Any or kind is Any or not isinstance(asked, type):
@@ -101,7 +101,7 @@ def contradicts(hint: Any, given: Any) -> bool:
         return True
     if kind is str and len(arguments) == 1:
         return plain(arguments[0]) is str or contradicts(arguments[0], str)
-    return any(contradicts(a, g) for a, g in zip(arguments, get_args(given), strict=False))
+    return any(contradicts(a, g) for a, g in zip(arguments, get_args(given_type), strict=False))
 
 
 def never_a_number(hint: Any) -> bool:
@@ -118,7 +118,7 @@ def never_a_number(hint: Any) -> bool:
 
 
 def show(hint: Any) -> str:
-    """A type as one writes it.
+    """A type as it is written in code.
 
     >>> import numpy as np
     >>> show(list[str]), show(int), show(np.ndarray)
@@ -129,20 +129,20 @@ def show(hint: Any) -> str:
     return hint.__qualname__ if hint.__module__ == "builtins" else f"{hint.__module__}.{hint.__qualname__}"
 
 
-def _other_declarations(asked: list[tuple[str, Any]], views: Views, view: str, level: str) -> str:
-    """The changes of either view or level, as an ending of a sentence, that would suit the hints."""
+def _other_declarations(hints: list[tuple[str, Any]], views: Views, view: str, level: str) -> str:
+    """The other views or levels that would suit the hints, as an ending of a sentence."""
     fitting = [
         f", or declare view={other_view!r}" if other_level == level else f", or declare level={other_level!r}"
         for other_view, levels in views.items()
         for other_level, kinds in levels.items()
         if (other_view == view) != (other_level == level)
-        and not any(contradicts(hint, kind) for (_, hint), kind in zip(asked, kinds, strict=True))
+        and not any(contradicts(hint, kind) for (_, hint), kind in zip(hints, kinds, strict=True))
     ]
     return "".join(fitting)
 
 
 def _names(function: Callable[..., Any]) -> dict[str, Any]:
-    """The names that the function's hints were written among."""
+    """The global names that the function's hints can refer to."""
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)
@@ -160,7 +160,7 @@ def _resolve(annotation: Any, names: dict[str, Any]) -> Any:
     holder.__annotations__ = {"hint": annotation}
     try:
         return typing.get_type_hints(holder, globalns=names)["hint"]
-    except Exception:  # a hint may be any expression, also one that only a type checker can follow
+    except Exception:  # a hint may be any expression, even one that only a type checker understands
         return Any
 
 
@@ -175,16 +175,18 @@ def plain(hint: Any) -> Any:
     return hint
 
 
-def _passes_for(given: Any, asked: type) -> bool:
+def _passes_for(kind: Any, asked: type) -> bool:
     try:
-        if issubclass(given, asked):
+        if issubclass(kind, asked):
             return True
-    except TypeError:  # a protocol that cannot be asked
+    except TypeError:  # a protocol that cannot be checked
         return True
-    if given is int and asked in (float, complex):
+    if kind is int and asked in (float, complex):
         return True
-    numpy = sys.modules.get("numpy")  # where it is not imported no type is of it; listing metrics does without
+    numpy = sys.modules.get(
+        "numpy"
+    )  # not imported here: without it no type is of NumPy, and listing metrics is quicker
     if numpy is None:
         return False
-    as_number = issubclass(given, int | float) and issubclass(asked, numpy.number)
-    return as_number or (issubclass(given, numpy.ndarray) and asked is Sequence)
+    as_number = issubclass(kind, int | float) and issubclass(asked, numpy.number)
+    return as_number or (issubclass(kind, numpy.ndarray) and asked is Sequence)

@@ -1,4 +1,4 @@
-"""A user's Python file as a module of its own."""
+"""The module of a user's Python file."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LOADING: set[str] = set()
 
 
 def load(path: str | Path) -> ModuleType:
-    """Run a Python file and return its module; the same content is run once a process.
+    """Run a Python file and return its module; the same content runs once in a process.
 
-    The module's name follows from path and content, so that what is pickled in one process is found in another and
-    an edited file is a new module. The file's folder comes first on `sys.path` while the file runs and stays last
-    on it: the file may import its neighbours, also inside its functions.
+    The module's name follows from path and content, so that other processes can unpickle its objects, and an edited
+    file is a new module. The file's folder is first on `sys.path` while the file runs and last afterwards, so that the
+    file can import its neighbours, also inside functions.
 
     Raises:
-        MetricError: there is no such file, it cannot be read, or it raises.
+        MetricError: there is no such file, it cannot be read, or running it raises an exception.
     """
     path = Path(path).expanduser().resolve()
     source = _read(path)
@@ -38,8 +38,8 @@ def load(path: str | Path) -> ModuleType:
     with _LOCK:
         if name in _LOADING:
             raise MetricError(
-                f"{path} asks for its own metrics while it is being loaded; "
-                'put what it runs as a script under `if __name__ == "__main__":`'
+                f"{path} looks up its own metrics while it is being loaded; "
+                'move the code that runs it as a script below `if __name__ == "__main__":`'
             )
         if name not in sys.modules:
             _run(name, path, source)
@@ -47,7 +47,7 @@ def load(path: str | Path) -> ModuleType:
 
 
 def path_of(module_name: str) -> Path | None:
-    """The file that `load` made the module of; None for every other module."""
+    """The file of a module from `load`; None for every other module."""
     if not module_name.startswith(_PREFIX) or module_name not in sys.modules:
         return None
     return Path(str(sys.modules[module_name].__file__))
@@ -74,7 +74,7 @@ def _run(name: str, path: Path, source: bytes) -> None:
     sys.modules[name] = module
     sys.path.insert(0, folder)
     _LOADING.add(name)
-    importlib.invalidate_caches()  # a neighbour may be newer than the last look at the folder
+    importlib.invalidate_caches()  # a neighbour may be newer than Python's cache of the folder
     try:
         exec(compile(source, str(path), "exec", dont_inherit=True), vars(module))
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""Whether a metric is declared as it can be called."""
+"""Checks of a metric's declaration."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ import re
 from autosurrogate._utils.text import one_of
 from autosurrogate.errors import MetricError
 from autosurrogate.registry import type_hints
-from autosurrogate.registry.functions import describe
+from autosurrogate.registry.function_identity import describe
 from autosurrogate.registry.metric_type import Metric
 
 _LEVELS = ("sample", "set")
 
 
 def check(metric: Metric) -> Metric:
-    """The metric with its view filled in, once task, level, view and type hints are found to fit each other.
+    """Check that task, level, view and type hints fit each other; returns the metric with its view filled in.
 
     Raises:
-        MetricError: they do not.
+        MetricError: they do not fit.
     """
-    from autosurrogate import tasks  # tasks need torch
+    from autosurrogate import tasks  # imports torch, which listing metrics does without
 
     if metric.parts:
         parts, order = tuple(check(part) for part in metric.parts), list(tasks.get(metric.task).views)
-        view = max((part.view for part in parts), key=order.index)  # for the later ones, more is generated
+        view = max(
+            (part.view for part in parts), key=order.index
+        )  # the last in the task's order, since its points suit the other views as well
         return dataclasses.replace(metric, parts=parts, view=view)
     try:
         views = tasks.get(metric.task).views
@@ -40,20 +42,20 @@ def check(metric: Metric) -> Metric:
     return metric if metric.view else dataclasses.replace(metric, view=view)
 
 
-def check_arguments(new: Metric, set_size: object) -> None:
-    """Raise `MetricError` if an argument of the decorator is not valid, whatever the task is."""
-    if not callable(new.function) or isinstance(new.function, type):
-        raise MetricError(f"metric {new.name!r} must be a function of (preds, target), got {new.function!r}")
-    if not isinstance(new.name, str) or not re.fullmatch(r"\w[\w.+@-]*", new.name):
+def check_arguments(metric: Metric, set_size: object) -> None:
+    """Raise `MetricError` if an argument of the decorator is not valid for any task."""
+    if not callable(metric.function) or isinstance(metric.function, type):
+        raise MetricError(f"metric {metric.name!r} must be a function of (preds, target), got {metric.function!r}")
+    if not isinstance(metric.name, str) or not re.fullmatch(r"\w[\w.+@-]*", metric.name):
         raise MetricError(
-            f"{describe(new.function)}: a metric's name starts with a letter, digit or _ and may go on with these and "
-            f'. + @ -, got {new.name!r}; write @metric("name", task=...)'
+            f"{describe(metric.function)}: a metric's name must start with a letter, digit or _, then may have these and "
+            f'. + @ -, got {metric.name!r}; write @metric("name", task=...)'
         )
-    if new.level not in _LEVELS:
-        raise MetricError(f"{new.who}: there is no level {new.level!r}: {one_of(new.level, _LEVELS)}")
+    if metric.level not in _LEVELS:
+        raise MetricError(f"{metric.who}: there is no level {metric.level!r}: {one_of(metric.level, _LEVELS)}")
     if not isinstance(set_size, int) or isinstance(set_size, bool) or set_size < 2:
-        raise MetricError(f"{new.who}: set_size must be a whole number of at least 2, got {set_size!r}")
-    if not isinstance(new.higher_is_better, bool):
-        raise MetricError(f"{new.who}: higher_is_better must be True or False, got {new.higher_is_better!r}")
-    if not isinstance(new.view, str):
-        raise MetricError(f"{new.who}: view must be a name, got {new.view!r}")
+        raise MetricError(f"{metric.who}: set_size must be a whole number of at least 2, got {set_size!r}")
+    if not isinstance(metric.higher_is_better, bool):
+        raise MetricError(f"{metric.who}: higher_is_better must be True or False, got {metric.higher_is_better!r}")
+    if not isinstance(metric.view, str):
+        raise MetricError(f"{metric.who}: view must be a name, got {metric.view!r}")

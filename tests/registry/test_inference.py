@@ -89,13 +89,17 @@ def test_the_level_settles_what_is_left() -> None:
     [
         (
             hinted(np.ndarray, np.ndarray),
-            'in the decorator: task="classification", level="set", view="labels" (given numpy.ndarray, numpy.ndarray)',
+            'in the decorator: task="classification", level="set", view="labels" '
+            "(called with numpy.ndarray, numpy.ndarray)",
         ),
         (hinted(None, None, ("scores", "relevance")), 'task="ranking", level="sample", view="lists"'),
-        (hinted(dict, dict), 'task="detection", level="sample", view="boxes" (given dict, dict); or task="heatmap"'),
-        (hinted(None, None), "more, see docs/tasks.md"),
-        (hinted(set, set), "no kind of prediction is given to a function as its type hints ask"),
-        (hinted(list, list), "do not settle what it judges"),
+        (
+            hinted(dict, dict),
+            'task="detection", level="sample", view="boxes" (called with dict, dict); or task="heatmap"',
+        ),
+        (hinted(None, None), "more, see docs/reference/tasks.md"),
+        (hinted(set, set), "no task calls a metric with the types that its hints ask for"),
+        (hinted(list, list), "do not settle its task"),
     ],
 )
 def test_where_they_do_not_the_choices_are_told(function: Any, says: str) -> None:

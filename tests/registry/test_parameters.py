@@ -8,7 +8,7 @@ import pytest
 from autosurrogate._utils import digests
 from autosurrogate.errors import MetricError
 from autosurrogate.pipeline import fitting
-from autosurrogate.registry import parameters, sources
+from autosurrogate.registry import parameters, source_digests
 from autosurrogate.registry.lookup import find
 
 FILE = """
@@ -49,7 +49,7 @@ def test_a_metric_with_parameters_is_the_same_in_another_process(file: str) -> N
 
 def test_a_loss_and_its_run_are_called_after_the_parameters(file: str) -> None:
     assert fitting._file_name(find(f"{file}:near?by=1").name) == "near-by-1"
-    assert sources.of_metric(find(f"{file}:near?by=1")) == digests.of_file(file) != ""
+    assert source_digests.of_metric(find(f"{file}:near?by=1")) == digests.of_file(file) != ""
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_a_loss_and_its_run_are_called_after_the_parameters(file: str) -> None:
         ("by=", "metric 'near': parameter 'by' is a whole number, got ''"),
         ("strict=perhaps", "metric 'near': parameter 'strict' is true or false, got 'perhaps'"),
         ("share=half", "metric 'near': parameter 'share' is a number, got 'half'"),
-        ("by=1&by=2", "metric 'near': parameter 'by' is given twice"),
-        ("by", "metric 'near': parameters are given as name=value, with & between them, got 'by'"),
-        ("", "after \\? come the metric's parameters, as in .*nearness.py:near\\?name=value"),
+        ("by=1&by=2", "metric 'near': parameter 'by' is set twice"),
+        ("by", "metric 'near': parameters must be written as name=value, with & between them, got 'by'"),
+        ("", "the metric's parameters must follow the \\?, as in .*nearness.py:near\\?name=value"),
     ],
 )
 def test_a_wrong_parameter_is_told(file: str, query: str, message: str) -> None:

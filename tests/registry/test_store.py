@@ -1,14 +1,13 @@
 from __future__ import annotations
 
-import functools
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from metric_files import METRIC, imported, run, written
 
 from autosurrogate import metric
 from autosurrogate.errors import MetricError, RegistryError
@@ -19,38 +18,7 @@ from autosurrogate.registry.store import builtins
 BUILT_IN = sorted(
     file.stem for file in Path(importlib.import_module("autosurrogate.metrics").__path__[0]).glob("[!_]*.py")
 )
-METRIC = """
-from autosurrogate import metric
-
-@metric({name!r}, task="sequence", level="sample")
-def {function}(preds: str, target: str) -> float:
-    return {value}
-"""
-
-
-@pytest.fixture(autouse=True)
-def own_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    builtins()
-    monkeypatch.setattr(store, "_METRICS", dict(store._METRICS))
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    yield
-    for name, module in list(sys.modules.items()):
-        if str(getattr(module, "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[name]
-
-
-def written(folder: Path, name: str, text: str) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text(text)
-    return folder / name
-
-
-def imported(folder: Path, name: str, text: str) -> ModuleType:
-    """A module imported as usual."""
-    written(folder, f"{name}.py", text)
-    sys.path.insert(0, str(folder))
-    importlib.invalidate_caches()
-    return importlib.import_module(name)
+pytestmark = pytest.mark.usefixtures("own_registry")
 
 
 def in_notebook(cell: str, number: int) -> Callable[[Any, Any], float]:
@@ -59,37 +27,6 @@ def in_notebook(cell: str, number: int) -> Callable[[Any, Any], float]:
     exec(compile(cell, f"/tmp/ipykernel_1/{number}.py", "exec"), names)
     score: Callable[[Any, Any], float] = names["score"]
     return score
-
-
-def test_the_function_comes_back_unchanged() -> None:
-    def score(preds: str, target: str) -> float:
-        return 0.0
-
-    before = dict(vars(score))
-    assert metric("unchanged", task="sequence", level="sample")(score) is score
-    assert vars(score) == before
-
-
-def test_what_is_kept() -> None:
-    @metric("kept", task="sequence", view="tokens", higher_is_better=False, set_size=7)
-    def score(preds: list[list[int]], target: list[list[int]]) -> float:
-        return 0.0
-
-    found = find(score)
-    assert found.function is score
-    assert (found.name, found.task, found.level, found.view) == ("kept", "sequence", "set", "tokens")
-    assert (found.higher_is_better, found.set_size, found.source) == (False, 7, __name__)
-    assert found.spec is None  # for no other process could find a function inside a function
-
-
-@pytest.mark.parametrize(("task", "view"), [("classification", "labels"), ("sequence", "text")])
-def test_the_default_view_is_the_task_s_first(task: str, view: str) -> None:
-    @metric("default", task=task)
-    def score(preds, target):  # type: ignore[no-untyped-def]
-        return 0.0
-
-    assert find(score).view == view
-    assert find(score).set_size == 128
 
 
 def test_another_function_cannot_have_the_name(tmp_path: Path) -> None:
@@ -106,7 +43,7 @@ def test_another_function_cannot_have_the_name(tmp_path: Path) -> None:
 def test_nor_another_one_of_the_same_file(tmp_path: Path) -> None:
     text = METRIC.format(name="owned", function="one", value=1) + METRIC.format(name="owned", function="two", value=2)
     with pytest.raises(RegistryError, match=r"belongs to one of .*twice\.py, so two of .*twice\.py needs another name"):
-        find(str(written(tmp_path, "twice.py", text)))
+        find(str(written(tmp_path / "twice.py", text)))
 
 
 def test_the_names_of_built_ins_are_taken_before_they_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +64,7 @@ def test_the_names_of_built_ins_are_taken_before_they_are_listed(monkeypatch: py
 def test_one_file_under_two_names_is_one_owner(tmp_path: Path) -> None:
     text = METRIC.format(name="two_names", function="score", value=1)
     one = imported(tmp_path, "inner", text)
-    written(tmp_path / "outer", "__init__.py", "")
+    written(tmp_path / "outer" / "__init__.py", "")
     (tmp_path / "outer/inner.py").symlink_to(tmp_path / "inner.py")
     other = importlib.import_module("outer.inner")
     assert one.score is not other.score
@@ -156,7 +93,7 @@ def test_a_cell_that_is_run_again_replaces_its_metric() -> None:
 
 def test_a_user_s_file_has_names_of_its_own(tmp_path: Path) -> None:
     files = [
-        written(tmp_path / folder, "mine.py", METRIC.format(name="bleu", function="score", value=value))
+        written(tmp_path / folder / "mine.py", METRIC.format(name="bleu", function="score", value=value))
         for folder, value in [("a", 1), ("b", 2)]
     ]
     assert [find(f"{file}:bleu").function("", "") for file in files] == [1, 2]
@@ -165,7 +102,7 @@ def test_a_user_s_file_has_names_of_its_own(tmp_path: Path) -> None:
 
 
 def test_an_edited_file_is_read_again(tmp_path: Path) -> None:
-    file = written(tmp_path, "edited.py", METRIC.format(name="old", function="score", value=1))
+    file = written(tmp_path / "edited.py", METRIC.format(name="old", function="score", value=1))
     assert find(str(file)).name == "old"
     file.write_text(METRIC.format(name="new", function="score", value=2))
     assert find(str(file)).name == "new"
@@ -173,109 +110,19 @@ def test_an_edited_file_is_read_again(tmp_path: Path) -> None:
         find(f"{file}:old")
 
 
-def nothing(preds: Any, target: Any) -> float:
-    return 0.0
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"task": "sequnce"}, "unknown task 'sequnce': expected one of .*; did you mean 'sequence'"),
-        ({"task": None}, "its type hints and the names of its parameters do not settle what it judges"),
-        ({"task": 3}, "task must be a name or a subclass of autosurrogate.Task, got 3"),
-        ({"level": "sampel"}, "no level 'sampel': expected one of sample, set; did you mean 'sample'"),
-        ({"view": "tokns"}, "'sequence' has no view 'tokns': expected one of text, tokens; did you mean 'tokens'"),
-        ({"view": 3}, "view must be a name, got 3"),
-        ({"set_size": 1}, "set_size must be a whole number of at least 2, got 1"),
-        ({"set_size": 2.0}, r"set_size must be a whole number of at least 2, got 2\.0"),
-        ({"set_size": True}, "set_size must be a whole number of at least 2, got True"),
-        ({"higher_is_better": "no"}, "higher_is_better must be True or False, got 'no'"),
-    ],
-    ids=str,
-)
-def test_arguments_that_are_not_valid(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(MetricError, match=rf"^metric 'wrong' \(nothing of .*test_store\.py\): .*{message}"):
-        metric("wrong", **{"task": "sequence", **arguments})(nothing)
-    with pytest.raises(MetricError, match="unknown metric 'wrong'"):
-        find("wrong")
-
-
-@pytest.mark.parametrize("name", ["", "a b", "a/b", "a:b", "-a", 3])
-def test_names_that_could_not_name_a_file(name: Any) -> None:
-    with pytest.raises(MetricError, match=rf"nothing of .*a metric's name starts with .*, got {name!r}; write @metric"):
-        metric(name, task="sequence")(nothing)
-
-
-@pytest.mark.parametrize("name", ["hits@10", "f0.5", "chrf++", "rouge-l", "_x", "1-nn", "größe"])
-def test_names_that_can(name: str) -> None:
-    assert find(metric(name, task="sequence")(functools.partial(nothing))).name == name
-
-
-@pytest.mark.parametrize("what", [3, "bleu", float])
-def test_what_is_no_function(what: Any) -> None:
-    with pytest.raises(MetricError, match=r"metric 'wrong' must be a function of \(preds, target\), got "):
-        metric("wrong", task="sequence")(what)
-
-
-def test_hints_that_contradict_are_refused_at_once(tmp_path: Path) -> None:
-    text = METRIC.format(name="gleu", function="gleu", value=1).replace("preds: str", "preds: list[str]")
-    file = written(tmp_path, "contradicts.py", text)
-    with pytest.raises(MetricError) as caught:
-        find(f"{file}:gleu")
-    assert str(caught.value) == (
-        f"metric 'gleu' (gleu of {file}): parameter 'preds' is hinted list[str], but with level='sample' and "
-        "view='text' it is given str; hint it str"
+def test_listing_the_built_ins_imports_neither_torch_nor_what_computes_them() -> None:
+    printed = run(
+        "import sys\nfrom autosurrogate.registry.store import builtins\n"
+        "print(*[m.name for m in builtins()])\n"
+        "print(*{'torch', 'numpy', 'scipy', 'sacrebleu', 'cloudpickle'} & set(sys.modules))"
     )
+    names, imported, _ = printed.split("\n")
+    assert names.split() == BUILT_IN
+    assert imported == ""
 
 
-def test_other_callables(tmp_path: Path) -> None:
-    module = imported(
-        tmp_path,
-        "callables",
-        """
-        import functools
-        from autosurrogate import metric
-        from os.path import commonprefix as foreign
-
-        class Scorer:
-            def __call__(self, preds: str, target: str) -> float:
-                return 1.0
-
-        def top(preds, target, k):
-            return float(k)
-
-        sequence = metric("callable_instance", task="sequence", level="sample")(Scorer())
-        partial = metric("callable_partial", task="sequence", level="sample")(functools.partial(top, k=3))
-        anonymous = metric("callable_lambda", task="sequence", level="sample")(lambda preds, target: 2.0)
-        """.replace("\n        ", "\n"),
-    )
-    assert find("callables:sequence").function is module.sequence
-    assert find("callables:callable_partial").function("", "") == 3
-    assert [find(f).spec for f in (module.sequence, module.partial, module.anonymous)] == [
-        f"callables:callable_{kind}" for kind in ("instance", "partial", "lambda")
-    ]
-
-
-def test_a_finished_function_of_another_module_belongs_to_who_declares_it(tmp_path: Path) -> None:
-    imported(tmp_path, "library", "def similarity(preds, target):\n    return 1.0\n")
-    declaration = (
-        "import library\nfrom autosurrogate import metric\n"
-        'metric({!r}, task="sequence", level="sample")(library.similarity)\n'
-    )
-    imported(tmp_path, "declares", declaration.format("foreign"))
-    assert find("foreign").spec == "declares:foreign"
-    file = written(tmp_path, "file.py", declaration.format("bleu"))
-    assert find(str(file)).spec == f"{file}:bleu"
-
-
-def test_a_function_declared_by_a_helper_belongs_to_its_own_module(tmp_path: Path) -> None:
-    imported(
-        tmp_path,
-        "helping",
-        "from autosurrogate import metric\n\n"
-        'def sentence(function):\n    return metric(function.__name__, task="sequence", level="sample")(function)\n',
-    )
-    imported(
-        tmp_path, "helped", "import helping\n\n@helping.sentence\ndef helped_score(preds, target):\n    return 1.0\n"
-    )
-    assert find("helped_score").spec == "helped:helped_score"
+def test_the_list_has_what_the_command_line_prints() -> None:
+    listed = {m.name: (m.task, m.level, m.view, m.higher_is_better, m.source) for m in builtins()}
+    assert listed["accuracy"] == ("classification", "set", "labels", True, "numpy")
+    assert listed["bleu"] == ("sequence", "sample", "text", True, "sacrebleu")
+    assert listed["top5_accuracy"] == ("classification", "set", "probabilities", True, "numpy")

@@ -186,12 +186,12 @@ def test_the_message_says_what_is_given_and_what_else_could_be_declared() -> Non
     with pytest.raises(MetricError) as caught:
         type_hints.check(gleu, VIEWS, "text", "sample")
     assert str(caught.value) == (
-        "parameter 'preds' is hinted list[str], but with level='sample' and view='text' it is given str; "
+        "parameter 'preds' is hinted list[str], but with level='sample' and view='text' it gets str; "
         "hint it str, or declare level='set'"
     )
-    with pytest.raises(MetricError, match=r"given list\[str\]; hint it list\[str\], or declare view='tokens'$"):
+    with pytest.raises(MetricError, match=r"gets list\[str\]; hint it list\[str\], or declare view='tokens'$"):
         type_hints.check(lambda_of(list[list[int]]), VIEWS, "text", "set")
-    with pytest.raises(MetricError, match=r"hinted numpy\.ndarray, but .* given str; hint it str$"):
+    with pytest.raises(MetricError, match=r"hinted numpy\.ndarray, but .* gets str; hint it str$"):
         type_hints.check(lambda_of(np.ndarray), VIEWS, "text", "sample")
 
 

@@ -113,5 +113,5 @@ def test_an_interrupt_goes_through(tmp_path: Path) -> None:
 
 def test_a_script_that_asks_for_itself(tmp_path: Path) -> None:
     file = written(tmp_path, "itself.py", "from autosurrogate.registry import user_file\nuser_file.load(__file__)\n")
-    with pytest.raises(MetricError, match=r"itself\.py asks for its own metrics while .* under `if __name__"):
+    with pytest.raises(MetricError, match=r"itself\.py looks up its own metrics while .* below `if __name__"):
         user_file.load(file)

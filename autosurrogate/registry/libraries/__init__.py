@@ -1,5 +1,5 @@
-"""Metrics of other libraries, as `library:metric?parameter=value`: one module a library."""
+"""Metrics of other libraries, written `library:metric?parameter=value`: a module for each library."""
 
-from autosurrogate.registry.libraries._find import LIBRARIES, find
+from autosurrogate.registry.libraries._lookup import LIBRARIES, find
 
 __all__ = ["LIBRARIES", "find"]

@@ -1,4 +1,4 @@
-"""What a library's metric is declared as."""
+"""The declaration of a library's metric."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from autosurrogate._utils.text import one_of
 from autosurrogate.errors import MetricError
 from autosurrogate.registry.metric_type import Level
 
-#: How many classes a metric of the kind is about, and the task and the view that go with it.
+#: Kind of classification metric, and its task and view.
 KINDS = {
     "binary": ("scores", "binary"),
     "multiclass": ("classification", "labels"),
     "multilabel": ("scores", "multilabel"),
 }
-#: Parameters that every metric of a library has besides its own.
+#: Parameters that every metric of a library has beside its own.
 ADDED = ("set_size", "higher_is_better")
-#: The least probability that is called positive, where a metric wants to be told what is.
+#: Lowest probability that counts as positive, where a metric takes predicted labels.
 THRESHOLD = 0.5
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """A metric of a library, for `Metric`; `higher_is_better` is None where the library does not say."""
+    """A metric of a library, see `Metric`; `higher_is_better` is None if the library does not define it."""
 
     function: Callable[[Any, Any], Any]
     task: str
@@ -36,7 +36,7 @@ class Declaration:
 
 
 def as_metric(score: Callable[[Any, Any], Any], original: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    """A function of (preds, target) that messages call by the name of the library's `original`."""
+    """A function of (preds, target) that messages call by the name of `original`, the library's own."""
 
     def function(preds: Any, target: Any) -> Any:
         return score(preds, target)
@@ -46,31 +46,31 @@ def as_metric(score: Callable[[Any, Any], Any], original: Callable[..., Any]) ->
     return function
 
 
-def kind_of(given: Any, default: str | None, possible: Collection[str]) -> str:
-    """Which of the kinds a metric is to judge: what its parameter `task` gives, or else the default.
+def kind_of(task: Any, default: str | None, possible: Collection[str]) -> str:
+    """The kind of a metric: its parameter `task`, or else the default.
 
     Raises:
-        MetricError: it is not possible, or there is no default.
+        MetricError: it is not one of `possible`, or there is neither.
     """
-    kind = default if given is None else given
+    kind = default if task is None else task
     if kind in possible:
         return str(kind)
     choices = " or ".join(f"task={name}" for name in possible)
-    raise MetricError(f"say what it judges: {choices}" + ("" if kind is None else f", got task={kind}"))
+    raise MetricError(f"its kind must be set: {choices}" + ("" if kind is None else f", got task={kind}"))
 
 
 def known_only(settings: Mapping[str, Any], known: Iterable[str], *own: str) -> dict[str, Any]:
-    """The settings that are the library's, once all are parameters that there are.
+    """Check the names of settings; returns those that are the library's.
 
     Args:
         settings: values by name.
         known: names of the library's parameters.
-        own: names of further ones that this program adds, left out of what is returned.
+        own: names of parameters that this program adds; not returned.
 
     Raises:
-        MetricError: one is neither.
+        MetricError: a name is neither.
     """
-    names = sorted({*known, *own, *ADDED})  # those added are taken out before
+    names = sorted({*known, *own, *ADDED})  # `ADDED` are taken out before
     for name in settings:
         if name not in names:
             raise MetricError(f"no parameter {name!r}: {one_of(name, names)}")

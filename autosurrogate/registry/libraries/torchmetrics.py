@@ -1,8 +1,9 @@
 """Metrics of torchmetrics: its classes, by name.
 
-What a class is given follows from its domain: classification, regression, segmentation, text, retrieval, clustering,
-nominal. `num_classes`, `num_labels` and `num_outputs` are filled in from the data. Two parameters are added to the
-class's own: `key`, for a class that returns several numbers by name, and `higher_is_better`, where it does not say.
+The domain of a class decides what it is called with: classification, regression, segmentation, text, retrieval,
+clustering, nominal. `num_classes`, `num_labels` and `num_outputs` are filled in from the data. Two parameters are added
+to the class's own: `key`, for a class that returns several numbers by name, and `higher_is_better`, where the class
+does not define it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import torch
 
 from autosurrogate._utils.text import one_line
 from autosurrogate.errors import MetricError
@@ -25,7 +27,7 @@ from autosurrogate.registry.metric_type import Level
 
 SOURCE = "torchmetrics"
 EXTRA = "pip install 'autosurrogate[torchmetrics]'"
-#: task, view and level of a domain; of classification see `KINDS`.
+#: Task, view and level of a domain; for classification see `KINDS`.
 _DOMAINS: dict[str, tuple[str, str, Level]] = {
     "regression": ("values", "values", "set"),
     "text": ("sequence", "text", "set"),
@@ -35,8 +37,8 @@ _DOMAINS: dict[str, tuple[str, str, Level]] = {
     "nominal": ("classification", "labels", "set"),
 }
 _SIZES = ("num_classes", "num_labels", "num_outputs")
-_MANY = 100  # classes that a class is tried out with
-_MISTAKEN = {"WordInfoPreserved": True}  # what these classes say of themselves is the other way round, up to 1.9
+_MANY = 100  # number of classes for a first instance
+_MISTAKEN = {"WordInfoPreserved": True}  # these classes define `higher_is_better` the wrong way round, up to 1.9
 
 
 def declare(name: str, settings: dict[str, Any]) -> Declaration:
@@ -47,14 +49,14 @@ def declare(name: str, settings: dict[str, Any]) -> Declaration:
         settings: arguments of the class, and `key`.
 
     Raises:
-        MetricError: torchmetrics is not installed, there is no such class, it is of a domain that this program has no
-            task for, or a setting is wrong.
+        MetricError: torchmetrics is not installed, there is no such class, its domain has no task here, or a setting is
+            wrong.
     """
-    found = _class(name)
-    domain = found.__module__.split(".")[1]
-    taken = {n: one for n, one in inspect.signature(found).parameters.items() if one.kind is not one.VAR_KEYWORD}
-    key, free = settings.get("key"), set(taken) - set(_SIZES)  # sizes are those of the data
-    settings = {n: _of_its_kind(value, taken[n]) for n, value in known_only(settings, free, "key").items()}
+    metric_class = _class(name)
+    domain = metric_class.__module__.split(".")[1]
+    taken = {n: p for n, p in inspect.signature(metric_class).parameters.items() if p.kind is not p.VAR_KEYWORD}
+    key, free = settings.get("key"), set(taken) - set(_SIZES)  # sizes are filled in from the data
+    settings = {n: _as_declared(value, taken[n]) for n, value in known_only(settings, free, "key").items()}
     if domain == "classification":
         kind = _kind(name, settings)
         task, view = KINDS[kind]
@@ -62,19 +64,19 @@ def declare(name: str, settings: dict[str, Any]) -> Declaration:
     elif domain in _DOMAINS:
         kind, declared = domain, _DOMAINS[domain]
     else:
-        raise MetricError(f"torchmetrics.{domain} is about a kind of prediction that this program has no task for")
-    called = _Called(found, set(taken) & set(_SIZES), settings, kind, key)
+        raise MetricError(f"no task has the kind of prediction of torchmetrics.{domain}")
+    function = _ClassAsFunction(metric_class, set(taken) & set(_SIZES), settings, kind, key)
     task, view, level = declared
-    metric = called.of_size(_MANY if domain == "classification" else 2)
+    metric = function.of_size(_MANY if domain == "classification" else 2)
     asked = typing.get_type_hints(type(metric).update)
     asked.pop("return", None)
     indexed = ["indexes"] if domain == "retrieval" else []
     texts = domain == "text"
     names = ["target" if name == "targets" else name for name in asked]
     if names != ["preds", "target", *indexed] or (texts and type_hints.contradicts(asked["preds"], list[str])):
-        raise MetricError(f"it is not given predictions and targets as this program has them, but {_told(asked)}")
+        raise MetricError(f"it does not take predictions and targets as a task has them, but {_signature(asked)}")
     return Declaration(
-        function=as_metric(called, found),
+        function=as_metric(function, metric_class),
         task=task,
         view=view,
         level=level,
@@ -83,56 +85,58 @@ def declare(name: str, settings: dict[str, Any]) -> Declaration:
     )
 
 
-class _Called:
+class _ClassAsFunction:
     """A class of torchmetrics as a function of the predictions and targets of a point.
 
     Args:
-        found: the class.
+        metric_class: the class.
         sizes: arguments of the class that are filled in from the data.
-        settings: arguments that are given.
-        kind: of `KINDS`, or the domain.
-        key: of the number that is meant, where several are returned.
+        settings: its other arguments.
+        kind: one of `KINDS`, or the domain.
+        key: which number to take, where several are returned.
     """
 
-    def __init__(self, found: Any, sizes: set[str], settings: dict[str, Any], kind: str, key: str | None) -> None:
-        self._found, self._sizes, self._settings, self._kind, self._key = found, sizes, settings, kind, key
-        self._made: dict[int, Any] = {}
+    def __init__(
+        self, metric_class: Any, sizes: set[str], settings: dict[str, Any], kind: str, key: str | None
+    ) -> None:
+        self._class, self._sizes, self._settings, self._kind, self._key = metric_class, sizes, settings, kind, key
+        self._instances: dict[int, Any] = {}
 
     def __call__(self, preds: Any, target: Any) -> Any:
         """The metric of one point."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of values that are not defined
-            metric = self.of_size(_SIZE.get(self._kind, _n_columns)(preds, target))
+            warnings.simplefilter("ignore")  # about undefined values
+            metric = self.of_size(_SIZE.get(self._kind, _n_outputs)(preds, target))
             try:
                 metric.update(*_ARGUMENTS[self._kind](metric, preds, target))
-                found = metric.compute()
+                result = metric.compute()
             finally:
                 metric.reset()
-        if isinstance(found, dict):
-            if self._key not in found:
-                raise MetricError(f"say which number is meant with key=, one of {', '.join(map(str, found))}")
-            found = found[self._key]
-        return found.mean() if self._kind == "regression" else found  # of the columns
+        if isinstance(result, dict):
+            if self._key not in result:
+                raise MetricError(f"choose the number with key=, one of {', '.join(map(str, result))}")
+            result = result[self._key]
+        return result.mean() if self._kind == "regression" else result  # over the outputs
 
     def of_size(self, size: int) -> Any:
-        """The metric for so many classes, labels or outputs; made once."""
-        if size not in self._made:
-            given: dict[str, Any] = {"input_format": "index"} if self._kind == "segmentation" else {}
-            given |= {**dict.fromkeys(self._sizes, size), **self._settings}
-            if self._kind == "multiclass" and isinstance(given.get("top_k"), int):
-                given["top_k"] = min(given["top_k"], size)  # of fewer classes, all
+        """The instance for a number of classes, labels or outputs; created once."""
+        if size not in self._instances:
+            arguments: dict[str, Any] = {"input_format": "index"} if self._kind == "segmentation" else {}
+            arguments |= {**dict.fromkeys(self._sizes, size), **self._settings}
+            if self._kind == "multiclass" and isinstance(arguments.get("top_k"), int):
+                arguments["top_k"] = min(arguments["top_k"], size)
             try:
                 with warnings.catch_warnings():
-                    warnings.simplefilter("ignore")  # of buffers that would grow, if they were not emptied
-                    self._made[size] = self._found(**given)
-            except Exception as error:  # of whatever kind the class has for wrong arguments
-                raise MetricError(f"it cannot be made: {one_line(error)}") from error
-        return self._made[size]
+                    warnings.simplefilter("ignore")  # about buffers that grow, which `reset` empties
+                    self._instances[size] = self._class(**arguments)
+            except Exception as error:  # whatever the class raises for wrong arguments
+                raise MetricError(f"it cannot be created: {one_line(error)}") from error
+        return self._instances[size]
 
 
 def _class(name: str) -> Any:
     try:
-        import torchmetrics
+        import torchmetrics  # an optional package
     except ModuleNotFoundError as error:
         if error.name != "torchmetrics":
             raise
@@ -142,7 +146,7 @@ def _class(name: str) -> Any:
         if module.ispkg and module.name not in ("functional", "utilities"):
             domain = importlib.import_module(f"torchmetrics.{module.name}")
             members = inspect.getmembers(domain, inspect.isclass)
-            classes |= {n: found for n, found in members if issubclass(found, torchmetrics.Metric)}
+            classes |= {n: member for n, member in members if issubclass(member, torchmetrics.Metric)}
     if name in classes:
         return classes[name]
     lower = {n.lower(): n for n in classes}
@@ -152,22 +156,22 @@ def _class(name: str) -> Any:
 
 
 def _kind(name: str, settings: dict[str, Any]) -> str:
-    """How many classes a metric of classification is about, by its name or by its parameter `task`."""
+    """The kind of a classification metric, see `KINDS`, by its name or by its parameter `task`."""
     named = [kind for kind in KINDS if name.lower().startswith(kind)]
     return named[0] if named else kind_of(settings.get("task"), None, KINDS)
 
 
-def _of_its_kind(value: Any, parameter: inspect.Parameter) -> Any:
-    """A whole number as a float where only that is meant: `beta=2`."""
-    meant = (parameter.annotation, *typing.get_args(parameter.annotation))
-    return float(value) if type(value) is int and float in meant and int not in meant else value
+def _as_declared(value: Any, parameter: inspect.Parameter) -> Any:
+    """An integer as a float where the parameter takes only floats, as in `beta=2`."""
+    kinds = (parameter.annotation, *typing.get_args(parameter.annotation))
+    return float(value) if type(value) is int and float in kinds and int not in kinds else value
 
 
-def _told(asked: dict[str, Any]) -> str:
+def _signature(asked: dict[str, Any]) -> str:
     return ", ".join(f"{name}: {type_hints.show(hint)}" for name, hint in asked.items())
 
 
-def _n_columns(preds: Any, target: Any) -> int:
+def _n_outputs(preds: Any, target: Any) -> int:
     return int(preds.shape[1]) if getattr(preds, "ndim", 0) > 1 else 1
 
 
@@ -179,8 +183,6 @@ _SIZE = {"clustering": _n_classes, "nominal": _n_classes}
 
 
 def _tensor(array: Any) -> Any:
-    import torch
-
     return torch.from_numpy(np.array(array))
 
 
@@ -199,17 +201,17 @@ def _values(metric: Any, preds: Any, target: Any) -> tuple[Any, Any]:
 
 def _texts(metric: Any, preds: Any, target: Any) -> tuple[Any, Any]:
     hint = typing.get_type_hints(type(metric).update)["target"]
-    return preds, [[one] for one in target] if type_hints.contradicts(hint, list[str]) else target
+    return preds, [[text] for text in target] if type_hints.contradicts(hint, list[str]) else target
 
 
 def _list(metric: Any, preds: Any, target: Any) -> tuple[Any, Any, Any]:
-    """Scores above 0, for the library takes what scores 0 or less to be not retrieved."""
+    """Scores above 0, since the library takes a score of 0 or less for not retrieved."""
     target = _tensor(target) if metric.allow_non_binary_target else _tensor(target > 0)
     return _tensor(preds - preds.min() + 1), target, target.new_zeros(len(target), dtype=int)
 
 
 def _pixels(metric: Any, preds: Any, target: Any) -> tuple[Any, Any]:
-    """Classes of pixels; both 0 where a pixel is left out, for the classes of this library cannot leave it out."""
+    """Classes of pixels; both are 0 where a pixel is left out, since the library cannot leave it out."""
     target = _tensor(target).long()
     return _tensor(preds).argmax(1).masked_fill(target < 0, 0), target.clamp_min(0)
 

@@ -1,4 +1,4 @@
-"""Telling functions apart, and naming them in messages."""
+"""Which definition a function comes from, and what messages call it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ MAIN = ("__main__", "__mp_main__")
 
 
 def describe(function: Callable[..., Any]) -> str:
-    """A function as messages call it: its name and where it stands."""
+    """A function as messages call it: its name and its file."""
     file, name = owner(function)
     return f"{name} of {file}"
 
 
 def owner(function: Callable[..., Any]) -> tuple[str, str]:
-    """File and qualified name; in `__main__`, where a notebook's cell may be run again, only the name."""
+    """File and qualified name; in `__main__`, where a notebook's cell may be run again, module and name."""
     while isinstance(function, functools.partial):
         function = function.func
     function = inspect.unwrap(function)

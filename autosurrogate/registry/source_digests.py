@@ -1,4 +1,4 @@
-"""Whether the file of a metric is still what it was."""
+"""A digest of the file that defines a metric, which changes when the file does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from autosurrogate.registry.metric_type import Metric
 
 
 def of_metric(metric: Metric) -> str | None:
-    """What changes with the files of a metric and its parts; None for a metric that is not of a user's file."""
+    """The digest of a metric's file, or of those of its parts; None for a metric that is not of a user's file."""
     if metric.parts:
         return " ".join(of_metric(part) or "" for part in metric.parts).strip() or None
     path, colon, _ = (metric.spec or "").partition("?")[0].rpartition(":")
