@@ -1,8 +1,9 @@
-"""Networks that stand for a metric: one file a task, of the task's name.
+"""Surrogate networks for metrics: one file for each task, with the task's name.
 
-A network is split in two. `features(...)` says what the metric depends on; it has no parameters, so that it and the
+A network has two parts. `features(...)` computes what the metric depends on; it has no parameters, so that it and the
 gradients of its columns are computed once for all trials. `score(...)` is learned: it maps the features of a point to
-its loss. Each file also wraps a network as the loss that is exported: `SampleLoss` and `SetLoss`.
+its loss. Each file also wraps a network as the loss that is exported: `SampleLoss` and `SetLoss`. The parts of a task's
+networks are in files that begin with an underscore and the task's name.
 """
 
 from autosurrogate.surrogates._build import build, feature_settings, loss_arguments, networks, settings

@@ -67,7 +67,7 @@ class Confusion(nn.Module):
         return torch.stack(features + context, 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 
@@ -144,7 +144,7 @@ class Ordinal(nn.Module):
         return torch.stack(features, 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 

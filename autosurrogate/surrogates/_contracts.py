@@ -49,9 +49,9 @@ class Loss(nn.Module):
         network: one of the task's.
 
     Attributes:
-        network: the same.
+        network: the network.
         sign: 1, or -1 where the network rises as predictions get better; a scalar.
-        calibration: maps the network's number to the metric that is expected.
+        calibration: maps the network's number to the expected metric.
     """
 
     sign: Tensor

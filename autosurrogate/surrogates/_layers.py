@@ -22,8 +22,8 @@ def bounded(logits: Tensor, far: float = FAR) -> Tensor:
 def calmed(normalised: Tensor, spread: Tensor) -> Tensor:
     """Numbers divided by their spread, with the gradient of numbers that are spread by 1 where they are closer.
 
-    What sees the order of logits alone has a gradient that grows without bound as they come closer: in an
-    untrained model this loss would then outweigh others far beyond its weight, and keep the logits close.
+    A feature that depends on the order of logits alone has a gradient that grows without bound as they come closer. In
+    an untrained model this loss would then outweigh others far beyond its weight, and keep the logits close.
 
     Args:
         normalised: the numbers, divided.
@@ -36,11 +36,11 @@ def calmed(normalised: Tensor, spread: Tensor) -> Tensor:
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """`a @ b` in the dtype of `a`, under autocast too.
 
-    A scripted module ignores `torch.autocast(enabled=False)`, so the product of two ones tells whether autocast is
-    on; float64 is left alone by it, and elementwise products are, for devices without float64.
+    A scripted module ignores `torch.autocast(enabled=False)`, so the dtype of the product of two ones shows whether
+    autocast is on. It leaves float64 alone, and elementwise products, which serve devices without float64.
     """
-    one = torch.ones((1, 1), dtype=a.dtype, device=a.device)
-    if torch.mm(one, one).dtype != a.dtype:
+    ones = torch.ones((1, 1), dtype=a.dtype, device=a.device)
+    if torch.mm(ones, ones).dtype != a.dtype:
         if a.device.type == "mps":
             return (a.unsqueeze(-1) * b.unsqueeze(-3)).sum(-2)
         return torch.matmul(a.double(), b.double()).to(a.dtype)
@@ -91,19 +91,19 @@ class SelfAttention(nn.Module):
         self.forward_layers = Perceptron(width, width, 1, width)
         self.temperature = width**0.5
 
-    def forward(self, hidden: Tensor, here: Tensor) -> Tensor:
-        """Shape (n, n_tokens, width), and 1 for each token that is there, else 0, (n, n_tokens, 1)."""
+    def forward(self, hidden: Tensor, valid: Tensor) -> Tensor:
+        """Shape (n, n_tokens, width), and 1 for each valid token, else 0, (n, n_tokens, 1)."""
         # Written out: the fused kernels of scaled_dot_product_attention have no second derivative.
         weights = matmul(self.query(hidden), self.key(hidden).transpose(1, 2)) / self.temperature
-        weights = (weights - 1e4 * (1 - here.transpose(1, 2))).softmax(2)
+        weights = (weights - 1e4 * (1 - valid.transpose(1, 2))).softmax(2)
         hidden = hidden + matmul(weights, self.value(hidden))
         return hidden + self.forward_layers(hidden)
 
 
-def weighted_means(rows: Tensor, weight: Tensor, n_rows: int) -> Tensor:
+def weighted_means(values: Tensor, weight: Tensor, n_rows: int) -> Tensor:
     """Weighted means of each `n_rows` rows: (n, d) and (n,) to (n // n_rows, d)."""
     weights = weight.view(-1, n_rows, 1)
-    return (rows.view(-1, n_rows, rows.size(1)) * weights).sum(1) / weights.sum(1).clamp_min(1)
+    return (values.view(-1, n_rows, values.size(1)) * weights).sum(1) / weights.sum(1).clamp_min(1)
 
 
 def mean_of_last(values: Tensor, weight: Tensor) -> Tensor:

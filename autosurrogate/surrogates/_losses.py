@@ -23,7 +23,7 @@ class SetLoss(Loss):
     """The loss of a whole batch as one set."""
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
-        """The network's features of examples of which each `set_size` make a point."""
+        """The network's features of examples, `set_size` for each point."""
         return self.network.features(preds, target, set_size)
 
     def points(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
@@ -69,7 +69,7 @@ class SetLossWithExtra(Loss):
     """The loss of a whole batch as one set, of a task whose loss takes a third tensor, or None in its place."""
 
     def features(self, preds: Tensor, target: Tensor, extra: Tensor | None, set_size: int) -> Tensor:
-        """The network's features of examples of which each `set_size` make a point."""
+        """The network's features of examples, `set_size` for each point."""
         raise NotImplementedError
 
     def points(self, preds: Tensor, target: Tensor, extra: Tensor | None, set_size: int) -> Tensor:

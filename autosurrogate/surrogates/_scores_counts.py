@@ -57,7 +57,7 @@ class Counts(nn.Module):
         return torch.cat([rates.flatten(0, 1).transpose(0, 1).flatten(1), target.mean(1).mean(1, keepdim=True)], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 
@@ -79,9 +79,8 @@ def _rates(hits: Tensor, predicted: Tensor, actual: Tensor, of_one_item: Tensor)
     tiny = 1e-6
     present, absent = (actual > 0).to(hits.dtype), (actual < 1).to(hits.dtype)
     f1 = 2 * hits / (predicted + actual + tiny)
-    mcc = (hits - predicted * actual) / (
-        predicted * (1 - predicted) * (actual * (1 - actual)) + tiny * of_one_item
-    ).sqrt()
+    variances = predicted * (1 - predicted) * (actual * (1 - actual))
+    mcc = (hits - predicted * actual) / (variances + tiny * of_one_item).sqrt()
     rates = torch.stack(
         [hits / (actual + tiny), 1 - (predicted - hits) / (1 - actual + tiny), hits / (predicted + 0.1 * of_one_item)],
         -1,

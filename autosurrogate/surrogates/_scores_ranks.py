@@ -51,7 +51,7 @@ class Order(nn.Module):
         return torch.cat([_odds(auc).t(), _odds(precision).t(), context], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 
@@ -98,7 +98,7 @@ class Top(nn.Module):
         return torch.cat(features, 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 

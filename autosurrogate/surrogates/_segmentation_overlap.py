@@ -40,7 +40,7 @@ class Overlap(nn.Module):
         """Shape (n // set_size, n_features)."""
         truth = one_hot(logits, target, valid)
         actual = truth.sum((2, 3))
-        of_set = total(actual, set_size)
+        of_set = sum_of_images(actual, set_size)
         n_pixels = of_set.sum(1).clamp_min(1)
         n_classes = (of_set > 0).to(logits.dtype).sum(1).clamp_min(1)
         foreground = (torch.arange(logits.size(1), device=logits.device) > 0).to(logits.dtype)
@@ -48,16 +48,16 @@ class Overlap(nn.Module):
         for temperature in self.temperatures:
             probability = (logits / temperature).softmax(1) * valid.unsqueeze(1)
             hits, predicted = (probability * truth).sum((2, 3)), probability.sum((2, 3))
-            most = probability.amax((2, 3))
-            occurs = occurrence(actual, most)
+            largest = probability.amax((2, 3))
+            occurs = occurrence(actual, largest)
             iou, dice = iou_and_dice(hits, predicted, actual)
             features += [
                 mean_of_images(over_classes(iou, occurs), actual, set_size),
                 mean_of_images(over_classes(dice, occurs), actual, set_size),
                 mean_of_images(over_classes(dice, occurs * foreground), actual, set_size),
             ]
-            hits, predicted = total(hits, set_size), total(predicted, set_size)
-            occurs = occurrence(of_set, most.view(-1, set_size, most.size(1)).amax(1))
+            hits, predicted = sum_of_images(hits, set_size), sum_of_images(predicted, set_size)
+            occurs = occurrence(of_set, largest.view(-1, set_size, largest.size(1)).amax(1))
             iou, dice = iou_and_dice(hits, predicted, of_set)
             features += [
                 over_classes(iou, occurs),
@@ -73,7 +73,7 @@ class Overlap(nn.Module):
         return torch.stack(features, 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 
@@ -82,7 +82,7 @@ def one_hot(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     return torch.zeros_like(logits).scatter(1, target.unsqueeze(1), valid.unsqueeze(1))
 
 
-def total(by_image: Tensor, set_size: int) -> Tensor:
+def sum_of_images(by_image: Tensor, set_size: int) -> Tensor:
     """Sums over the images of each point, (n, C) to (n // set_size, C)."""
     return by_image.view(-1, set_size, by_image.size(1)).sum(1)
 
@@ -93,14 +93,14 @@ def iou_and_dice(hits: Tensor, predicted: Tensor, actual: Tensor) -> tuple[Tenso
     return hits / (total - hits + 1e-6), 2 * hits / (total + 1e-6)
 
 
-def occurrence(actual: Tensor, most: Tensor) -> Tensor:
+def occurrence(actual: Tensor, largest: Tensor) -> Tensor:
     """How much each class occurs: 1 if the target has it, else by as much as the prediction has it; shape (n, C).
 
     Args:
         actual: above 0 where the target has the class.
-        most: the largest probability that the prediction gives it, in [0, 1].
+        largest: the largest probability that the prediction gives it, in [0, 1].
     """
-    return torch.where(actual > 0, torch.ones_like(most), most)
+    return torch.where(actual > 0, torch.ones_like(largest), largest)
 
 
 def over_classes(values: Tensor, occurs: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ def mean_of_images(values: Tensor, actual: Tensor, set_size: int) -> Tensor:
     Args:
         values: of each image.
         actual: pixels of each class of the target, (n, C).
-        set_size: images a point.
+        set_size: images for each point.
     """
     weight = (actual.sum(1) > 0).to(values.dtype).view(-1, set_size)
     return (values.view(-1, set_size) * weight).sum(1) / weight.sum(1).clamp_min(1)

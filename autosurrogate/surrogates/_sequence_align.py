@@ -78,7 +78,7 @@ class Align(nn.Module):
         return torch.cat([features.flatten(1), context.view(-1, set_size, context.size(1)).mean(1)], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 
@@ -102,7 +102,7 @@ def _of_alignments(
         diagonal: how much is written at its place, shape (n, k, L).
         place: 1 for each place that the reference has, shape (n, L).
         tokens: 1 for each token of the reference, shape (n, S).
-        set_size: examples a point.
+        set_size: examples for each point.
     """
     ref_length = tokens.sum(1, keepdim=True)
     edits = (written + ref_length - most_saved).clamp_min(0)

@@ -24,8 +24,8 @@ def best_alignment(gain: Tensor, softness: float = 0.05) -> tuple[Tensor, Tensor
         of the sum by the gains. In each row and in each column they are 1 or less together.
     """
     gain, n = gain.detach(), gain.size(0)
-    found = _prefixes(torch.cat([gain, gain.flip(1).flip(2)]))
-    before, after = found[:n], found[n:].flip(1).flip(2)
+    sums = _prefixes(torch.cat([gain, gain.flip(1).flip(2)]))
+    before, after = sums[:n], sums[n:].flip(1).flip(2)
     through = before[:, :-1, :-1] + gain + after[:, 1:, 1:]  # the best alignment that holds the cell
     best = torch.maximum(through.amax(2).amax(1), torch.maximum(before[:, -1, -1], after[:, 0, 0]))
     weight = torch.exp((through - best.unsqueeze(1).unsqueeze(2)) / softness) * (gain > 0)
@@ -36,7 +36,7 @@ def best_alignment(gain: Tensor, softness: float = 0.05) -> tuple[Tensor, Tensor
 def _prefixes(gain: Tensor) -> Tensor:
     """The best sum within the first t rows and s columns, for each t and s, shape (n, T + 1, S + 1)."""
     step = _skewed(F.pad(gain, (1, 0, 1, 0))).permute(2, 1, 0).contiguous()
-    return _back(_swept(step).permute(2, 1, 0), gain.size(2) + 1)
+    return _unskewed(_swept(step).permute(2, 1, 0), gain.size(2) + 1)
 
 
 def _swept(step: Tensor) -> Tensor:
@@ -53,29 +53,29 @@ def _swept(step: Tensor) -> Tensor:
             return _swept_in_program(step)
     table = step.new_zeros(step.size(0) + 1, step.size(1) + 1, step.size(2))
     for i in range(2, table.size(0)):
-        one, two = table[i - 1], table[i - 2]
-        torch.maximum(torch.maximum(one[1:], one[:-1]), two[:-1] + step[i - 1], out=table[i, 1:])
+        last, before_last = table[i - 1], table[i - 2]
+        torch.maximum(torch.maximum(last[1:], last[:-1]), before_last[:-1] + step[i - 1], out=table[i, 1:])
     return table[1:, 1:]
 
 
 def _swept_in_program(step: Tensor) -> Tensor:
-    """The same in an exported program, whose number of diagonals is to stay free."""
+    """The same in an exported program, where the number of diagonals stays dynamic."""
     from torch._higher_order_ops.while_loop import while_loop
 
-    def more(i: Tensor, one: Tensor, two: Tensor, found: Tensor) -> Tensor:
+    def is_unfinished(i: Tensor, last: Tensor, before_last: Tensor, table: Tensor) -> Tensor:
         return i < step.size(0)
 
-    def go_on(i: Tensor, one: Tensor, two: Tensor, found: Tensor) -> tuple[Tensor, ...]:
-        here = i.view(1)
-        up, across = F.pad(one[:-1], (0, 0, 1, 0)), F.pad(two[:-1], (0, 0, 1, 0))
-        best = torch.maximum(torch.maximum(one, up), across + step.index_select(0, here).squeeze(0))
-        return i + 1, best, one.clone(), found.index_copy(0, here, best.unsqueeze(0))
+    def next_diagonal(i: Tensor, last: Tensor, before_last: Tensor, table: Tensor) -> tuple[Tensor, ...]:
+        index = i.view(1)
+        up, across = F.pad(last[:-1], (0, 0, 1, 0)), F.pad(before_last[:-1], (0, 0, 1, 0))
+        best = torch.maximum(torch.maximum(last, up), across + step.index_select(0, index).squeeze(0))
+        return i + 1, best, last.clone(), table.index_copy(0, index, best.unsqueeze(0))
 
     first = torch.ones((), dtype=torch.int64, device=step.device)
-    nothing = torch.zeros_like(step[0])
-    carried = first, nothing, nothing.clone(), torch.zeros_like(step)
-    found: Tensor = while_loop(more, go_on, carried)[3]  # type: ignore[no-untyped-call]
-    return found
+    zeros = torch.zeros_like(step[0])
+    carried = first, zeros, zeros.clone(), torch.zeros_like(step)
+    table: Tensor = while_loop(is_unfinished, next_diagonal, carried)[3]  # type: ignore[no-untyped-call]
+    return table
 
 
 def _skewed(cells: Tensor) -> Tensor:
@@ -85,8 +85,8 @@ def _skewed(cells: Tensor) -> Tensor:
     return flat[:, : n_rows * (n_rows + n_columns - 1)].view(-1, n_rows, n_rows + n_columns - 1)
 
 
-def _back(skewed: Tensor, n_columns: int) -> Tensor:
-    """What `_skewed` was given, (n, R, R + C - 1) to (n, R, C)."""
+def _unskewed(skewed: Tensor, n_columns: int) -> Tensor:
+    """The inverse of `_skewed`, (n, R, R + C - 1) to (n, R, C)."""
     n_rows = skewed.size(1)
     flat = F.pad(skewed.flatten(1), (0, n_rows))
     return flat.view(-1, n_rows, n_rows + n_columns)[:, :, :n_columns]

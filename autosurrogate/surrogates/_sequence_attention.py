@@ -44,7 +44,7 @@ class TargetAttention(nn.Module):
         return torch.stack([probability * paired, paired], 2).flatten(1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n // n_rows,)."""
+        """One number for each point, shape (n // n_rows,)."""
         tokens = features.view(features.size(0), -1, 2)
         paired = tokens[:, :, 1:]
         hidden = self.embed(tokens[:, :, :1])

@@ -142,7 +142,7 @@ class Match(NGrams):
         return self.ngram_features(batch, softmax, set_size)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 

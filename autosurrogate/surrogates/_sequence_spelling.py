@@ -76,7 +76,7 @@ class Spelled(NGrams):
         return torch.cat([torch.stack(fractions, 1), tokens, torch.stack(ratios, 1)], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
 
 

@@ -1,4 +1,4 @@
-"""What a loss says where it is called with tensors that it is not for, rather than broadcasting them to a number."""
+"""Refusing tensors of wrong shapes, which a loss would otherwise broadcast to some number."""
 
 from torch import Tensor
 

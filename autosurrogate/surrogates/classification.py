@@ -1,6 +1,6 @@
 """Networks for classification.
 
-Every network is given, for n examples of which each `set_size` make a point:
+Every network is given n examples, `set_size` for each point:
 
     logits   (n, C), as models give them: see `bounded`
     target   (n,), int64, 0 where there is none
@@ -48,7 +48,7 @@ class TargetProbability(nn.Module):
         return torch.stack([probability * valid, valid], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n // n_rows,)."""
+        """One number for each point, shape (n // n_rows,)."""
         return weighted_means(self.layers(features[:, :1]), features[:, 1], n_rows).squeeze(1)
 
 
@@ -91,7 +91,7 @@ class Margin(nn.Module):
         return torch.cat([torch.cat(features, 1) * valid.unsqueeze(1), valid.unsqueeze(1)], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n // n_rows,)."""
+        """One number for each point, shape (n // n_rows,)."""
         return self.point(-weighted_means(self.example(features[:, :-1]), features[:, -1], n_rows)).squeeze(1)
 
 
@@ -118,7 +118,7 @@ class SetLoss(_losses.SetLoss):
     """The loss of a whole batch as one set: preds are logits (n, C), target classes (n,), of which -100 is left out."""
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
-        """The network's features of examples of which each `set_size` make a point."""
+        """The network's features of examples, `set_size` for each point."""
         fits = preds.dim() == 2 and target.dim() == 1 and preds.size(0) == target.size(0)
         expect(fits, preds, target, "logits (n, C) and classes (n,)")
         valid = has_target(target)

@@ -1,10 +1,10 @@
 """Networks for ranking.
 
-Every network is given, for n lists of which each `set_size` make a point:
+Every network is given n lists, `set_size` for each point:
 
     scores     (n, L), float32, finite, 0 where there is no item
     relevance  (n, L), float32, 0 or more, 0 where there is no item
-    real       (n, L), float32: 1 where there is an item, else 0
+    valid       (n, L), float32: 1 where there is an item, else 0
 
 No parameter depends on L or n.
 """
@@ -19,16 +19,16 @@ from autosurrogate.surrogates._layers import bounded, calmed, matmul
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 
-N_CONTEXT = 2  # features that say nothing of the scores
-LEAST_SPREAD = 1e-3  # of the scores of a list, below which they count as one
+N_CONTEXT = 2  # features that do not depend on the scores
+MIN_SPREAD = 1e-3  # of the scores of a list, below which they count as one
 
 
 class SoftRanks(nn.Module):
     """Soft ranks at several temperatures, and what ranking metrics make of them.
 
-    The rank of an item is 1 and a sigmoid of each other's lead (Qin et al., Information Retrieval 2010); leads are
-    measured in the mean distance of two scores of the list, so the scale of the scores does not matter. Of the ranks
-    are made: NDCG with the relevance as gain and with 2^relevance - 1 and recall, all at several smooth cut-offs;
+    The rank of an item is 1 plus a sigmoid of each other item's lead (Qin et al., Information Retrieval 2010). Leads
+    are in units of the mean distance of two scores of the list, so the scale of the scores does not matter. Features of
+    the ranks: NDCG with the relevance as gain and with 2^relevance - 1 and recall, all at several smooth cut-offs;
     the reciprocal rank, average precision, and where ranks weighted by relevance stand between the best and the
     worst order.
 
@@ -63,37 +63,37 @@ class SoftRanks(nn.Module):
         names += ["reciprocal rank", "average precision", "order"]
         return [f"{name} at {t:g}" for t in self.temperatures for name in names] + ["1 / items", "relevant"]
 
-    def features(self, scores: Tensor, relevance: Tensor, real: Tensor, set_size: int) -> Tensor:
+    def features(self, scores: Tensor, relevance: Tensor, valid: Tensor, set_size: int) -> Tensor:
         """Shape (n, n_features)."""
         relevant = (relevance > 0).to(scores.dtype)
-        n_items, n_relevant = real.sum(1, keepdim=True), relevant.sum(1, keepdim=True).clamp_min(1)
+        n_items, n_relevant = valid.sum(1, keepdim=True), relevant.sum(1, keepdim=True).clamp_min(1)
         gains = _gains(relevance)
         ordered = gains.sort(dim=1, descending=True)[0]
         place = torch.arange(1, scores.size(1) + 1, dtype=scores.dtype, device=scores.device).view(1, -1, 1)
         most = _discounted(ordered, place, place <= self.cutoffs).clamp_min(1e-6)
         early = (ordered * place).sum(1)[:, :1]
         late = (ordered * (n_items.unsqueeze(2) + 1 - place)).sum(1)[:, :1]
-        counted, spread = torch.stack([real, relevant], 2), _spread(scores, real)
+        counted, spread = torch.stack([valid, relevant], 2), _spread(scores, valid)
         scores = calmed(scores / spread, spread)
         features: list[Tensor] = []
         for temperature in self.temperatures:
             scaled = scores / temperature
             ahead = torch.sigmoid(scaled.unsqueeze(1) - scaled.unsqueeze(2))  # (n, i, j): j is ahead of i
-            rank, found = (0.5 + matmul(ahead, counted)).chunk(2, 2)  # among all, and among the relevant ones
+            rank, relevant_rank = (0.5 + matmul(ahead, counted)).chunk(2, 2)  # among all, and among the relevant ones
             within = torch.sigmoid((self.cutoffs + 0.5 - rank) / (0.1 + temperature))  # (n, L, n_cutoffs)
-            share = relevant.unsqueeze(2) / rank
+            reciprocal = relevant.unsqueeze(2) / rank
             features += [
                 _discounted(gains, rank, within) / most,
                 (within * relevant.unsqueeze(2)).sum(1) / n_relevant,
-                share.amax(1),
-                (found * share).sum(1) / n_relevant,
+                reciprocal.amax(1),
+                (relevant_rank * reciprocal).sum(1) / n_relevant,
                 1 - ((gains[:, :, :1] * rank).sum(1) - early) / (late - early).clamp_min(1e-2),
             ]
         features += [1 / n_items.clamp_min(1), n_relevant / n_items.clamp_min(1)]
         return torch.cat(features, 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n // n_rows,): the mean over its lists."""
+        """One number for each point, shape (n // n_rows,): the mean over its lists."""
         return self.layers(features).view(-1, n_rows).mean(1)
 
 
@@ -118,14 +118,14 @@ def _gains(relevance: Tensor) -> Tensor:
     return torch.stack([relevance / most.clamp_min(1e-6), torch.exp2(relevance - most) - torch.exp2(-most)], 2)
 
 
-def _spread(scores: Tensor, real: Tensor, least: float = LEAST_SPREAD) -> Tensor:
-    """The mean distance of two items' scores, shape (n, 1), but at least `least`."""
-    ordered = scores.masked_fill(real == 0, 1e9).sort(1)[0]
-    n_items = real.sum(1, keepdim=True)
+def _spread(scores: Tensor, valid: Tensor, minimum: float = MIN_SPREAD) -> Tensor:
+    """The mean distance of two items' scores, shape (n, 1), but at least `minimum`."""
+    ordered = scores.masked_fill(valid == 0, 1e9).sort(1)[0]
+    n_items = valid.sum(1, keepdim=True)
     place = torch.arange(1, scores.size(1) + 1, dtype=scores.dtype, device=scores.device)
     # The item at place p stands above p - 1 others and below n - p.
     above = (2 * place - n_items - 1).masked_fill(place > n_items, 0.0)
-    return (2 * (ordered * above).sum(1, keepdim=True) / (n_items * (n_items - 1)).clamp_min(1)).clamp_min(least)
+    return (2 * (ordered * above).sum(1, keepdim=True) / (n_items * (n_items - 1)).clamp_min(1)).clamp_min(minimum)
 
 
 NETWORKS = {"soft_ranks": SoftRanks}
@@ -135,13 +135,13 @@ class SetLoss(_losses.SetLoss):
     """The loss of a whole batch as one set: preds are scores (n, L), target relevance (n, L), of which -1 pads."""
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
-        """The network's features of lists of which each `set_size` make a point."""
+        """The network's features of lists, `set_size` for each point."""
         fits = preds.dim() == 2 and preds.shape == target.shape
         expect(fits, preds, target, "scores (n, L) and relevance of the same shape")
         relevance = target.to(torch.float32)
-        real = relevance >= 0
-        scores = bounded(preds).masked_fill(~real, 0.0)
-        return self.network.features(scores, relevance.clamp_min(0), real.to(torch.float32), set_size)
+        valid = relevance >= 0
+        scores = bounded(preds).masked_fill(~valid, 0.0)
+        return self.network.features(scores, relevance.clamp_min(0), valid.to(torch.float32), set_size)
 
 
 class SampleLoss(_losses.SampleLoss, SetLoss):

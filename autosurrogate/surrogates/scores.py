@@ -1,6 +1,6 @@
 """Networks for scores.
 
-Every network is given, for points of n_items items (the examples of a set, or the labels of a single example):
+Every network is given points of n_items items each (the examples of a set, or the labels of a single example):
 
     logits   (n_points, n_items, n_labels), float32, finite
     target   (n_points, n_items, n_labels), float32, 0 or 1
@@ -48,7 +48,7 @@ class TargetProbability(nn.Module):
         return probability.view(logits.size(0) * set_size, -1).mean(1, keepdim=True)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features).view(-1, n_rows).mean(1)
 
 
@@ -65,7 +65,7 @@ class SetLoss(_losses.SetLoss):
     """The loss of a whole batch as one set: preds are logits (n,) or (n, K), target 0 or 1, of the same shape."""
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
-        """The network's features of examples of which each `set_size` make a point."""
+        """The network's features of examples, `set_size` for each point."""
         expect(
             preds.dim() in (1, 2) and preds.shape == target.shape,
             preds,

@@ -1,6 +1,6 @@
 """Networks for segmentation.
 
-Every network is given, for n images of which each `set_size` make a point:
+Every network is given n images, `set_size` for each point:
 
     logits   (n, C, H, W), float32, finite
     target   (n, H, W), int64, 0 where there is none
@@ -58,7 +58,7 @@ class TargetProbability(nn.Module):
         return torch.stack(features, 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n // n_rows,)."""
+        """One number for each point, shape (n // n_rows,)."""
         weight = features[:, 8].view(-1, n_rows)
         losses = self.layers(features[:, :8]).view(-1, n_rows)
         return (losses * weight).sum(1) / weight.sum(1).clamp_min(1)
@@ -71,7 +71,7 @@ class SetLoss(_losses.SetLoss):
     """The loss of a whole batch as one set, of logits (n, C, H, W) and target (n, H, W); -100 is left out."""
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
-        """The network's features of images of which each `set_size` make a point."""
+        """The network's features of images, `set_size` for each point."""
         fits = preds.dim() == 4 and target.dim() == 3
         fits = fits and preds.size(0) == target.size(0) and preds.shape[2:] == target.shape[1:]
         expect(fits, preds, target, "logits (n, C, H, W) and classes (n, H, W)")

@@ -38,7 +38,7 @@ class SetLoss(_losses.SetLossWithExtra):
         self.blank_id = -1
 
     def features(self, preds: Tensor, target: Tensor, preds_mask: Tensor | None, set_size: int) -> Tensor:
-        """The network's features of examples of which each `set_size` make a point."""
+        """The network's features of examples, `set_size` for each point."""
         fits = preds.dim() == 3 and target.dim() == 2 and preds.size(0) == target.size(0)
         fits = fits and (preds_mask is None or preds_mask.shape == preds.shape[:2])
         expect(fits, preds, target, "logits (n, T, V), tokens (n, S), and preds_mask (n, T) or none")

@@ -1,6 +1,6 @@
 """Networks for spans.
 
-Every network is given, for n examples of which each `set_size` make a point:
+Every network is given n examples, `set_size` for each point:
 
     logits   (n, 2, L), float32, of start and end; -1e4 where masked
     target   (n, 2), int64, first <= last position
@@ -49,7 +49,7 @@ class TargetAttention(nn.Module):
         return logits.softmax(2).gather(2, target.unsqueeze(2)).squeeze(2)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n // n_rows,)."""
+        """One number for each point, shape (n // n_rows,)."""
         hidden = self.embed(features.unsqueeze(2)) + self.which
         for layer in self.layers:
             hidden = layer(hidden, torch.ones_like(hidden[:, :, :1]))
@@ -65,8 +65,8 @@ class Overlap(nn.Module):
     distributions of their own, and a position is inside the span with the probability that the start is not behind
     it, less that of the end before it.
 
-    All that is seen grows as predictions get better, and the loss falls with each: no gradient leads away from the
-    target, as one would that mends the order of other points.
+    All features but those of the length grow as predictions get better, and the loss falls with each: no gradient leads
+    away from the target in order to fix the order of other points.
 
     Args:
         temperatures: of the softmax, in standard deviations of the logits: no metric sees how far all are apart. Where
@@ -82,11 +82,11 @@ class Overlap(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
         self.n_seen = len(self.PER_TEMPERATURE) * len(temperatures)
-        self.direct = _Rising(self.n_seen, 1)
-        self.first = _Rising(self.n_seen, width)
-        self.given = Linear(2, width)
-        self.others = nn.ModuleList([_Rising(width, width) for _ in range(n_hidden - 1)])
-        self.head = _Rising(width, 1)
+        self.direct = _PositiveLinear(self.n_seen, 1)
+        self.first = _PositiveLinear(self.n_seen, width)
+        self.given = Linear(2, width)  # of the context; ready losses have their parameters under this name
+        self.others = nn.ModuleList([_PositiveLinear(width, width) for _ in range(n_hidden - 1)])
+        self.head = _PositiveLinear(width, 1)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point: the means over its examples."""
@@ -106,11 +106,11 @@ class Overlap(nn.Module):
             features.append(_overlap(below / temperature, target))
         length = (target[:, 1:] - target[:, :1] + 1).to(logits.dtype)
         features += [1 / length, 4 / (3 + length)]
-        found = torch.cat(features, 1)
-        return found.view(-1, set_size, found.size(1)).mean(1)
+        of_examples = torch.cat(features, 1)
+        return of_examples.view(-1, set_size, of_examples.size(1)).mean(1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         seen = features[:, : self.n_seen]
         hidden = torch.tanh(self.first(seen) + self.given(features[:, self.n_seen :]))
         for layer in self.others:
@@ -118,7 +118,7 @@ class Overlap(nn.Module):
         return -(self.direct(seen) + self.head(hidden)).squeeze(1)
 
 
-class _Rising(nn.Module):
+class _PositiveLinear(nn.Module):
     """A linear layer whose weights are positive."""
 
     def __init__(self, n_inputs: int, n_outputs: int) -> None:
@@ -132,10 +132,10 @@ class _Rising(nn.Module):
 
 def _deviation(logits: Tensor, far: float = FAR) -> Tensor:
     """The standard deviation of start and end logits that are not masked, (n, 1, 1)."""
-    here = (logits > -far).to(logits.dtype)
-    n_here = here.sum(2, keepdim=True).clamp_min(1)
-    mean = (logits * here).sum(2, keepdim=True) / n_here
-    variance = ((logits - mean).square() * here).sum(2, keepdim=True) / n_here
+    valid = (logits > -far).to(logits.dtype)
+    n_valid = valid.sum(2, keepdim=True).clamp_min(1)
+    mean = (logits * valid).sum(2, keepdim=True) / n_valid
+    variance = ((logits - mean).square() * valid).sum(2, keepdim=True) / n_valid
     return (variance.mean(1, keepdim=True) + 1e-6).sqrt()
 
 
@@ -168,13 +168,13 @@ def _overlap(logits: Tensor, target: Tensor, lowest: float = -200.0, highest: fl
     start, end = start * (position <= last), end * (position >= first)
     starts, ends = start * _cumsum_from_end(end), end * start.cumsum(1)
     touching = starts.sum(1, keepdim=True)
-    some = touching.clamp_min(1e-18)  # scripted code divides by its square, which is not to be 0
-    inside = (starts.cumsum(1) - ends.cumsum(1) + ends) / some
+    divisor = touching.clamp_min(1e-18)  # scripted code divides by its square, which is not to be 0
+    inside = (starts.cumsum(1) - ends.cumsum(1) + ends) / divisor
     common = (inside * ((position >= first) & (position <= last))).sum(1, keepdim=True)
     length = inside.sum(1, keepdim=True).clamp_min(1)
     target_length = (last - first + 1).to(logits.dtype)
-    shares = [common / target_length, common / length, 2 * common / (length + target_length)]
-    return torch.cat([torch.cat(shares, 1) * touching, torch.cat(right, 1)], 1) / all_spans
+    fractions = [common / target_length, common / length, 2 * common / (length + target_length)]
+    return torch.cat([torch.cat(fractions, 1) * touching, torch.cat(right, 1)], 1) / all_spans
 
 
 def _cumsum_from_end(weights: Tensor) -> Tensor:
@@ -188,7 +188,7 @@ class SetLoss(_losses.SetLoss):
     """The loss of a whole batch as one set: start and end logits (n, 2, L) and positions (n, 2)."""
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
-        """The network's features of examples of which each `set_size` make a point."""
+        """The network's features of examples, `set_size` for each point."""
         fits = preds.dim() == 3 and target.dim() == 2 and preds.shape[:2] == target.shape and preds.size(1) == 2
         expect(fits, preds, target, "start and end logits (n, 2, L) and positions (n, 2)")
         spans = target.long().clamp(0, preds.size(2) - 1).sort(1)[0]

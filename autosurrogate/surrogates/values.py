@@ -1,6 +1,6 @@
 """Networks for values.
 
-Every network is given, for n examples of which each `set_size` make a point:
+Every network is given n examples, `set_size` for each point:
 
     preds    (n, D), float32
     target   (n, D), float32
@@ -28,7 +28,7 @@ class Agreement(nn.Module):
     logarithm of the spread is added with a learned weight, for metrics in the target's own unit.
 
     Args:
-        bandwidths: of the quantiles, as shares of the set; small ones see the quantile alone.
+        bandwidths: of the quantiles, as fractions of the set; small ones see the quantile alone.
         anchors: how many steps the distribution function of the predictions has; many see each pair's order.
         width: hidden units.
         n_hidden: hidden layers.
@@ -61,7 +61,7 @@ class Agreement(nn.Module):
         preds, target = preds.view(sizes).transpose(1, 2), target.view(sizes).transpose(1, 2)  # (n_points, D, set_size)
         mean = target.mean(2, keepdim=True)
         spread = (target - mean).square().mean(2, keepdim=True).sqrt()
-        constant = spread <= 1e-6 * mean.abs()  # but for rounding
+        constant = spread <= 1e-6 * mean.abs()  # up to rounding
         spread = torch.where(constant, torch.ones_like(spread), spread)
         error = (preds - target) / spread
         truth = (target - mean) / spread
@@ -88,7 +88,7 @@ class Agreement(nn.Module):
         return torch.stack(features, 2).mean(1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
-        """One number a point, shape (n_points,)."""
+        """One number for each point, shape (n_points,)."""
         return self.layers(features[:, :-1]).squeeze(1) + self.of_spread * features[:, -1]
 
 
@@ -98,14 +98,14 @@ def _about(ordered: Tensor, places: Tensor, bandwidth: float) -> Tensor:
     Args:
         ordered: shape (..., n), ascending.
         places: shape (k,), which quantiles, in [0, 1].
-        bandwidth: standard deviation of the kernel, as a share of the n.
+        bandwidth: standard deviation of the kernel, as a fraction of the n.
 
     Returns:
         Shape (..., k).
     """
     n = ordered.size(-1)
-    share = (torch.arange(n, dtype=ordered.dtype, device=ordered.device) + 0.5) / n
-    weights = (-((share.unsqueeze(1) - places) / bandwidth).square() / 2).softmax(0)
+    place = (torch.arange(n, dtype=ordered.dtype, device=ordered.device) + 0.5) / n
+    weights = (-((place.unsqueeze(1) - places) / bandwidth).square() / 2).softmax(0)
     return matmul(ordered, weights.expand(ordered.size(0), n, places.size(0)))
 
 
@@ -119,8 +119,8 @@ def _ranks(values: Tensor) -> Tensor:
 def _distribution(values: Tensor, ordered: Tensor, n_anchors: int) -> Tensor:
     """A smooth distribution function of each row at each of its values, shape (n_points, D, n).
 
-    It rises at so many anchors, quantiles of the row, at each over the distance of its neighbours, and at least over
-    the hundredth part of a unit.
+    It rises at `n_anchors` quantiles of the row, at each over the distance of its neighbours, and at least over a
+    hundredth of a unit.
     """
     places = (torch.arange(n_anchors, dtype=values.dtype, device=values.device) + 0.5) / n_anchors
     anchors = _about(ordered, places, 0.5 / n_anchors)
@@ -143,7 +143,7 @@ class SetLoss(_losses.SetLoss):
     """The loss of a whole batch as one set: preds and target are values (n, D)."""
 
     def features(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
-        """The network's features of examples of which each `set_size` make a point."""
+        """The network's features of examples, `set_size` for each point."""
         expect(preds.dim() == 2 and preds.shape == target.shape, preds, target, "values (n, D) and as many")
         return self.network.features(preds.to(torch.float32), target.to(torch.float32), set_size)
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
-from autosurrogate.surrogates.detection import N_CLOSE, N_LEVELS
+from autosurrogate.surrogates._detection_matching import N_CLOSE
+from autosurrogate.surrogates._detection_precision import N_LEVELS
 
 TASK = tasks.get("detection")
 SETTINGS: dict[str, dict[str, Any]] = {
