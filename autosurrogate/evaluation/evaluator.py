@@ -1,12 +1,10 @@
-"""Judging the losses of a run: what a search is told, what is reported, and what is refused."""
+"""The evaluation of a run's losses: by validation points during the search, by test points at the end."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,30 +12,37 @@ from torch import Tensor
 
 from autosurrogate.errors import LabellingError
 from autosurrogate.evaluation import descent, point_losses, subsampling
-from autosurrogate.evaluation.descent import BEYOND_NOISE, Descent, Way
+from autosurrogate.evaluation.descent import DescentPath
 from autosurrogate.evaluation.subsampling import Costs
+from autosurrogate.export.metadata import (
+    DescentCheck,
+    GradientNorms,
+    HeldOutCorrelations,
+    Quality,
+    SetSizeCorrelation,
+)
 from autosurrogate.labelling.labeller import Labeller
-from autosurrogate.labelling.worker import Point
+from autosurrogate.labelling.outcomes import Point
 from autosurrogate.points.labelled_points import HeldOut, Points
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.registry.metric_type import Metric
+from autosurrogate.surrogates import Loss
 from autosurrogate.tasks import Task
 
-WEIGHTS = (0.1, 0.3, 1.0)  # beside the regular loss
-LEAST_RANKED = 0.3  # Spearman correlation on generated points, of every quality, below which nothing was learned
+WEIGHTS = (0.1, 0.3, 1.0)  # of a loss beside the regular loss, that the report compares
 
 
-class Judge:
-    """Judges losses of one run: on validation points while searching, on test points at the end.
+class Evaluator:
+    """Evaluates the losses of one run.
 
     Args:
         task: the task.
         metric: the metric.
         labeller: runs the metric.
         device: where to compute.
-        points: the labelled points that the search is made with.
+        points: the labelled points of the search.
         seed: of the bootstrap.
-        costs: what a point costs; without them the descent check takes as long as it takes.
+        costs: seconds a point; without them a descent check has no limit of time.
         descent_s: seconds for a descent check.
     """
 
@@ -54,189 +59,163 @@ class Judge:
     ) -> None:
         self._task, self._metric, self._labeller, self._device = task, metric, labeller, device
         self._points, self._seed, self._costs, self._descent_s = points, seed, costs, descent_s
-        self._middling = self._to_descend(points.validation)
+        self._start = self._points_to_descend(points.validation)
         self._regular = point_losses.regular_of_points(task)
 
-    def _to_descend(self, chunks: list[Chunk]) -> list[Chunk]:
+    def _points_to_descend(self, chunks: list[Chunk]) -> list[Chunk]:
         n_points = descent.N_POINTS[self._metric.level]
         if self._costs is not None:
-            chunks, n_points = subsampling.for_descent(chunks, self._costs, n_points, self._descent_s)
-        return descent.middling(chunks, self._metric.higher_is_better, n_points)
+            chunks, n_points = subsampling.subsample_for_descent(chunks, self._costs, n_points, self._descent_s)
+        return descent.mid_quality(chunks, self._metric.higher_is_better, n_points)
 
-    def mended(self, loss: Any, weight: float = 1.0) -> tuple[float, float]:
-        """The descent check on validation points, along the regular loss and this one together, of whatever scale.
+    def gain_fraction(self, loss: Loss, weight: float = 1.0) -> tuple[float, float]:
+        """The descent check on validation points, along the regular loss plus a loss of any scale.
 
         Args:
-            loss: to be added.
-            weight: of it; with 1 it is as strong as the regular loss.
+            loss: to add to the regular loss.
+            weight: of the loss; with 1 its gradient is as strong as the regular loss's.
 
         Returns:
-            As `share`.
+            See `gain_fraction_of`.
         """
-        return self.share(self.way.along(loss, weight, self._task, self._metric, self._device))
+        return self.gain_fraction_of(self.descent_path.descend(loss, weight, self._task, self._metric, self._device))
 
-    def share(self, points: Sequence[Point]) -> tuple[float, float]:
-        """What is mended on validation points once they have moved along `way`.
+    def gain_fraction_of(self, points: Sequence[Point]) -> tuple[float, float]:
+        """The gain on validation points that have moved along `descent_path`, as a fraction of what was missing.
 
         Returns:
-            The mean share of what separates them from the best, and the standard error of its difference from the
-            regular loss's.
+            The mean gain, divided by the mean difference between the points' metric before and the best; and the
+            standard error of its difference from the regular loss's gain fraction.
         """
-        gains = descent.improvement(points, self._middling, self._metric, self._labeller)
-        gain, error, _ = self._beside(gains, self._regular_gains)
+        gains = descent.improvement(points, self._start, self._metric, self._labeller)
+        gain, error, _ = self._compare_gains(gains, self._regular_gains)
         return gain / self._missing, error / self._missing
 
     @cached_property
-    def way(self) -> Way:
-        """Where and how far the points of descent checks move while searching."""
-        return Way(self._middling, self.distance, float(self._regular_norms.median()))
+    def descent_path(self) -> DescentPath:
+        """Where the descent checks of the search start, and how far they go."""
+        return DescentPath(self._start, self.distance, float(self._regular_norms.median()))
 
-    def regular_held_out(self) -> float:
-        """The regular loss's Spearman correlation on validation points: the mean over generated and recorded ones."""
+    def regular_spearman(self) -> float:
+        """The regular loss's Spearman correlation on validation points, averaged over generated and recorded ones."""
         kinds = [chunks for chunks in (self._points.validation, self._points.recorded_validation) if chunks]
         higher = self._metric.higher_is_better
         return float(np.mean([point_losses.spearman_on(self._regular, c, higher, self._device) for c in kinds]))
 
-    def regular_mended(self) -> float:
-        """The share that the regular loss mends in the descent check on validation points."""
+    def regular_gain_fraction(self) -> float:
+        """The gain fraction of the regular loss alone on validation points."""
         return float(np.nanmean(self._regular_gains)) / self._missing
 
-    def rescale(self, loss: Any) -> None:
-        """Scale a loss so that the median norm of its gradient on middling points is the regular loss's."""
-        factor = descent.as_strong(loss, self._middling, float(self._regular_norms.median()), self._task, self._device)
+    def rescale(self, loss: Loss) -> None:
+        """Scale a loss so that the median norm of its gradient on points of mid quality is the regular loss's."""
+        strength = float(self._regular_norms.median())
+        factor = descent.matching_scale(loss, self._start, strength, self._task, self._device)
         if factor > 0:
             loss.calibration.stretch(factor)
 
-    def report(self, loss: Any, held_out: HeldOut) -> dict[str, Any]:
-        """Figures of a loss that is scaled, and the weight that is suggested.
+    def report(self, loss: Loss, held_out: HeldOut) -> Quality:
+        """How good a scaled loss is, and its suggested weight.
 
         Args:
             loss: the loss.
-            held_out: points that nothing was chosen by.
+            held_out: points that no choice depended on.
         """
-        middling = self._to_descend(held_out.generated)
-        gains = {weight: self._gain(loss, weight, self._middling) for weight in WEIGHTS}
+        gains = {weight: self._gain(loss, weight, self._start) for weight in WEIGHTS}
         best = max(WEIGHTS, key=lambda weight: gains[weight][0])
         no_worse = [weight for weight, (gain, error, regular) in gains.items() if gain + error >= regular]
         of_points = point_losses.loss_of_points(loss, self._task)
-        own = self._norms(of_points)
-        report: dict[str, Any] = {
-            "held_out": self._agreements(of_points, held_out.generated),
-            "gradient_norm": {"loss": float(own.median()), "regular": float(self._regular_norms.median())},
-            "suggested_weight": max([best, *no_worse]),
-            "descent": asdict(
-                Descent(
-                    *self._gain(loss, best, middling),
-                    best,
-                    self.distance,
-                    sum(len(chunk) for chunk in middling),
-                )
-            ),
-            "n_parameters": sum(p.numel() for p in loss.parameters()),
-        }
-        if held_out.recorded:
-            report["held_out_recorded"] = self._agreements(of_points, held_out.recorded)
-        return report
+        norm, regular_norm = float(self._norms(of_points).median()), float(self._regular_norms.median())
+        recorded = held_out.recorded
+        return Quality(
+            held_out_generated=self._correlations(of_points, held_out.generated),
+            held_out_recorded=self._correlations(of_points, recorded) if recorded else None,
+            gradient_norms=GradientNorms(loss=norm, regular_loss=regular_norm),
+            suggested_weight=max([best, *no_worse]),
+            descent_check=self._descent_check(loss, best, held_out),
+        )
 
-    def _agreements(self, of_points: point_losses.PointLosses, chunks: Sequence[Chunk]) -> dict[str, Any]:
+    def _correlations(self, of_points: point_losses.PointLosses, chunks: Sequence[Chunk]) -> HeldOutCorrelations:
         higher = self._metric.higher_is_better
-        found = {
-            "loss": asdict(point_losses.compare(of_points, chunks, higher, self._device, self._seed)),
-            "regular": asdict(point_losses.compare(self._regular, chunks, higher, self._device, self._seed)),
-        }
-        return {**found, "set_sizes": self._of_each_size(of_points, chunks)}
+        return HeldOutCorrelations(
+            loss=point_losses.compare(of_points, chunks, higher, self._device, self._seed),
+            regular_loss=point_losses.compare(self._regular, chunks, higher, self._device, self._seed),
+            by_set_size=self._correlations_by_set_size(of_points, chunks),
+        )
 
-    def _of_each_size(self, of_points: point_losses.PointLosses, chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
-        """Spearman's correlations on the sets of each size; nothing for a metric of single examples."""
-        found: list[dict[str, Any]] = []
-        for size in sorted({chunk.set_size for chunk in chunks}) if self._metric.level == "set" else ():
-            alike = [chunk for chunk in chunks if chunk.set_size == size]
+    def _correlations_by_set_size(
+        self, of_points: point_losses.PointLosses, chunks: Sequence[Chunk]
+    ) -> tuple[SetSizeCorrelation, ...]:
+        """Spearman's correlations on the sets of each size; empty for a metric of single examples."""
+        sizes = sorted({chunk.set_size for chunk in chunks}) if self._metric.level == "set" else []
+        correlations = []
+        for size in sizes:
+            of_size = [chunk for chunk in chunks if chunk.set_size == size]
             own, regular = (
-                point_losses.spearman_on(losses, alike, self._metric.higher_is_better, self._device)
+                point_losses.spearman_on(losses, of_size, self._metric.higher_is_better, self._device)
                 for losses in (of_points, self._regular)
             )
-            found.append({"size": size, "n_points": sum(map(len, alike)), "loss": own, "regular": regular})
-        return found
+            correlations.append(SetSizeCorrelation(size, sum(map(len, of_size)), own, regular))
+        return tuple(correlations)
+
+    def _descent_check(self, loss: Loss, weight: float, held_out: HeldOut) -> DescentCheck:
+        chunks = self._points_to_descend(held_out.generated)
+        gain, error, regular = self._gain(loss, weight, chunks)
+        return DescentCheck(gain, error, regular, weight, self.distance, sum(map(len, chunks)))
 
     @cached_property
     def distance(self) -> float:
-        """Of the descent check, in the task's unit, see `descent.reach`; found on validation points."""
+        """Distance of the descent check, in the task's unit, see `descent.descent_distance`; from validation points."""
 
         def gain(distance: float) -> float:
-            return float(np.nanmean(self._regular_way(self._middling, distance)))
+            return float(np.nanmean(self._gains_along_regular(self._start, distance)))
 
-        return descent.reach(gain, self._missing)
+        return descent.descent_distance(gain, self._missing)
 
     @cached_property
     def _missing(self) -> float:
-        """Mean difference between the metric of middling validation points and the best."""
-        values, of_all = (torch.cat([c.values for c in chunks]) for chunks in (self._middling, self._points.validation))
+        """Mean difference between the metric of validation points of mid quality and the best."""
+        values, of_all = (torch.cat([c.values for c in chunks]) for chunks in (self._start, self._points.validation))
         best = of_all.max() if self._metric.higher_is_better else of_all.min()
         return max(float((values - best).abs().mean()), 1e-12)
 
     @cached_property
     def _regular_gains(self) -> np.ndarray:
-        """The regular loss's, on middling validation points."""
-        return self._regular_way(self._middling, self.distance)
+        """Gains along the regular loss, on validation points of mid quality."""
+        return self._gains_along_regular(self._start, self.distance)
 
-    def _gain(self, loss: Any, weight: float, chunks: Sequence[Chunk]) -> tuple[float, float, float]:
+    def _gain(self, loss: Loss, weight: float, chunks: Sequence[Chunk]) -> tuple[float, float, float]:
         """The mean gain with the loss, the standard error of its difference from the regular loss's, and the latter."""
-        gains = self._gains(descent.both(loss, weight, self._task), chunks, self.distance)
-        same = chunks is self._middling
-        return self._beside(gains, self._regular_gains if same else self._regular_way(chunks, self.distance))
+        gains = self._gains(descent.combined_loss(loss, weight, self._task), chunks, self.distance)
+        known = chunks is self._start
+        return self._compare_gains(
+            gains, self._regular_gains if known else self._gains_along_regular(chunks, self.distance)
+        )
 
-    def _beside(self, gains: np.ndarray, regular: np.ndarray) -> tuple[float, float, float]:
-        """Means and standard error of gains, see `_gain`, on the points where both are there."""
-        there = np.isfinite(gains) & np.isfinite(regular)  # the metric may fail on points once they have moved
-        self._check_some(there)
-        gains, regular = gains[there], regular[there]
+    def _compare_gains(self, gains: np.ndarray, regular: np.ndarray) -> tuple[float, float, float]:
+        """Means and standard error of gains, see `_gain`, over the points that have both."""
+        valid = np.isfinite(gains) & np.isfinite(regular)  # the metric may fail on points once they have moved
+        self._check_enough(valid)
+        gains, regular = gains[valid], regular[valid]
         error = float((gains - regular).std(ddof=1) / len(gains) ** 0.5)
         return float(gains.mean()), error, float(regular.mean())
 
-    def _regular_way(self, chunks: Sequence[Chunk], distance: float) -> np.ndarray:
-        found = self._gains(self._regular, chunks, distance)
-        self._check_some(np.isfinite(found))
-        return found
+    def _gains_along_regular(self, chunks: Sequence[Chunk], distance: float) -> np.ndarray:
+        gains = self._gains(self._regular, chunks, distance)
+        self._check_enough(np.isfinite(gains))
+        return gains
 
     def _gains(self, of_points: point_losses.PointLosses, chunks: Sequence[Chunk], distance: float) -> np.ndarray:
-        points = descent.moved(of_points, chunks, self._task, self._metric, self._device, distance)
+        points = descent.descend(of_points, chunks, self._task, self._metric, self._device, distance)
         return descent.improvement(points, chunks, self._metric, self._labeller)
 
-    def _check_some(self, worked: np.ndarray) -> None:
-        if worked.sum() < 2:
+    def _check_enough(self, valid: np.ndarray) -> None:
+        if valid.sum() < 2:
             raise LabellingError(f"metric {self._metric.name!r}: failed on nearly all points of the descent check")
 
     def _norms(self, of_points: point_losses.PointLosses) -> Tensor:
-        """Norms of the gradient of middling validation points."""
-        return point_losses.gradient_norms(of_points, self._middling, self._task, self._device)
+        """Norms of the gradient on validation points of mid quality."""
+        return point_losses.gradient_norms(of_points, self._start, self._task, self._device)
 
     @cached_property
     def _regular_norms(self) -> Tensor:
         return self._norms(self._regular)
-
-
-def shortfalls(metadata: dict[str, Any]) -> list[str]:
-    """Why a loss should not be handed out: the figures that fell short."""
-    found: list[str] = []
-    parts = [("held-out generated points", metadata["held_out"], LEAST_RANKED)]
-    if "held_out_recorded" in metadata:
-        parts.append(("held-out recorded outputs", metadata["held_out_recorded"], 0.0))
-    for where, agreement, least in parts:
-        own, regular = agreement["loss"]["spearman"], agreement["regular"]["spearman"]
-        if not own > least:
-            found.append(
-                f"its Spearman correlation on {where} is {100 * own:.1f}, not above {100 * least:g}: it does not "
-                "follow the metric"
-            )
-        elif not own > regular:
-            found.append(
-                f"its Spearman correlation on {where} is {100 * own:.1f}, the regular loss's {100 * regular:.1f}"
-            )
-    descent = metadata["descent"]
-    if not descent["gain"] + BEYOND_NOISE * descent["gain_error"] >= descent["regular_gain"]:
-        found.append(
-            f"added to the regular loss with weight {descent['weight']:g}, its gain in the descent check is "
-            f"{descent['gain']:.4g} (standard error {descent['gain_error']:.2g}), the regular loss's alone "
-            f"{descent['regular_gain']:.4g}"
-        )
-    return found

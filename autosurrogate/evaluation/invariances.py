@@ -1,8 +1,8 @@
 """What a metric depends on that no network of its task sees.
 
-A network sees which token is the same as which, not how it is spelled; which competitor of the target is strong, not
-which class that is. Whether a metric minds is found by changing just that (`Task.changes`) and looking whether its
-values move; whether a network sees it, by looking whether its features tell how they move.
+A network sees which tokens are equal, not how they are spelled; which competitor of the target is strong, not which
+class that is. A metric depends on such a property if its values change when only the property changes
+(`Task.perturbations`). A network sees the property if its features predict how the values change.
 """
 
 from __future__ import annotations
@@ -19,176 +19,183 @@ from torch import Tensor
 
 from autosurrogate import surrogates
 from autosurrogate.examples import Examples
-from autosurrogate.points import sampling
+from autosurrogate.points import metric_calls, sampling
 from autosurrogate.rank_correlation.statistics import spearman
 from autosurrogate.registry.metric_type import Metric
+from autosurrogate.surrogates import Loss
 from autosurrogate.tasks import Task
 
-N_BATCHES = 8  # generated, for sizes are drawn for each
+N_BATCHES = 8  # generated; each has its own sizes
 POINTS_A_BATCH = 4
 N_CALLS = 4 * N_BATCHES * POINTS_A_BATCH  # of the metric, about
 ORDER = "the order of the examples"
-LEAST_MOVE = 1e-6  # by which a value has moved, in parts of the range of all
-LEAST_MOVED = 0.05  # share of points whose values move, below which it may be rounding
-SAME_ORDER = 0.9995  # agreement above which it is the same order but for rounding
-HIGH_CEILING = 0.98  # above which it says little, for generated predictions are of every quality
-SEEN = 0.3  # share of the variance of the values' moves that a network's features explain
-RIDGE = 0.1  # of the regression that tells it, by the number of points
-LEAST_SPREAD = 1e-4  # of the moves of a feature
+MIN_CHANGE = 1e-6  # of a value, as a fraction of the range of all values; less is rounding
+MIN_CHANGED = 0.05  # fraction of points whose value changes; less may be rounding
+SAME_ORDER = 0.9995  # rank correlation above which the order is the same but for rounding
+HIGH_CEILING = 0.98  # a ceiling above it says little, since generated predictions are of every quality
+SEEN = 0.3  # fraction of the variance of the values' changes that a network's features must explain
+RIDGE = 0.1  # penalty of the regression that explains it, per point
+MIN_SPREAD = 1e-4  # standard deviation of a feature's changes; a feature below it is constant
 
-Networks = Mapping[str, Mapping[str, Any]]  # network to the settings that give it all its features
+Networks = Mapping[str, Mapping[str, Any]]  # network to the settings with which it has all its features
 Label = Callable[[Sequence[tuple[Any, Any]]], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Dependence:
-    """How a metric, and the networks of its task, take a change that leaves the quality as it is.
+    """How a metric and the networks of its task react to a change that leaves the quality as it is.
 
     Args:
-        what: was changed.
-        moved: share of the points whose value moved; less those that move without any change, as random ones do.
+        what: the property that is changed.
+        changed: fraction of the points whose value changes, less the fraction that changes when nothing is changed, as
+            a random metric's does.
         agreement: Spearman's correlation, in [-1, 1], of the values before and after.
-        seen_by: the networks whose features tell how the values move; empty where the metric does not mind, for then
-            none was tried.
+        seen_by: the networks whose features predict how the values change; empty where the metric does not depend on
+            the property, since no network is then tried.
     """
 
     what: str
-    moved: float
+    changed: float
     agreement: float
     seen_by: tuple[str, ...]
 
     @property
     def matters(self) -> bool:
-        """Whether the metric's order of points depends on it."""
-        return self.moved >= LEAST_MOVED and self.agreement < SAME_ORDER
+        """Whether the metric's order of points depends on the property."""
+        return self.changed >= MIN_CHANGED and self.agreement < SAME_ORDER
 
     @property
-    def unseen(self) -> bool:
-        """Whether it matters and no network sees it."""
+    def missed(self) -> bool:
+        """Whether the property matters and no network sees it."""
         return self.matters and not self.seen_by
 
     @property
     def ceiling(self) -> float:
-        """About the largest rank correlation that a loss reaches which does not see it.
+        """About the largest rank correlation of a loss that does not see the property.
 
-        If a value is one part that is seen and one that is drawn anew by the change, the correlation of two values is
-        the share of the seen part in their variance, and that of a value with its seen part the root of it.
+        Take a value as the sum of a part that is seen and an independent part that the change redraws. The correlation
+        of the values before and after is the seen part's fraction of the variance; that of a value with its seen part
+        is the square root.
         """
         return math.sqrt(max(0.0, self.agreement))
 
 
-def dependences(task: Task, metric: Metric, networks: Networks, label: Label, seed: int = 0) -> list[Dependence]:
-    """What a metric minds, of all that the task's networks might not see.
+def find_dependences(task: Task, metric: Metric, networks: Networks, label: Label, seed: int = 0) -> list[Dependence]:
+    """Which of the properties that `Task.perturbations` changes a metric depends on, and which networks see them.
 
     Args:
         task: the metric's.
         metric: any.
-        networks: those that are asked what they see.
+        networks: the networks to try.
         label: the metric of points, NaN where it has no value.
         seed: of the generated points and of the changes.
 
     Returns:
-        One for each change.
+        One for each property.
     """
-    made = list(_made(task, metric, seed))
-    before, again = (np.concatenate([_labels(task, metric, examples, label) for examples, _ in made]) for _ in range(2))
-    found = []
-    for what in made[0][1]:
-        changed = [changes[what] for _, changes in made]
-        after = np.concatenate([_labels(task, metric, examples, label) for examples in changed])
-        one = Dependence(what, _moved(before, after, again), _agreement(before, after), ())
-        if one.matters:
-            pairs = [(examples, other) for (examples, _), other in zip(made, changed, strict=True)]
-            sees = [name for name in networks if _sees(task, metric, name, networks[name], pairs, after - before)]
-            one = replace(one, seen_by=tuple(sees))
-        found.append(one)
-    return found
-
-
-def _moved(before: np.ndarray, after: np.ndarray, again: np.ndarray) -> float:
-    """The share of values that moved or were lost by a change; less those that did when nothing was changed.
-
-    0 where it is no more than chance has it, for a metric that is random.
-    """
-    there = np.isfinite(before)
-    if not there.any():
-        return 0.0
-    least = LEAST_MOVE * np.ptp(before[there])
-    moved, by_itself = (
-        float((~np.isfinite(other[there]) | (np.abs(before - other)[there] > least)).mean()) for other in (after, again)
+    batches = list(_generate(task, metric, seed))
+    before, again = (
+        np.concatenate([_labels(task, metric, examples, label) for examples, _ in batches]) for _ in range(2)
     )
-    chance = 3 * math.sqrt(2 * by_itself * (1 - by_itself) / there.sum())
-    return moved - by_itself if moved - by_itself > chance else 0.0
+    dependences = []
+    for what in batches[0][1]:
+        changed = [versions[what] for _, versions in batches]
+        after = np.concatenate([_labels(task, metric, examples, label) for examples in changed])
+        dependence = Dependence(what, _changed(before, after, again), _agreement(before, after), ())
+        if dependence.matters:
+            pairs = [(examples, other) for (examples, _), other in zip(batches, changed, strict=True)]
+            seen_by = [name for name in networks if _sees(task, metric, name, networks[name], pairs, after - before)]
+            dependence = replace(dependence, seen_by=tuple(seen_by))
+        dependences.append(dependence)
+    return dependences
+
+
+def _changed(before: np.ndarray, after: np.ndarray, again: np.ndarray) -> float:
+    """The fraction of values that a change changes or removes, less the fraction that differs when called again.
+
+    0 where the difference is within chance, for a metric that is random.
+    """
+    valid = np.isfinite(before)
+    if not valid.any():
+        return 0.0
+    threshold = MIN_CHANGE * np.ptp(before[valid])
+    changed, random = (
+        float((~np.isfinite(other[valid]) | (np.abs(before - other)[valid] > threshold)).mean())
+        for other in (after, again)
+    )
+    chance = 3 * math.sqrt(2 * random * (1 - random) / valid.sum())
+    return changed - random if changed - random > chance else 0.0
 
 
 def _agreement(before: np.ndarray, after: np.ndarray) -> float:
-    """Spearman's correlation of the values that are there both times; 0 where there is nothing to rank."""
-    both = np.isfinite(before) & np.isfinite(after)
-    found = float(spearman(before[both], after[both])) if both.sum() > 1 else math.nan
-    return 0.0 if math.isnan(found) else found
+    """Spearman's correlation over the points that have both values; 0 where it is not defined."""
+    valid = np.isfinite(before) & np.isfinite(after)
+    correlation = float(spearman(before[valid], after[valid])) if valid.sum() > 1 else math.nan
+    return 0.0 if math.isnan(correlation) else correlation
 
 
-def left_out(networks: Collection[str], metric: Metric, found: Sequence[Dependence]) -> dict[str, str]:
-    """Networks that miss what the metric minds, or that are made for what it does not mind, and why, in words.
+def excluded_networks(networks: Collection[str], task: Task, dependences: Sequence[Dependence]) -> dict[str, str]:
+    """Networks that do not suit the metric, and why, in words.
 
-    None where no network would be left.
+    Such a network does not see a property that the metric depends on, or is built for one that it does not depend on.
+    Empty where no network would remain.
 
     Args:
-        networks: names of networks of the metric's task.
-        metric: the metric.
-        found: from `dependences`.
+        networks: names of networks of the task.
+        task: the metric's task.
+        dependences: from `find_dependences`.
     """
-    matter = {one.what: one.seen_by for one in found if one.matters}
-    known = surrogates.networks(metric.task)
+    seen_by = {dependence.what: dependence.seen_by for dependence in dependences if dependence.matters}
+    classes = surrogates.networks(task)
     reasons = {}
     for name in networks:
-        missed = [what for what, seen_by in matter.items() if name not in seen_by]
-        made_for = getattr(known[name], "NEEDED_FOR", None)
+        missed = [what for what, names in seen_by.items() if name not in names]
+        needed_for = getattr(classes[name], "NEEDED_FOR", None)
         if missed:
             reasons[name] = f"the metric depends on {' and '.join(missed)}, which it does not see"
-        elif made_for not in (None, *matter):
-            reasons[name] = f"the metric does not depend on {made_for}, which it is made for"
+        elif needed_for not in (None, *seen_by):
+            reasons[name] = f"the metric does not depend on {needed_for}, which it is built for"
     return reasons if len(reasons) < len(networks) else {}
 
 
-def refusal(found: Sequence[Dependence], task: Task) -> str | None:
-    """Why a loss for the metric would not do, in words that go on after its name; None if it sees all that matters.
+def refusal(dependences: Sequence[Dependence], task: Task) -> str | None:
+    """Why no loss can follow the metric, in words that continue after its name; None if its networks see what matters.
 
     Args:
-        found: from `dependences`.
+        dependences: from `find_dependences`.
         task: the metric's.
     """
-    unseen = [one for one in found if one.unseen]
-    if not unseen:
+    missed = [dependence for dependence in dependences if dependence.missed]
+    if not missed:
         return None
-    told = " and ".join(f"{one.what} ({100 * one.moved:.0f} % of the values move)" for one in unseen)
-    ceiling = min(one.ceiling for one in unseen)
-    at_most = f"; it could rank at about {100 * ceiling:.0f} at most" if ceiling < HIGH_CEILING else ""
-    remedies = "".join(f"; {task.remedies[one.what]}" for one in unseen if one.what in task.remedies)
+    properties = " and ".join(f"{d.what} ({100 * d.changed:.0f} % of the values change)" for d in missed)
+    ceiling = min(dependence.ceiling for dependence in missed)
+    at_most = f"; its rank correlation could be about {100 * ceiling:.0f} at most" if ceiling < HIGH_CEILING else ""
+    advice = "".join(f"; {task.advice[d.what]}" for d in missed if d.what in task.advice)
     return (
-        f"depends on {told}, which a loss does not see, and generated predictions are not like real ones in{at_most}"
-        f"{remedies}"
+        f"depends on {properties}, which a loss does not see and in which generated predictions differ from real "
+        f"ones{at_most}{advice}"
     )
 
 
-def _made(task: Task, metric: Metric, seed: int) -> Iterator[tuple[Examples, dict[str, Examples]]]:
-    """Batches of examples of every quality, and each of them changed."""
+def _generate(task: Task, metric: Metric, seed: int) -> Iterator[tuple[Examples, dict[str, Examples]]]:
+    """Batches of examples of every quality, each with its changed versions by property."""
     generator = sampling.generator_of(seed, "unseen")
-    set_size = sampling.set_size_of(metric)
+    set_size = metric_calls.set_size_of(metric)
     for _ in range(N_BATCHES):
         severity = torch.rand(POINTS_A_BATCH, generator=generator)
         examples = task.generate(severity, generator, set_size, metric.view)
-        changes = dict(task.changes(examples, generator))
+        versions = dict(task.perturbations(examples, generator))
         if metric.level == "set":
             order = torch.cat(
                 [i * set_size + torch.randperm(set_size, generator=generator) for i in range(POINTS_A_BATCH)]
             )
-            changes[ORDER] = examples[order]
-        yield examples, changes
+            versions[ORDER] = examples[order]
+        yield examples, versions
 
 
 def _labels(task: Task, metric: Metric, examples: Examples, label: Label) -> np.ndarray:
-    return label(sampling.points_of(task, metric, examples, sampling.set_size_of(metric)))
+    return label(metric_calls.points_of(task, metric, examples, metric_calls.set_size_of(metric)))
 
 
 def _sees(
@@ -197,31 +204,31 @@ def _sees(
     network: str,
     settings: Mapping[str, Any],
     pairs: Sequence[tuple[Examples, Examples]],
-    moves: np.ndarray,
+    value_changes: np.ndarray,
 ) -> bool:
-    """Whether the features of a network, as they move, tell how the values do.
+    """Whether the changes of a network's features predict the changes of the metric's values.
 
-    By a ridge regression of the moves of the values on those of the features, each point predicted by the others.
+    By ridge regression, each point predicted from all others.
     """
-    loss: Any = surrogates.build(metric.task, metric.level, network, **settings)
-    size = sampling.set_size_of(metric)
-    moved = [_features(loss, task, other, size) - _features(loss, task, examples, size) for examples, other in pairs]
-    width = max(part.shape[1] for part in moved)  # of networks with a feature for each position, filled up
-    x = torch.cat([F.pad(part, (0, width - part.shape[1])) for part in moved]).double().numpy()
-    there = np.isfinite(moves)
-    x, y = x[there] - x[there].mean(0), moves[there] - moves[there].mean()
+    loss: Loss = surrogates.build(task, metric.level, network, **settings)
+    size = metric_calls.set_size_of(metric)
+    changes = [_features(loss, task, other, size) - _features(loss, task, examples, size) for examples, other in pairs]
+    width = max(each.shape[1] for each in changes)  # networks with a feature for each position are padded
+    x = torch.cat([F.pad(each, (0, width - each.shape[1])) for each in changes]).double().numpy()
+    valid = np.isfinite(value_changes)
+    x, y = x[valid] - x[valid].mean(0), value_changes[valid] - value_changes[valid].mean()
     spread = x.std(0)
-    x = x[:, spread > LEAST_SPREAD] / spread[spread > LEAST_SPREAD]
+    x = x[:, spread > MIN_SPREAD] / spread[spread > MIN_SPREAD]
     if not x.shape[1] or not y.any():
         return False
     hat = x @ np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(x.shape[1]), x.T)
-    left_out = (y - hat @ y) / (1 - np.diag(hat))
-    return bool(1 - (left_out**2).sum() / (y**2).sum() > SEEN)
+    residuals = (y - hat @ y) / (1 - np.diag(hat))  # leave-one-out
+    return bool(1 - (residuals**2).sum() / (y**2).sum() > SEEN)
 
 
-def _features(loss: Any, task: Task, examples: Examples, set_size: int) -> Tensor:
+def _features(loss: Loss, task: Task, examples: Examples, set_size: int) -> Tensor:
     with torch.no_grad():
         task.configure(loss, examples)
-        found: Tensor = loss.features(*surrogates.arguments(task, examples), set_size)
-        rows = loss.network.rows(set_size)  # of a point; no score minds their order
-    return found.view(-1, rows, found.shape[1]).mean(1)
+        features = loss.features(*surrogates.loss_arguments(task, examples), set_size)
+        n_rows = loss.network.n_rows(set_size)  # of a point; scores do not depend on their order
+    return features.view(-1, n_rows, features.shape[1]).mean(1)

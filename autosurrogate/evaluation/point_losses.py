@@ -1,9 +1,8 @@
-"""How well a loss ranks: its correlations with the metric, beside the regular loss's."""
+"""The loss of each point, its gradient, and its rank correlation with the metric."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,21 +10,21 @@ from torch import Tensor
 
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
-from autosurrogate.rank_correlation.statistics import Agreement, agreement, spearman
-from autosurrogate.surrogates import arguments
+from autosurrogate.rank_correlation.agreement import Agreement
+from autosurrogate.rank_correlation.statistics import agreement, spearman
+from autosurrogate.surrogates import Loss, loss_arguments
 from autosurrogate.tasks import Task
 
 PointLosses = Callable[[Examples, int], Tensor]  # examples and set size to the loss of each point
-BLOCK_NUMBERS = 4_000_000  # of predictions worked on at a time
+BLOCK_NUMBERS = 4_000_000  # of predictions that are computed at a time
 
 
-def loss_of_points(loss: Any, task: Task) -> PointLosses:
+def loss_of_points(loss: Loss, task: Task) -> PointLosses:
     """A surrogate's loss of each point."""
 
     def of_points(examples: Examples, set_size: int) -> Tensor:
         task.configure(loss, examples)
-        found: Tensor = loss.points(*arguments(task, examples), set_size)
-        return found
+        return loss.points(*loss_arguments(task, examples), set_size)
 
     return of_points
 
@@ -35,10 +34,10 @@ def regular_of_points(task: Task) -> PointLosses:
 
     def of_points(examples: Examples, set_size: int) -> Tensor:
         per_example = task.regular_loss(examples).view(-1, set_size)
-        kept = task.kept(examples)
-        if kept is None:
+        has_target = task.has_target(examples)
+        if has_target is None:
             return per_example.mean(1)
-        weight = torch.as_tensor(kept, device=per_example.device).view(-1, set_size).to(per_example.dtype)
+        weight = torch.as_tensor(has_target, device=per_example.device).view(-1, set_size).to(per_example.dtype)
         return (per_example * weight).sum(1) / weight.sum(1).clamp_min(1)
 
     return of_points
@@ -57,7 +56,8 @@ def compare(
 ) -> Agreement:
     """Rank correlations of a loss with the metric over all points of the chunks, with their intervals.
 
-    The points of a chunk are of one set size or of about one length, and so more alike than those of different chunks.
+    The bootstrap draws chunks, then points within each: the points of a chunk have one set size or about one length,
+    and so are more alike than points of different chunks.
     """
     losses, values = _losses_and_values(of_points, chunks, device)
     return agreement(losses, values, higher_is_better, seed, [len(chunk) for chunk in chunks])
@@ -74,12 +74,12 @@ def spearman_on(of_points: PointLosses, chunks: Sequence[Chunk], higher_is_bette
 def _losses_and_values(
     of_points: PointLosses, chunks: Sequence[Chunk], device: torch.device
 ) -> tuple[np.ndarray, np.ndarray]:
-    found: list[np.ndarray] = []
+    losses: list[np.ndarray] = []
     with torch.no_grad():
         for chunk in chunks:
             for block in blocks(chunk.examples, chunk.set_size):
-                found.append(of_points(block.to(device), chunk.set_size).double().cpu().numpy())
-    return np.concatenate(found), np.concatenate([chunk.values.numpy() for chunk in chunks])
+                losses.append(of_points(block.to(device), chunk.set_size).double().cpu().numpy())
+    return np.concatenate(losses), np.concatenate([chunk.values.numpy() for chunk in chunks])
 
 
 def gradient_norms(of_points: PointLosses, chunks: Iterable[Chunk], task: Task, device: torch.device) -> Tensor:
@@ -88,13 +88,13 @@ def gradient_norms(of_points: PointLosses, chunks: Iterable[Chunk], task: Task, 
     for chunk in chunks:
         for block in blocks(chunk.examples, chunk.set_size):
             examples = block.to(device)
-            found = gradient(of_points, examples, chunk.set_size) * task.unit(examples)
-            norms.append(found.reshape(len(block) // chunk.set_size, -1).norm(dim=1).cpu())
+            gradients = gradient(of_points, examples, chunk.set_size) * task.unit(examples)
+            norms.append(gradients.reshape(len(block) // chunk.set_size, -1).norm(dim=1).cpu())
     return torch.cat(norms)
 
 
 def gradient(of_points: PointLosses, examples: Examples, set_size: int) -> Tensor:
-    """The gradient of the points' losses with respect to their predictions, of the shape of these."""
+    """The gradient of the points' losses with respect to their predictions, shape of `examples.preds`."""
     preds = examples.preds.float().detach().requires_grad_(True)
     with torch.enable_grad():
         (gradient,) = torch.autograd.grad(of_points(examples.with_preds(preds), set_size).sum(), preds)

@@ -1,6 +1,6 @@
-"""How many points there is time to judge losses on, by what the slowest network takes for one.
+"""How many points the losses of a run are evaluated on: as many as the slowest network has time for.
 
-Every loss of a run is judged on the same points, so how many is settled before the first.
+All losses of a run are evaluated on the same points, so their number is decided before the first trial.
 """
 
 from __future__ import annotations
@@ -19,80 +19,85 @@ from autosurrogate.evaluation.point_losses import loss_of_points
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.registry.metric_type import Metric
+from autosurrogate.surrogates import Loss
 from autosurrogate.tasks import Task
 
-LEAST_OF_CHUNK = 8  # points that are kept of each chunk
-LEAST = 16  # points that are kept for a descent check
-MOST_TIMES, ENOUGH_S = 5, 0.1  # that a point is timed, and the seconds after which it is enough
+MIN_PER_CHUNK = 8  # points that are kept of each chunk, however slow the network
+MIN_FOR_DESCENT = 16  # points that are kept for a descent check, however slow the network
+MAX_REPEATS, TIMING_S = 5, 0.1  # a point is timed at most so often, and not again after so many seconds
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds that the slowest network takes for a point, by its set size.
+    """Seconds that the slowest network takes for a point, by set size.
 
     Args:
-        forward: without a gradient.
-        step: with one.
+        forward: for its loss.
+        step: for its loss and the gradient.
     """
 
     forward: Mapping[int, float]
     step: Mapping[int, float]
 
 
-def measure(
+def measure_costs(
     task: Task, metric: Metric, networks: Mapping[str, Mapping[str, Any]], chunks: Sequence[Chunk], device: torch.device
 ) -> Costs:
     """Time a point of each set size in each network.
 
     Args:
         task: the task.
-        metric: the metric; only its declaration matters.
-        networks: network to the settings that give it all features that it may have.
+        metric: the metric; only its declaration is used.
+        networks: network to the settings with which it has the most features.
         chunks: labelled points, some of each set size.
         device: where to compute.
     """
     examples = {chunk.set_size: chunk.examples[slice(0, chunk.set_size)].to(device) for chunk in reversed(chunks)}
     forward, step = dict.fromkeys(examples, 0.0), dict.fromkeys(examples, 0.0)
     for network, settings in networks.items():
-        loss = surrogates.build(task.name, metric.level, network, **settings).to(device)
-        least = min(examples)
-        _seconds(loss, task, examples[least], least, device, gradient=True)  # loads what is loaded once
+        loss = surrogates.build(task, metric.level, network, **settings).to(device)
+        smallest = min(examples)
+        _seconds(loss, task, examples[smallest], smallest, device, gradient=True)  # warm-up: the first call is slower
         for size, point in examples.items():
             forward[size] = max(forward[size], _seconds(loss, task, point, size, device, gradient=False))
             step[size] = max(step[size], _seconds(loss, task, point, size, device, gradient=True))
     return Costs(forward, step)
 
 
-def thinned(chunks: Sequence[Chunk], costs: Costs, seconds: float) -> list[Chunk]:
-    """As large a part of each chunk as can be judged within some seconds altogether, and a few points at least."""
-    whole = sum(len(chunk) * _cost(costs.forward, chunk) for chunk in chunks)
-    share = min(1.0, seconds / whole) if whole > 0 else 1.0
-    return [_first(chunk, max(LEAST_OF_CHUNK, round(share * len(chunk)))) for chunk in chunks]
+def subsample(chunks: Sequence[Chunk], costs: Costs, seconds: float) -> list[Chunk]:
+    """The same fraction of each chunk, as large as `seconds` allow for all, but at least `MIN_PER_CHUNK` points."""
+    total_s = sum(len(chunk) * _cost(costs.forward, chunk) for chunk in chunks)
+    fraction = min(1.0, seconds / total_s) if total_s > 0 else 1.0
+    return [_first(chunk, max(MIN_PER_CHUNK, round(fraction * len(chunk)))) for chunk in chunks]
 
 
-def for_descent(chunks: Sequence[Chunk], costs: Costs, n_points: int, seconds: float) -> tuple[list[Chunk], int]:
-    """Chunks whose points can follow a loss within some seconds, the largest sets left out first; and how many points.
+def subsample_for_descent(
+    chunks: Sequence[Chunk], costs: Costs, n_points: int, seconds: float
+) -> tuple[list[Chunk], int]:
+    """Chunks for a descent check within some seconds, and how many points to take of them.
+
+    Chunks of the largest sets are dropped first.
 
     Args:
         chunks: to choose from.
-        costs: see `measure`.
-        n_points: that are wanted, of all chunks alike.
-        seconds: for all of them.
+        costs: see `measure_costs`.
+        n_points: the most points, about the same number of each chunk.
+        seconds: for all points.
     """
-    kept = list(chunks)
+    remaining = list(chunks)
 
-    def each() -> float:
-        return STEPS * sum(_cost(costs.step, chunk) for chunk in kept) / len(kept)
+    def seconds_per_point() -> float:
+        return STEPS * sum(_cost(costs.step, chunk) for chunk in remaining) / len(remaining)
 
-    while n_points * each() > seconds and len({chunk.set_size for chunk in kept}) > 1:
-        largest = max(chunk.set_size for chunk in kept)
-        kept = [chunk for chunk in kept if chunk.set_size < largest]
-    fits = seconds / each() if each() > 0 else n_points
-    return kept, int(min(n_points, max(LEAST, fits)))
+    while n_points * seconds_per_point() > seconds and len({chunk.set_size for chunk in remaining}) > 1:
+        largest = max(chunk.set_size for chunk in remaining)
+        remaining = [chunk for chunk in remaining if chunk.set_size < largest]
+    n_within = seconds / seconds_per_point() if seconds_per_point() > 0 else n_points
+    return remaining, int(min(n_points, max(MIN_FOR_DESCENT, n_within)))
 
 
 def _cost(seconds: Mapping[int, float], chunk: Chunk) -> float:
-    """Of a point of a chunk; that of the dearest for sets of a size that was not measured."""
+    """Seconds for a point of a chunk; the largest of all sizes where the chunk's size was not measured."""
     return seconds.get(chunk.set_size, max(seconds.values()))
 
 
@@ -102,27 +107,27 @@ def _first(chunk: Chunk, n_points: int) -> Chunk:
 
 
 def _seconds(
-    loss: torch.nn.Module, task: Task, examples: Examples, set_size: int, device: torch.device, *, gradient: bool
+    loss: Loss, task: Task, examples: Examples, set_size: int, device: torch.device, *, gradient: bool
 ) -> float:
-    """The least of several times: where a machine does something else as well, one alone may be ten times as long."""
-    found, spent = math.inf, 0.0
-    for _ in range(MOST_TIMES):
-        seconds = _once(loss, task, examples, set_size, device, gradient=gradient)
-        found, spent = min(found, seconds), spent + seconds
-        if spent > ENOUGH_S:
+    """The shortest of several times: on a busy machine a single one may be ten times as long."""
+    shortest, spent = math.inf, 0.0
+    for _ in range(MAX_REPEATS):
+        seconds = _time_once(loss, task, examples, set_size, device, gradient=gradient)
+        shortest, spent = min(shortest, seconds), spent + seconds
+        if spent > TIMING_S:
             break
-    return found
+    return shortest
 
 
-def _once(
-    loss: torch.nn.Module, task: Task, examples: Examples, set_size: int, device: torch.device, *, gradient: bool
+def _time_once(
+    loss: Loss, task: Task, examples: Examples, set_size: int, device: torch.device, *, gradient: bool
 ) -> float:
-    began = time.perf_counter()
+    start = time.perf_counter()
     with torch.set_grad_enabled(gradient):
         preds = examples.preds.float().requires_grad_(gradient)
-        found = loss_of_points(loss, task)(examples.with_preds(preds), set_size)
+        losses = loss_of_points(loss, task)(examples.with_preds(preds), set_size)
         if gradient:
-            torch.autograd.grad(found.sum(), preds, allow_unused=True)
+            torch.autograd.grad(losses.sum(), preds, allow_unused=True)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    return time.perf_counter() - began
+    return time.perf_counter() - start

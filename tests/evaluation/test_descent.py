@@ -12,7 +12,7 @@ from torch import Tensor
 
 from autosurrogate import tasks
 from autosurrogate.evaluation import descent, point_losses
-from autosurrogate.evaluation.descent import improvement, middling, moved
+from autosurrogate.evaluation.descent import descend, improvement, mid_quality
 from autosurrogate.evaluation.point_losses import gradient_norms, regular_of_points
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
@@ -24,38 +24,38 @@ def change(
     of_points: point_losses.PointLosses, chunks: list[Chunk], metric: Metric = ACCURACY, distance: float = 1.0
 ) -> np.ndarray:
     labeller: Any = HereLabeller(metric)
-    points = moved(of_points, chunks, tasks.get(metric.task), metric, CPU, distance)
+    points = descend(of_points, chunks, tasks.get(metric.task), metric, CPU, distance)
     return improvement(points, chunks, metric, labeller)
 
 
-def test_middling_points_lie_between_a_fifth_and_seven_tenths_of_the_way() -> None:
+def test_points_of_mid_quality_lie_between_a_fifth_and_seven_tenths_of_the_way() -> None:
     chunk = of_values([0.0, 0.1, 0.3, 0.5, 0.69, 0.71, 1.0] * 3)
-    found = middling([chunk], True, 100)
+    found = mid_quality([chunk], True, 100)
     assert [c.values.tolist() for c in found] == [[0.3, 0.5, 0.69] * 3]
     assert found[0].examples.preds[:6, 0].tolist() == [4, 5, 6, 7, 8, 9]  # their own examples, whole
     assert found[0].set_size == 2
 
 
-def test_middling_points_of_a_metric_where_lower_is_better_are_counted_from_its_worst() -> None:
+def test_points_of_mid_quality_of_a_metric_where_lower_is_better_are_counted_from_its_worst() -> None:
     values = [0.0, 0.1, 0.29, 0.31, 0.5, 0.79, 0.81, 1.0] * 3
-    assert middling([of_values(values)], False, 100)[0].values.tolist() == [0.31, 0.5, 0.79] * 3
+    assert mid_quality([of_values(values)], False, 100)[0].values.tolist() == [0.31, 0.5, 0.79] * 3
 
 
 @pytest.mark.parametrize(("n_points", "n_chunks"), [(6, 3), (7, 3), (2, 5), (1, 4), (100, 3)])
-def test_middling_points_are_at_most_so_many_of_all_chunks_alike(n_points: int, n_chunks: int) -> None:
+def test_points_of_mid_quality_are_at_most_so_many_of_all_chunks_alike(n_points: int, n_chunks: int) -> None:
     chunks = [of_values([0.0, *np.linspace(0.3, 0.6, 10), 1.0]) for _ in range(n_chunks)]
-    counts = [len(c) for c in middling(chunks, True, n_points)]
+    counts = [len(c) for c in mid_quality(chunks, True, n_points)]
     assert sum(counts) == min(n_points, 10 * n_chunks)
     assert max(counts) - min(counts) <= 1
 
 
 @pytest.mark.parametrize("values", [[0.0] * 20 + [1.0] * 20, [0.5] * 9, [0.0] * 3 + [0.5] + [1.0] * 4])
-def test_all_points_are_middling_where_hardly_any_is(values: list[float]) -> None:
-    assert middling([of_values(values)], True, 100)[0].values.tolist() == values
+def test_all_points_are_used_where_hardly_any_is_of_mid_quality(values: list[float]) -> None:
+    assert mid_quality([of_values(values)], True, 100)[0].values.tolist() == values
 
 
 def test_following_the_probability_of_the_target_gains_and_fleeing_it_loses() -> None:
-    chunks = middling([labelled(0, 30), labelled(1, 30)], True, 16)
+    chunks = mid_quality([labelled(0, 30), labelled(1, 30)], True, 16)
     up, down = (change(target_probability(sign), chunks, distance=3.0) for sign in (-1, 1))
     assert up.shape == (16,)
     assert up.mean() > 0.02
@@ -67,7 +67,7 @@ def test_a_loss_of_constant_gradient_the_wrong_way_loses() -> None:
         own = examples.preds.gather(1, examples.target[:, None]).squeeze(1)
         return own.view(-1, set_size).sum(1)
 
-    chunks = middling([labelled(0), labelled(1)], True, 16)
+    chunks = mid_quality([labelled(0), labelled(1)], True, 16)
     assert change(towards_others, chunks, distance=5.0).mean() < -0.02
 
 
@@ -84,7 +84,7 @@ def test_a_gain_is_positive_where_a_lower_metric_is_better() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
-def test_points_move_the_distance_they_are_told_whatever_the_scale(scale: float) -> None:
+def test_points_move_the_distance_that_is_asked_for_whatever_the_scale(scale: float) -> None:
     chunk = labelled(0, 3)
 
     def straight(examples: Examples, set_size: int) -> Tensor:
@@ -106,10 +106,10 @@ def test_predictions_move_in_the_unit_of_the_task(monkeypatch: pytest.MonkeyPatc
     def two_classes(examples: Examples, set_size: int) -> Tensor:
         return examples.preds[:, :2].sum(1).view(-1, set_size).sum(1)
 
-    way = chunk.examples.preds - descent._descend(two_classes, chunk.examples, task, 32, 2.0).preds
-    torch.testing.assert_close((way / unit).view(3, -1).norm(dim=1), torch.full((3,), 2.0), rtol=1e-3, atol=1e-3)
+    moved_by = chunk.examples.preds - descent._descend(two_classes, chunk.examples, task, 32, 2.0).preds
+    torch.testing.assert_close((moved_by / unit).view(3, -1).norm(dim=1), torch.full((3,), 2.0), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(
-        way[:, 0], 100 * way[:, 1], rtol=1e-2, atol=1e-4
+        moved_by[:, 0], 100 * moved_by[:, 1], rtol=1e-2, atol=1e-4
     )  # as steep as its unit, and as far again
     norms = gradient_norms(two_classes, [chunk], task, CPU)
     torch.testing.assert_close(norms, torch.full((3,), (32 * 101) ** 0.5))
@@ -130,9 +130,9 @@ def test_points_move_together_those_with_the_steeper_loss_further() -> None:
     moved = descent._descend(
         lambda e, size: steepness * e.preds[:, 0].view(2, -1).sum(1), chunk.examples, TASK, 32, 2.0
     )
-    ways = (moved.preds - chunk.examples.preds).view(2, -1).norm(dim=1)
-    assert float(ways[1] / ways[0]) == pytest.approx(7, rel=1e-2)
-    assert float(ways.square().mean().sqrt()) == pytest.approx(2, rel=1e-3)
+    distances = (moved.preds - chunk.examples.preds).view(2, -1).norm(dim=1)
+    assert float(distances[1] / distances[0]) == pytest.approx(7, rel=1e-2)
+    assert float(distances.square().mean().sqrt()) == pytest.approx(2, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -144,16 +144,16 @@ def test_points_move_together_those_with_the_steeper_loss_further() -> None:
         (lambda d: 1.0, 0.025),  # at once
     ],
 )
-def test_the_distance_is_that_over_which_the_regular_loss_mends_a_quarter(
+def test_the_distance_is_that_over_which_the_regular_loss_gains_a_quarter(
     gain: Callable[[float], float], distance: float
 ) -> None:
-    assert descent.reach(gain, 1.0) == pytest.approx(distance)
+    assert descent.descent_distance(gain, 1.0) == pytest.approx(distance)
 
 
 def test_points_on_which_the_metric_then_fails_have_no_gain() -> None:
     labeller: Any = HereLabeller(ACCURACY, fails=True)
     chunks = [labelled(0, 2)]
-    points = moved(target_probability(-1), chunks, TASK, ACCURACY, CPU, 1.0)
+    points = descend(target_probability(-1), chunks, TASK, ACCURACY, CPU, 1.0)
     found = improvement(points, chunks, ACCURACY, labeller)
     assert np.isnan(found).tolist() == [True, True]
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,27 +10,44 @@ from torch import Tensor, nn
 
 from autosurrogate import tasks
 from autosurrogate.errors import LabellingError
-from autosurrogate.evaluation.evaluator import Judge, shortfalls
+from autosurrogate.evaluation.evaluator import Evaluator
+from autosurrogate.evaluation.shortfalls import shortfalls
+from autosurrogate.export.metadata import DescentCheck, GradientNorms, HeldOutCorrelations, Quality
 from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.points.labelled_points import HeldOut, Points
 from autosurrogate.points.labelled_set import Chunk
-from autosurrogate.points.sampling import points_of
+from autosurrogate.points.metric_calls import points_of
+from autosurrogate.rank_correlation.agreement import Agreement
 from autosurrogate.registry.lookup import find
 from autosurrogate.surrogates._calibration import Calibration
 
 ACCURACY, TASK = find("accuracy"), tasks.get("classification")
 
 
-def metadata(loss: float = 0.9, regular: float = 0.5, gain: float = 1.0, error: float = 0.1, regular_gain: float = 0.5):
-    found: dict[str, Any] = {
-        "held_out": {"loss": {"spearman": loss}, "regular": {"spearman": regular}},
-        "descent": {"gain": gain, "gain_error": error, "regular_gain": regular_gain, "weight": 0.3},
-    }
-    return found
+def correlations(loss: float, regular: float) -> HeldOutCorrelations:
+    agreements = (Agreement(spearman, (-1.0, 1.0), spearman, (-1.0, 1.0), 100) for spearman in (loss, regular))
+    return HeldOutCorrelations(*agreements, by_set_size=())
+
+
+def quality(
+    loss: float = 0.9,
+    regular: float = 0.5,
+    gain: float = 1.0,
+    error: float = 0.1,
+    regular_gain: float = 0.5,
+    recorded: tuple[float, float] | None = None,
+) -> Quality:
+    return Quality(
+        held_out_generated=correlations(loss, regular),
+        held_out_recorded=None if recorded is None else correlations(*recorded),
+        gradient_norms=GradientNorms(1.0, 1.0),
+        suggested_weight=1.0,
+        descent_check=DescentCheck(gain, error, regular_gain, weight=0.3, distance=1.0, n_points=64),
+    )
 
 
 def test_a_good_loss_falls_short_in_nothing() -> None:
-    assert shortfalls(metadata()) == []
+    assert shortfalls(quality()) == []
 
 
 @pytest.mark.parametrize(
@@ -48,28 +64,25 @@ def test_a_good_loss_falls_short_in_nothing() -> None:
         ({"gain": float("nan")}, "its gain in the descent check is nan"),
     ],
 )
-def test_what_falls_short_is_told_with_its_figures(figures: dict[str, float], message: str) -> None:
-    (found,) = shortfalls(metadata(**figures))
-    assert message in found
+def test_what_falls_short_is_named_with_its_figures(figures: dict[str, float], message: str) -> None:
+    (reason,) = shortfalls(quality(**figures))
+    assert message in reason
 
 
 def test_a_gain_that_is_not_surely_less_than_the_regular_loss_s_is_as_good() -> None:
-    assert shortfalls(metadata(gain=0.31)) == []
+    assert shortfalls(quality(gain=0.31)) == []
 
 
 def test_recorded_outputs_count_as_well() -> None:
-    both = {**metadata(), "held_out_recorded": {"loss": {"spearman": 0.3}, "regular": {"spearman": 0.4}}}
-    assert shortfalls(both) == [
+    assert shortfalls(quality(recorded=(0.3, 0.4))) == [
         "its Spearman correlation on held-out recorded outputs is 30.0, the regular loss's 40.0"
     ]
-    both["held_out_recorded"] = {"loss": {"spearman": -0.1}, "regular": {"spearman": -0.2}}
-    (found,) = shortfalls(both)
-    assert "held-out recorded outputs is -10.0, not above 0: it does not follow the metric" in found
+    (reason,) = shortfalls(quality(recorded=(-0.1, -0.2)))
+    assert "held-out recorded outputs is -10.0, not above 0: it does not follow the metric" in reason
 
 
 def test_recorded_outputs_of_about_one_quality_may_be_hard_to_rank() -> None:
-    both = {**metadata(), "held_out_recorded": {"loss": {"spearman": 0.2}, "regular": {"spearman": 0.1}}}
-    assert shortfalls(both) == []
+    assert shortfalls(quality(recorded=(0.2, 0.1))) == []
 
 
 class Toy(nn.Module):
@@ -94,38 +107,39 @@ def labelled(seed: int) -> Chunk:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
+def evaluator() -> Iterator[Evaluator]:
     points = Points([], [labelled(0)], [], [])
     with Labeller(ACCURACY) as labeller:
-        yield Judge(TASK, ACCURACY, labeller, torch.device("cpu"), points, 0)
+        yield Evaluator(TASK, ACCURACY, labeller, torch.device("cpu"), points, 0)
 
 
-def test_a_loss_that_helps_mends_more_than_the_regular_one_alone_and_a_harmful_one_less(judge: Judge) -> None:
-    assert judge.regular_mended() == pytest.approx(0.25, abs=0.05)
-    (helps, error), (harms, _) = (judge.mended(Toy(sign, 1.0)) for sign in (-1.0, 1.0))
-    assert helps > judge.regular_mended() > harms + 3 * error
+def test_a_loss_that_helps_gains_more_than_the_regular_one_alone_and_a_harmful_one_less(evaluator: Evaluator) -> None:
+    assert evaluator.regular_gain_fraction() == pytest.approx(0.25, abs=0.05)
+    (helps, error), (harms, _) = (evaluator.gain_fraction(Toy(sign, 1.0)) for sign in (-1.0, 1.0))
+    assert helps > evaluator.regular_gain_fraction() > harms + 3 * error
 
 
-def test_a_loss_that_is_steep_on_a_few_points_mends_less_and_is_to_have_less_weight(judge: Judge) -> None:
+def test_a_loss_that_is_steep_on_a_few_points_gains_less_and_is_suggested_less_weight(evaluator: Evaluator) -> None:
     even, steep = Toy(-1.0, 1.0), Toy(-1.0, 50.0)
-    assert judge.mended(steep)[0] < judge.mended(even)[0]
+    assert evaluator.gain_fraction(steep)[0] < evaluator.gain_fraction(even)[0]
     weights = []
     for loss in (even, steep):
-        judge.rescale(loss)
-        report = judge.report(loss, HeldOut([labelled(1)], []))
-        assert report["gradient_norm"]["loss"] == pytest.approx(report["gradient_norm"]["regular"], rel=1e-3)
-        weights.append(report["suggested_weight"])
-        assert report["suggested_weight"] >= report["descent"]["weight"]
+        evaluator.rescale(loss)
+        report = evaluator.report(loss, HeldOut([labelled(1)], []))
+        assert report.gradient_norms.loss == pytest.approx(report.gradient_norms.regular_loss, rel=1e-3)
+        weights.append(report.suggested_weight)
+        assert report.descent_check.weight is not None
+        assert report.suggested_weight >= report.descent_check.weight
     assert weights[1] < 0.3 * weights[0]
 
 
-def test_a_metric_that_fails_once_predictions_have_moved_is_told() -> None:
+def test_a_metric_that_fails_once_predictions_have_moved_is_an_error() -> None:
     def fails(preds: np.ndarray, target: np.ndarray) -> float:
         raise ValueError("moved")
 
     broken = dataclasses.replace(ACCURACY, function=fails, spec=None)
     points = Points([], [labelled(0)], [], [])
     with Labeller(broken) as labeller:
-        judge = Judge(TASK, broken, labeller, torch.device("cpu"), points, 0)
+        evaluator = Evaluator(TASK, broken, labeller, torch.device("cpu"), points, 0)
         with pytest.raises(LabellingError, match="nearly all points of the descent check"):
-            judge.mended(Toy(-1.0, 1.0))
+            evaluator.gain_fraction(Toy(-1.0, 1.0))

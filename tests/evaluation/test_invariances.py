@@ -66,12 +66,12 @@ def late_f1(preds: np.ndarray, target: np.ndarray) -> float:
     called = preds >= 0.9
     return float(2 * (called & (target == 1)).sum() / max(1, called.sum() + target.sum()))
 """
-CLASSIFICATION = tasks.get("classification")
+CLASSIFICATION, SCORES = tasks.get("classification"), tasks.get("scores")
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return program.write(tmp_path_factory.mktemp("unseen") / "mine.py", METRICS)
+    return program.write(tmp_path_factory.mktemp("invariances") / "mine.py", METRICS)
 
 
 def dependences(spec: str | Metric) -> dict[str, Dependence]:
@@ -80,8 +80,8 @@ def dependences(spec: str | Metric) -> dict[str, Dependence]:
     def label(points: Sequence[tuple[Any, Any]]) -> np.ndarray:
         return np.array([float(metric.function(*point)) for point in points])
 
-    networks = search_space.load(metric.task).widest_networks(metric.task)
-    found = invariances.dependences(tasks.get(metric.task), metric, networks, label)
+    task = tasks.get(metric.task)
+    found = invariances.find_dependences(task, metric, search_space.load(task).widest_networks(task), label)
     return {one.what: one for one in found}
 
 
@@ -95,22 +95,22 @@ def dependences(spec: str | Metric) -> dict[str, Dependence]:
         ("first_label", "which label is which", (0.0, 0.99)),
     ],
 )
-def test_what_a_metric_minds_and_no_network_sees_is_found(
+def test_what_a_metric_depends_on_and_no_network_sees_is_found(
     file: Path, name: str, what: str, agreement: tuple[float, float]
 ) -> None:
     found = dependences(f"{file}:{name}")
     low, high = agreement
-    assert found[what].unseen
+    assert found[what].missed
     assert low < found[what].agreement < high
     assert found[what].ceiling == pytest.approx(found[what].agreement ** 0.5)
-    assert [one for one in found if found[one].unseen] == [what]
+    assert [one for one in found if found[one].missed] == [what]
     reason = invariances.refusal(list(found.values()), tasks.get(find(f"{file}:{name}").task))
     assert reason is not None
     assert reason.startswith(f"depends on {what} (")
     assert ("--tokenizer FILE" in reason) == (name == "shared_letters")
 
 
-# Those left out take ten seconds each.
+# Each of these takes ten seconds.
 @pytest.mark.parametrize(
     "spec", [m.name for m in builtins() if m.name not in ("oks_ap", "coco_ap", "coco_ap50", "chrf")]
 )
@@ -128,12 +128,12 @@ def test_what_a_network_sees_may_matter() -> None:
 
 def test_what_changes_all_values_alike_does_not_matter() -> None:
     found = dependences("median_absolute_error")["the unit of the values"]
-    assert found.moved == 1
+    assert found.changed == 1
     assert not found.matters
 
 
-def test_only_networks_that_see_what_matters_are_searched_and_those_made_for_it_only_then(file: Path) -> None:
-    space = search_space.load("classification")
+def test_only_networks_that_see_what_matters_are_searched_and_those_built_for_it_only_then(file: Path) -> None:
+    space = search_space.load(CLASSIFICATION)
     for spec, expected in {
         f"{file}:distance": {"ordinal"},
         "sklearn:cohen_kappa_score?weights=quadratic": {"ordinal"},
@@ -141,15 +141,23 @@ def test_only_networks_that_see_what_matters_are_searched_and_those_made_for_it_
     }.items():
         found = list(dependences(spec).values())
         assert invariances.refusal(found, CLASSIFICATION) is None
-        assert set(space.networks) - set(invariances.left_out(list(space.networks), find(spec), found)) == expected
+        assert (
+            set(space.networks)
+            - set(invariances.excluded_networks(list(space.networks), tasks.get(find(spec).task), found))
+            == expected
+        )
 
 
-def test_many_thresholds_are_searched_only_for_what_minds_where_between_them_a_probability_lies(file: Path) -> None:
-    space = search_space.load("scores")
+def test_many_thresholds_are_searched_only_for_what_depends_on_where_between_them_a_probability_lies(
+    file: Path,
+) -> None:
+    space = search_space.load(SCORES)
 
     def kept(spec: str) -> set[str]:
         return set(space.networks) - set(
-            invariances.left_out(list(space.networks), find(spec), list(dependences(spec).values()))
+            invariances.excluded_networks(
+                list(space.networks), tasks.get(find(spec).task), list(dependences(spec).values())
+            )
         )
 
     calibration = kept("sklearn:brier_score_loss?task=binary")
@@ -159,43 +167,43 @@ def test_many_thresholds_are_searched_only_for_what_minds_where_between_them_a_p
     assert kept("f1") == kept("roc_auc") == {"order", "counts", "top"}
 
 
-def test_nothing_is_left_out_of_a_space_of_which_nothing_would_be_left() -> None:
-    space, lost = search_space.load("classification"), Dependence("this", 0.5, 0.5, ())
-    assert invariances.left_out(list(space.networks), find("accuracy"), [lost]) == {}
+def test_no_network_is_excluded_where_none_would_remain() -> None:
+    space, lost = search_space.load(CLASSIFICATION), Dependence("this", 0.5, 0.5, ())
+    assert invariances.excluded_networks(list(space.networks), tasks.get("classification"), [lost]) == {}
 
 
-def test_fit_tells_which_networks_of_the_user_s_space_are_not_searched(tmp_path: Path) -> None:
+def test_fit_says_which_networks_of_the_user_s_space_are_not_searched(tmp_path: Path) -> None:
     own = "[networks.ordinal]\ntemperatures = [[0.3, 0.03]]\nwidth = 8\n"
     program.write(tmp_path / "own.toml", program.SPACE + own)
     done = program.run("fit", *"--metric accuracy --space own.toml --trials 1 --force".split(), cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    told = "network 'ordinal' of --space is not searched: the metric does not depend on which class is which"
-    assert told in " ".join(done.stdout.split())
+    message = "network 'ordinal' of --space is not searched: the metric does not depend on which class is which"
+    assert message in " ".join(done.stdout.split())
 
 
-def test_a_metric_that_is_random_is_not_taken_for_one_that_minds(file: Path) -> None:
+def test_a_metric_that_is_random_is_not_taken_for_one_that_depends_on_something(file: Path) -> None:
     found = dependences(f"{file}:noisy")
     assert invariances.refusal(list(found.values()), CLASSIFICATION) is None
-    assert all(one.moved < 0.05 for one in found.values())
+    assert all(one.changed < 0.05 for one in found.values())
 
 
 def test_a_metric_without_values_is_left_to_other_checks() -> None:
     metric = find("accuracy")
-    found = invariances.dependences(
+    found = invariances.find_dependences(
         tasks.get(metric.task),
         metric,
-        search_space.load(metric.task).widest_networks(metric.task),
+        search_space.load(CLASSIFICATION).widest_networks(CLASSIFICATION),
         lambda points: np.full(len(points), np.nan),
     )
     assert invariances.refusal(found, CLASSIFICATION) is None
 
 
-def test_a_low_ceiling_is_told() -> None:
-    told = [
+def test_a_low_ceiling_is_part_of_the_reason() -> None:
+    reasons = [
         invariances.refusal([Dependence("this", 0.5, agreement, ())], CLASSIFICATION) or "" for agreement in (0.5, 0.99)
     ]
-    assert told[0].endswith("it could rank at about 71 at most")
-    assert "could rank" not in told[1]
+    assert reasons[0].endswith("its rank correlation could be about 71 at most")
+    assert "could be" not in reasons[1]
 
 
 @pytest.mark.parametrize("name", tasks.names())
@@ -205,7 +213,7 @@ def test_changes_leave_the_regular_loss_s_order_of_quality(name: str) -> None:
     for seed in range(3):
         severity = torch.tensor([0.0] * 8 + [1.0] * 8)
         examples = task.generate(severity, torch.Generator().manual_seed(seed), 4)
-        for changed in task.changes(examples, torch.Generator().manual_seed(seed)).values():
+        for changed in task.perturbations(examples, torch.Generator().manual_seed(seed)).values():
             each = (
                 task.regular_loss(Examples(changed.preds.float(), changed.target, changed.extras)).view(16, 4).mean(1)
             )
@@ -232,4 +240,4 @@ def test_classes_in_an_order_are_fitted_by_a_network_that_sees_them(file: Path) 
     assert done.returncode == 0, done.stderr
     metadata = json.loads(program.run("inspect", "distance.pt", "--json", cwd=file.parent).stdout)
     assert metadata["network"]["name"] == "ordinal"
-    assert metadata["held_out"]["loss"]["spearman"] > 0.95
+    assert metadata["quality"]["held_out_generated"]["loss"]["spearman"] > 0.95
