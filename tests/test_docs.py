@@ -84,7 +84,7 @@ def test_every_command_line_parses_and_its_files_are_there(
             continue
         metrics = [find(spec) for spec in ([given] if isinstance(given, str) else given)]
         if options.get("space"):
-            search_space.load(metrics[0].task, options["space"])
+            search_space.load(tasks.get(metrics[0].task), options["space"])
         name = re.sub(r"[^\w.-]+", "-", "+".join(metric.name for metric in metrics))
         made |= {options.get("out") or f"{name}.pt", options.get("run_dir")}
 
@@ -115,7 +115,7 @@ def test_every_built_in_metric_task_and_setting_is_mentioned() -> None:
     for setting in search_space.TRAINING:
         assert f"`{setting}`" in search
     for task in {metric.task for metric in builtins()}:
-        for network, settings in search_space.load(task).networks.items():
+        for network, settings in search_space.load(tasks.get(task)).networks.items():
             assert f"| {task} | `{network}` |" in search
             assert all(f"`{setting}`" in search for setting in settings)
 

@@ -12,7 +12,7 @@ import torch
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.search import search_space
-from autosurrogate.search.search_space import Choice, Range
+from autosurrogate.search.space import Choice, Range
 from autosurrogate.surrogates import networks
 
 #: task -> metric, and a loop that prints the regular loss before and after
@@ -144,7 +144,7 @@ def space(task: str) -> str:
     name = next(iter(networks(tasks.get(task))))
     entries = {
         key: entry.options[0] if isinstance(entry, Choice) else entry.low if isinstance(entry, Range) else entry
-        for key, entry in search_space.load(task).networks[name].items()
+        for key, entry in search_space.load(tasks.get(task)).networks[name].items()
     }
     training = program.SPACE.split("[networks")[0].replace("n_steps = 60", "n_steps = 50")
     return (

@@ -1,8 +1,7 @@
-"""A look at a metric before anything is fitted to it: what it is given, what it returns, what it depends on."""
+"""The public function `check`: what a metric is called with, what it returns and what it depends on, before any fit."""
 
 from __future__ import annotations
 
-import reprlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,59 +17,45 @@ from autosurrogate.errors import LabellingError
 from autosurrogate.evaluation import invariances
 from autosurrogate.evaluation.invariances import Dependence
 from autosurrogate.labelling.labeller import Labeller
-from autosurrogate.labelling.labels import Labels, check_labels
+from autosurrogate.labelling.labels import check_labels
 from autosurrogate.labelling.outcomes import Point
+from autosurrogate.pipeline.shown_calls import ShownCall, shown_calls
 from autosurrogate.points import metric_calls, sampling, severity_calibration
 from autosurrogate.registry.lookup import find, with_tokenizer
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import CALL_LIMIT_S, CHECK_S
 from autosurrogate.search import search_space
+from autosurrogate.tasks import Task
 
-SHOWN = (0.9, 0.5, 0.1)  # quantiles of the values whose points are shown
-DECLARED = ("task", "level", "view", "higher_is_better", "set_size", "source")
+DECLARED = ("task", "level", "view", "higher_is_better", "set_size", "source")  # of a metric, in a report
 N_AGAIN = 32  # points that are called twice
-N_TRIED = 8  # calls that tell how long one takes
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One call of a metric, cut short to be read.
-
-    Args:
-        preds: what it was given.
-        target: what it was given.
-        returned: the number, or what came instead.
-    """
-
-    preds: str
-    target: str
-    returned: str
+N_TIMED = 8  # calls that measure how long one takes
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was found.
+    """What `check` observed of a metric.
 
     Args:
         metric: as it is declared.
-        shown: a few of its calls, of large and of small values, and one without a value if there is any.
-        n_points: that it was called on.
+        shown: a few of its calls, with large and small values, and one without a value if there is any.
+        n_points: number of points that it was called on.
         dropped: how many of them have no value, by reason.
-        low: least value.
+        low: smallest value.
         high: largest value.
         coverage: how evenly generated points will cover that range, in (0, 1], see `severity_calibration.coverage`.
-        ties: share of the points whose value another point has, too.
+        ties: fraction of the points that share their value with another point.
         easy: mean value of the easiest tenth of the points.
-        hard: mean value of the hardest tenth.
-        changed: share of some points whose value was another one when they were called again: a metric that draws
-            random numbers, or remembers what it was called with. Its loss is fitted to what does not change.
+        hard: mean value of the hardest tenth of the points.
+        changed: fraction of points whose value was different when they were called again, as for a metric that draws
+            random numbers or remembers its calls. Its loss is fitted to what does not change.
         calls_per_s: of all workers together.
-        dependences: what it minds of what its task's networks might not see.
-        reasons: why no loss would be fitted to it, or why it would be a wrong one; empty for a sound metric.
+        dependences: which properties of the predictions it depends on that its task's networks may not see.
+        reasons: why no loss would be fitted to it, or a wrong one; empty for a sound metric.
     """
 
     metric: Metric
-    shown: tuple[Shown, ...]
+    shown: tuple[ShownCall, ...]
     n_points: int
     dropped: dict[str, int]
     low: float
@@ -85,18 +70,18 @@ class Report:
     reasons: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs: plain values, None for a number that there is not."""
-        found = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "metric"}
-        found |= {name: [asdict(one) for one in found[name]] for name in ("shown", "dependences")}
+        """As `autosurrogate check --json` prints it: plain values, None for NaN."""
+        observed = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "metric"}
+        observed |= {name: [asdict(record) for record in observed[name]] for name in ("shown", "dependences")}
         declared = {name: getattr(self.metric, name) for name in DECLARED}
         declared["task"] = tasks.name_without_vocabulary(self.metric.task)
-        plain: dict[str, Any] = without_nan({"metric": self.metric.name, **declared, **found})
+        plain: dict[str, Any] = without_nan({"metric": self.metric.name, **declared, **observed})
         return plain
 
 
 @caller_settings.set_aside()
 def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | None = None, seed: int = 0) -> Report:
-    """Run a metric on generated points and tell what it does.
+    """Run a metric on generated points and report how it behaves.
 
     Args:
         metric: what `autosurrogate.fit` takes.
@@ -111,72 +96,70 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
     >>> check("accuracy").reasons
     ()
     """
-    found = with_tokenizer(find(metric), tokenizer)
-    task = tasks.get(found.task)
-    points, severity = sampling.generate_pilot(task, found, seed)
-    with Labeller(found, timeout_s=CALL_LIMIT_S) as labeller:
-        each = _affordable(points, labeller)
-        points, severity = [points[i] for i in each], severity[each]
+    resolved = with_tokenizer(find(metric), tokenizer)
+    task = tasks.get(resolved.task)
+    points, severity = sampling.generate_pilot(task, resolved, seed)
+    with Labeller(resolved, timeout_s=CALL_LIMIT_S) as labeller:
+        index = _within_time(points, labeller)
+        points, severity = [points[i] for i in index], severity[index]
         labels = labeller.label(points)
         values = labels.values
-        again = np.linspace(0, len(points) - 1, min(len(points), N_AGAIN)).astype(int)
-        changed = _changed(values[again], labeller.label([points[i] for i in reversed(again)]).values[::-1])
+        changed = _changed_when_called_again(points, values, labeller)
         reasons: list[str] = []
         try:
-            check_labels(found, values, labels.problems)
+            check_labels(resolved, values, labels.problems)
         except LabellingError as error:
             reasons.append(str(error))
         coverage, dependences = 0.0, list[Dependence]()
         if not reasons:
-            coverage = _coverage(found, severity, values, labeller, seed)
+            coverage = _coverage(task, resolved, severity, values, labeller, seed)
+            networks = search_space.load(task).widest_networks(task)
             dependences = invariances.find_dependences(
-                task,
-                found,
-                search_space.load(found.task).widest_networks(task),
-                lambda some: labeller.label(some).values,
-                seed,
+                task, resolved, networks, lambda some: labeller.label(some).values, seed
             )
-    easy, hard = (float(np.nanmean(part)) if np.isfinite(part).any() else np.nan for part in _ends(values))
-    wrong = None if reasons else severity_calibration.wrong_direction(found, severity, values)
-    reasons += [] if wrong is None else [f"metric {found.name!r}: {wrong}"]
-    refused = invariances.refusal(dependences, task)
-    kept = values[np.isfinite(values)]
+    wrong_direction = None if reasons else severity_calibration.wrong_direction(resolved, severity, values)
+    refusal = invariances.refusal(dependences, task)
+    reasons += [] if wrong_direction is None else [f"metric {resolved.name!r}: {wrong_direction}"]
+    reasons += [] if refusal is None else [f"metric {resolved.name!r} {refusal}"]
+    valid = values[np.isfinite(values)]
+    n_tenth = max(1, len(values) // 10)
     return Report(
-        metric=found,
-        shown=_shown(points, labels),
+        metric=resolved,
+        shown=shown_calls(points, labels),
         n_points=len(points),
         dropped=dict(Counter(problem.kind for problem in labels.problems).most_common()),
-        low=float(kept.min()) if len(kept) else np.nan,
-        high=float(kept.max()) if len(kept) else np.nan,
+        low=float(valid.min()) if len(valid) else np.nan,
+        high=float(valid.max()) if len(valid) else np.nan,
         coverage=coverage,
-        ties=_ties(kept),
-        easy=easy,
-        hard=hard,
+        ties=_ties(valid),
+        easy=_mean(values[:n_tenth]),
+        hard=_mean(values[-n_tenth:]),
         changed=changed,
         calls_per_s=len(points) / max(labels.seconds, 1e-9),
         dependences=tuple(dependences),
-        reasons=(*reasons, *([f"metric {found.name!r} {refused}"] if refused else [])),
+        reasons=tuple(reasons),
     )
 
 
-def _affordable(points: Sequence[Point], labeller: Labeller) -> np.ndarray:
-    """Which points to take, evenly, so that the calls take `CHECK_S` at most."""
-    few = points[:: -(-len(points) // N_TRIED)]
+def _within_time(points: Sequence[Point], labeller: Labeller) -> np.ndarray:
+    """Indices of evenly spaced points whose calls take at most `CHECK_S`."""
+    few = points[:: -(-len(points) // N_TIMED)]
     seconds = min(labeller.label(few).seconds for _ in range(2))  # the first calls may load libraries
     n_calls = int(CHECK_S * len(few) / max(seconds, 1e-9))
-    return np.linspace(0, len(points) - 1, min(len(points), max(n_calls, 4 * N_TRIED))).astype(int)
+    return np.linspace(0, len(points) - 1, min(len(points), max(n_calls, 4 * N_TIMED))).astype(int)
 
 
-def _changed(values: np.ndarray, again: np.ndarray) -> float:
-    """The share of values that are others the second time, of those that there are."""
-    both = np.isfinite(values) & np.isfinite(again)
-    return float((~np.isclose(values[both], again[both], rtol=1e-6, atol=1e-9)).mean()) if both.any() else 0.0
+def _changed_when_called_again(points: Sequence[Point], values: np.ndarray, labeller: Labeller) -> float:
+    """The fraction of values that differ when some points are called again, in reverse order."""
+    index = np.linspace(0, len(points) - 1, min(len(points), N_AGAIN)).astype(int)
+    first, again = values[index], labeller.label([points[i] for i in reversed(index)]).values[::-1]
+    valid = np.isfinite(first) & np.isfinite(again)
+    return float((~np.isclose(first[valid], again[valid], rtol=1e-6, atol=1e-9)).mean()) if valid.any() else 0.0
 
 
-def _ends(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first and the last tenth: the easiest and the hardest points."""
-    n = max(1, len(values) // 10)
-    return values[:n], values[-n:]
+def _mean(values: np.ndarray) -> float:
+    """The mean of those that are finite; NaN if none is."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
 def _ties(values: np.ndarray) -> float:
@@ -184,50 +167,11 @@ def _ties(values: np.ndarray) -> float:
     return float(counts[counts > 1].sum() / max(1, len(values)))
 
 
-def _coverage(metric: Metric, severity: np.ndarray, values: np.ndarray, labeller: Labeller, seed: int) -> float:
+def _coverage(
+    task: Task, metric: Metric, severity: np.ndarray, values: np.ndarray, labeller: Labeller, seed: int
+) -> float:
     """The coverage of points whose severities are drawn as a fit draws them."""
-    task, severities = tasks.get(metric.task), severity_calibration.calibrate(severity, values)
+    severities = severity_calibration.calibrate(severity, values)
     examples, set_size, _ = sampling.generate_chunk(task, metric, severities, seed, "check", 0)
     drawn = labeller.label(metric_calls.points_of(task, metric, examples, set_size)).values
     return severity_calibration.coverage(drawn[np.isfinite(drawn)])
-
-
-def _shown(points: Sequence[Point], labels: Labels) -> tuple[Shown, ...]:
-    """Calls of large and of small values, and the first one that failed."""
-    order = np.argsort(-labels.values)[: int(np.isfinite(labels.values).sum())]
-    each = [order[int((1 - share) * (len(order) - 1))] for share in SHOWN] if len(order) else []
-    calls = [(points[i], f"{labels.values[i]:.6g}") for i in each]
-    if labels.problems:
-        calls.append((points[int(np.isnan(labels.values).argmax())], labels.problems[0].message))
-    return tuple(Shown(_short(preds), _short(target), returned) for (preds, target), returned in calls)
-
-
-def _short(argument: Any) -> str:
-    """An argument in one line."""
-    short = reprlib.Repr()
-    short.maxother = short.maxstring = short.maxlong = 60
-    short.maxlist = 6 if isinstance(argument, list) and argument and isinstance(argument[0], int) else 2
-    return short.repr(_plain(argument))
-
-
-def _plain(argument: Any) -> Any:
-    """Arrays as they are written in one line: their first entries and their shape."""
-    if isinstance(argument, np.ndarray | np.number | np.bool_):
-        return _Array(np.asarray(argument))
-    if isinstance(argument, dict):
-        return {name: _plain(value) for name, value in argument.items()}
-    if isinstance(argument, list | tuple):
-        return type(argument)(map(_plain, argument))
-    return argument
-
-
-class _Array:
-    def __init__(self, array: np.ndarray) -> None:
-        self._array = array
-
-    def __repr__(self) -> str:
-        entries = [f"{one:.3g}" if isinstance(one, float) else str(one) for one in self._array.ravel()[:4].tolist()]
-        if not self._array.ndim:
-            return entries[0]
-        more = ", ..." if self._array.size > 4 else ""
-        return f"array({', '.join(entries)}{more}; shape {'x'.join(map(str, self._array.shape))})"

@@ -1,4 +1,4 @@
-"""Fitting a loss to a metric, from its name to the exported file."""
+"""The public functions `fit` and `resume`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,8 +18,9 @@ from autosurrogate._utils.durations import seconds
 from autosurrogate.errors import OptionError
 from autosurrogate.export import writer
 from autosurrogate.pipeline import mixture_scaling
-from autosurrogate.pipeline.fit_run import FitResult, finish, prepare
-from autosurrogate.registry import mixtures, sources, validation
+from autosurrogate.pipeline.fit_inputs import prepare
+from autosurrogate.pipeline.fit_run import FitResult, finish
+from autosurrogate.registry import mixtures, source_digests, validation
 from autosurrogate.registry.lookup import find, with_tokenizer
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import CALL_LIMIT_S
@@ -58,13 +59,13 @@ def fit(
             standard deviations over generated points and with its direction.
         weights: of several metrics, one each; all alike if empty.
         out: TorchScript file to write; `<name of the metric>.pt` if None.
-        budget: wall-clock time for everything: seconds, or such as "90s", "5m", "1h30m".
+        budget: wall-clock time for everything: seconds, or a duration such as "90s", "5m", "1h30m".
         trials: stop after so many trials, if the budget is not spent before.
         outputs: files of recorded outputs of real models (G_M), to train on beside generated points.
         random_share: probability that a batch is generated where there are recorded outputs; searched if None.
         device: "auto", "cpu", "cuda" or "cuda:N".
-        workers: processes that label, and trials that are trained at a time, each with one thread; as many as there are
-            cores if None. What a trial comes to does not depend on it.
+        workers: processes that label, and trials that are trained in parallel, each with one thread; one a core if
+            None. A trial's numbers do not depend on it.
         seed: of everything random.
         run_dir: folder of the run; `runs/<name>-<date>` if None.
         objective: "correlation" (ReLoss, eq. 6) or "approximation" (eq. 5).
@@ -73,7 +74,7 @@ def fit(
             docs/tasks.md: for metrics of how tokens are spelled. The loss is for that vocabulary.
         force: write the loss even if it is refused for quality.
         overwrite: replace `out` if it exists.
-        progress: told what happens.
+        progress: receives what happens.
 
     Returns:
         Where the loss is and how good it is.
@@ -88,16 +89,16 @@ def fit(
     if weights and len(several) < 2:
         raise OptionError("--weights: are for several metrics, each with its --metric")
     if len(several) > 1:
-        found_parts, weights = mixture_scaling.parts(several, weights)
-        found_parts = [with_tokenizer(part, tokenizer) for part in found_parts]
-        found = validation.check(mixtures.mixed(found_parts, weights))  # to check the options by; normalised below
+        parts, weights = mixture_scaling.parts(several, weights)
+        parts = [with_tokenizer(part, tokenizer) for part in parts]
+        resolved = validation.check(mixtures.mixed(parts, weights))  # only to check the options; normalised below
     else:
-        found = with_tokenizer(find(several[0] if several else metric), tokenizer)  # type: ignore[arg-type]
+        resolved = with_tokenizer(find(several[0] if several else metric), tokenizer)  # type: ignore[arg-type]
     files = (outputs,) if isinstance(outputs, str | Path) else tuple(outputs)
     options = Options(
-        metric=found.spec,
-        metric_digest=sources.of_metric(found),
-        out=str(Path(out if out is not None else f"{_file_name(found.name)}.pt").absolute()),
+        metric=resolved.spec,
+        metric_digest=source_digests.of_metric(resolved),
+        out=str(Path(out if out is not None else f"{_file_name(resolved.name)}.pt").absolute()),
         budget_s=seconds(budget),
         trials=trials,
         outputs=tuple(str(Path(f).absolute()) for f in files),
@@ -115,14 +116,15 @@ def fit(
     )
     options.check()
     writer.check_writable(Path(options.out), overwrite=overwrite)
-    prepared = prepare(found, options, options.space)
-    began = time.monotonic()
+    inputs = prepare(resolved, options, options.space)
+    start = time.monotonic()
     if len(several) > 1:
-        found = mixture_scaling.normalised(found_parts, weights, timeout_s=CALL_LIMIT_S, n_workers=workers, seed=seed)
-        options = replace(options, metric=found.spec)
-    run = RunDir(run_dir if run_dir is not None else _new_run_dir(found.name))
-    run.create(asdict(options), search_space.text_of(found.task, options.space), time.monotonic() - began)
-    return finish(run, found, options, prepared, progress or Progress())
+        resolved = mixture_scaling.normalised(parts, weights, timeout_s=CALL_LIMIT_S, n_workers=workers, seed=seed)
+        options = replace(options, metric=resolved.spec)
+        inputs = replace(inputs, metric=resolved, options=options)
+    run = RunDir(run_dir if run_dir is not None else _new_run_dir(resolved.name))
+    run.create(options.to_config(), search_space.text_of(inputs.task, options.space), time.monotonic() - start)
+    return finish(run, inputs, progress or Progress())
 
 
 @caller_settings.set_aside()
@@ -132,44 +134,43 @@ def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | Non
     Args:
         run_dir: the run's folder.
         force: write the loss even if it is refused for quality.
-        progress: told what happens.
+        progress: receives what happens.
 
     Raises:
-        OptionError: there is no run in the folder, or its metric was a function that only that process knew or has
-            changed since.
+        OptionError: there is no run in the folder, another version of this package has made it, its metric was a
+            function of a script or notebook, or its metric, outputs or tokenizer have changed.
         QualityError: the best loss is not good enough; nothing was written.
     """
     run = RunDir(run_dir)
+    config = run.config()
     try:
-        kept = run.config()
-        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()}
-        options = Options(**fields)
-        options = replace(options, force=options.force or force)
-    except (TypeError, KeyError) as e:
-        raise OptionError(f"--resume {run_dir}: its options were written by another version: {e}") from e
+        options = Options.from_config(config)
+    except OptionError as e:
+        raise OptionError(f"--resume {run_dir}: {e}") from e.__cause__
+    options = replace(options, force=options.force or force)
     if options.metric is None:
         raise OptionError(
-            f"--resume {run_dir}: its metric was a function of a script or notebook, which cannot be found again; "
+            f"--resume {run_dir}: its metric was a function of a script or notebook, which cannot be loaded again; "
             "put it in a file and fit it as file.py:function"
         )
-    found = with_tokenizer(find(options.metric), options.tokenizer)
+    metric = with_tokenizer(find(options.metric), options.tokenizer)
     if options.tokenizer is not None and digests.of_file(options.tokenizer) != options.tokenizer_digest:
         raise OptionError(f"--resume {run_dir}: the tokenizer has changed since it was started; start a new run")
     if tuple(digests.of_file(f) for f in options.outputs) != options.outputs_digests:
         raise OptionError(
             f"--resume {run_dir}: the recorded outputs have changed since it was started; start a new run"
         )
-    if sources.of_metric(found) != options.metric_digest:
+    if source_digests.of_metric(metric) != options.metric_digest:
         raise OptionError(
-            f"--resume {run_dir}: the file of metric {found.name!r} has changed since its points were labelled; "
+            f"--resume {run_dir}: the file of metric {metric.name!r} has changed since its points were labelled; "
             "start a new run"
         )
     writer.check_writable(Path(options.out), overwrite=options.overwrite or run.has_exported)
-    return finish(run, found, options, prepare(found, options, run.space), progress or Progress())
+    return finish(run, prepare(metric, options, run.space), progress or Progress())
 
 
 def _new_run_dir(name: str) -> Path:
-    """A folder that no other fit has, made empty."""
+    """A new empty folder that no other fit uses."""
     now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     for n in itertools.count(1):
         path = Path("runs") / (f"{_file_name(name)}-{now}" + (f"-{n}" if n > 1 else ""))
@@ -178,7 +179,7 @@ def _new_run_dir(name: str) -> Path:
         except FileExistsError:
             continue
         except OSError:
-            pass  # `create` tells why
+            pass  # `create` raises with the reason
         break
     return path
 

@@ -1,4 +1,4 @@
-"""The labelled points of a run as each network of its search space sees them."""
+"""Feature tables: the labelled points of a run as each network of its search space sees them."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ import torch
 
 from autosurrogate import surrogates
 from autosurrogate._utils.files import atomic_write
-from autosurrogate.points import sampling
+from autosurrogate.points import metric_calls
 from autosurrogate.points.labelled_points import Points
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.registry.metric_type import Metric
-from autosurrogate.search.search_space import Space
+from autosurrogate.search.space import Space
+from autosurrogate.surrogates import Loss
 from autosurrogate.tasks import Task
 from autosurrogate.training.feature_table import FeatureTable, tabulate
 from autosurrogate.training.loop import Tables
 
 
 class NetworkTables:
-    """Tables of the networks of a search space, each made when it is first asked for.
+    """Feature tables of the networks of a search space, each computed when it is first needed.
 
     Args:
         task: the task.
-        metric: the metric; only its declaration matters.
+        metric: the metric; only its declaration is used.
         space: whose networks they are.
         points: labelled chunks.
         device: where to compute and keep the tables.
         within_s: seconds after which a network's table takes no further points.
-        folder: where tables are kept that several processes share; in memory if None.
+        folder: of the tables' files, which several processes share; None keeps the tables in memory.
     """
 
     def __init__(
@@ -50,17 +51,19 @@ class NetworkTables:
         self._tables: dict[str, Tables] = {}
 
     def of(self, network: str, feature_names: Sequence[str]) -> Tables:
-        """The points as a network of these features sees them; one table serves all its settings."""
+        """The points as a network with these features sees them; all settings of a network share one table."""
         if network not in self._tables:
-            self._tables[network] = self._made(network) if self._folder is None else self._shared(network)
-        whole = self._tables[network]
-        return Tables(*([t.select(feature_names) for t in getattr(whole, field.name)] for field in fields(whole)))
+            self._tables[network] = self._compute(network) if self._folder is None else self._shared(network)
+        all_features = self._tables[network]
+        return Tables(
+            *([t.select(feature_names) for t in getattr(all_features, field.name)] for field in fields(all_features))
+        )
 
     def _shared(self, network: str) -> Tables:
-        assert self._folder is not None, "shared tables are kept in a folder"
+        assert self._folder is not None, "shared tables are files in a folder"
         file = self._folder / f"{network}.pt"
         if not file.exists():
-            tables = self._made(network)
+            tables = self._compute(network)
             try:
                 with atomic_write(file, writer=str(os.getpid())) as temporary:
                     torch.save(_plain(tables), temporary)
@@ -68,40 +71,38 @@ class NetworkTables:
                 return tables
         return _read(file, self._device)
 
-    def _made(self, network: str) -> Tables:
-        wide, *parts = self._with_all_features(network)
+    def _compute(self, network: str) -> Tables:
+        widest, *parts = self._with_all_features(network)
         points = self._points
 
-        def trained(chunks: list[Chunk]) -> tuple[FeatureTable, ...]:
-            size = sampling.set_size_of(self._metric)
+        def for_training(chunks: list[Chunk]) -> tuple[FeatureTable, ...]:
+            size = metric_calls.set_size_of(self._metric)
             return tabulate(
-                wide, self._task, chunks, self._device, parts=parts, of_size=size, within_s=self._within_s
+                widest, self._task, chunks, self._device, parts=parts, of_size=size, within_s=self._within_s
             )  # fmt: skip
 
-        def judged(chunks: list[Chunk]) -> tuple[FeatureTable, ...]:  # the same points, whatever the network
-            return tabulate(wide, self._task, chunks, self._device, gram=False)
+        def for_evaluation(chunks: list[Chunk]) -> tuple[FeatureTable, ...]:  # the same points for every network
+            return tabulate(widest, self._task, chunks, self._device, gram=False)
 
         return Tables(
-            trained(points.train),
-            judged(points.validation),
-            trained(points.recorded_train),
-            judged(points.recorded_validation),
+            for_training(points.train),
+            for_evaluation(points.validation),
+            for_training(points.recorded_train),
+            for_evaluation(points.recorded_validation),
         )
 
-    def _with_all_features(self, network: str) -> list[Any]:
-        """A loss with every feature that a trial may have, and losses that have them between them, if there are any."""
-        task, level = self._task, self._metric.level
-        wide, *parts = (
-            surrogates.build(task, level, network, **settings).to(self._device)
-            for settings in [self._space.widest(task, network), *self._space.parts(task, network)]
+    def _with_all_features(self, network: str) -> list[Loss]:
+        """A loss with every feature that a trial may have; then losses that have these features together, if any do."""
+        settings = [self._space.widest(self._task, network), *self._space.feature_parts(self._task, network)]
+        widest, *parts = (
+            surrogates.build(self._task, self._metric.level, network, **each).to(self._device) for each in settings
         )
-        found: list[Any] = [wide, *parts]
-        there = {name for part in found[1:] for name in part.network.feature_names()}
-        return found if there >= set(found[0].network.feature_names()) else found[:1]
+        names = {name for part in parts for name in part.network.feature_names()}
+        return [widest, *parts] if names >= set(widest.network.feature_names()) else [widest]
 
 
 def _plain(tables: Tables) -> dict[str, list[dict[str, Any]]]:
-    """Tables as a file keeps them."""
+    """Tables as plain values, for a file."""
     return {
         name: [
             {
@@ -110,18 +111,20 @@ def _plain(tables: Tables) -> dict[str, list[dict[str, Any]]]:
                 "values": table.values.cpu(),
                 "feature_names": table.feature_names,
             }
-            for table in found
+            for table in group
         ]
-        for name, found in vars(tables).items()
+        for name, group in vars(tables).items()
     }
 
 
 def _read(file: Path, device: torch.device) -> Tables:
-    """Tables from a file, which on a CPU stay there until they are looked at: all processes then share one copy."""
-    kept = torch.load(file, mmap=True, weights_only=True)
-    return Tables(**{name: [_moved(FeatureTable(**table), device) for table in found] for name, found in kept.items()})
+    """Tables from a file. On a CPU they are mapped into memory, so that all processes share one copy."""
+    content = torch.load(file, mmap=True, weights_only=True)
+    return Tables(
+        **{name: [_to_device(FeatureTable(**table), device) for table in group] for name, group in content.items()}
+    )
 
 
-def _moved(table: FeatureTable, device: torch.device) -> FeatureTable:
+def _to_device(table: FeatureTable, device: torch.device) -> FeatureTable:
     gram = None if table.gram is None else table.gram.to(device)
     return FeatureTable(table.features.to(device), gram, table.values.to(device), table.feature_names)

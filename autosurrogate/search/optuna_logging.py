@@ -1,4 +1,4 @@
-"""Optuna's log messages, which belong to whoever calls this program."""
+"""Optuna's log level, which belongs to the caller."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import optuna
 
 @contextlib.contextmanager
 def only_errors() -> Iterator[None]:
-    """Optuna logs errors alone, and afterwards what the caller had set."""
+    """Let Optuna log only errors, and restore the caller's level afterwards."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(logging.ERROR)
     try:

@@ -2,98 +2,90 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from optuna.trial import FrozenTrial
+from autosurrogate.evaluation.descent import BEYOND_NOISE, TARGET_FRACTION
+from autosurrogate.search.trial_record import TrialRecord
 
-from autosurrogate.evaluation.descent import BEYOND_NOISE, MENDED
+SPEARMAN_WEIGHT = 2.0  # of the rank correlation in the objective value
+MAX_BEHIND, MAX_BEHIND_RATIO = 0.06, 8.0  # how far leading trials may be behind the best, see `leading`
+SMALLER_WEIGHTS = (0.3, 0.1)  # of a loss, tried where no leading trial gains enough, see `select`
+N_SMALLER = 4  # leading trials that they are tried with
 
-RANK = 2.0  # weight of the rank correlation in what a study maximises
-BAND, BAND_SHARE = 0.06, 8.0  # of rank correlation, within which the descent check decides, see `leading`
-LIGHTER = (0.3, 0.1)  # weights that leading trials are tried with where none mends enough, see `best`
-N_LIGHTER = 4  # leading trials that are tried so
+GainFraction = Callable[[TrialRecord, float], tuple[float, float]]  # of a trial's loss with a weight, and its error
 
 
-def best(
-    complete: list[FrozenTrial], regular_mended: float, mended: Callable[[FrozenTrial, float], tuple[float, float]]
-) -> FrozenTrial:
-    """Of the trials whose rank correlation is nearly the best, see `leading`, the one that mends the most.
+def select(records: Sequence[TrialRecord], regular_gain_fraction: float, gain_fraction: GainFraction) -> TrialRecord:
+    """The trial to export.
 
-    Of those that mend as much but for a standard error, and no less than the regular loss if one does, it is the one of
-    the highest rank correlation.
+    A trial gains enough if its gain fraction plus its standard error is at least the regular loss's gain fraction.
 
-    If none of the trials that rank nearly best mends as much as the regular loss, or less by no more than a standard
-    error, the best of others that do counts, unless one that ranks nearly best and is worth as much, see `worth`, does
-    not surely mend less than the regular loss with a smaller weight.
+    1. Among the leading trials, see `leading`, that gain enough: the one of `_largest_gain`.
+    2. If there are none: the one of `_largest_gain` among the leading of all trials that gain enough; of all trials,
+       if none does.
+    3. Instead of 2, a leading trial that is not surely worse than the regular loss with a smaller weight, see
+       `_with_smaller_weight`; unless the trial of 2 gains enough and its objective value, less the standard error, is
+       larger.
 
     Args:
-        complete: trials, at least one.
-        regular_mended: the share that the regular loss mends on validation points.
-        mended: the share that a trial's loss mends there with a weight, and its standard error.
+        records: the completed trials, at least one.
+        regular_gain_fraction: of the regular loss on validation points.
+        gain_fraction: of a trial's loss with a given weight on validation points, with its standard error.
     """
-    mending = [t for t in complete if share(t) + error(t) >= regular_mended]
-    first = {t.number for t in leading(complete)}
-    within = [t for t in mending if t.number in first]
-    if within:
-        return _mends_most(within, regular_mended)
-    other = _mends_most(leading(mending or complete), regular_mended)
-    lighter = _with_less_weight(complete, regular_mended, mended)
+    enough = [r for r in records if r.gain_fraction + r.gain_fraction_error >= regular_gain_fraction]
+    numbers = {r.number for r in leading(records)}
+    leading_enough = [r for r in enough if r.number in numbers]
+    if leading_enough:
+        return _largest_gain(leading_enough, regular_gain_fraction)
+    other = _largest_gain(leading(enough or records), regular_gain_fraction)
+    lighter = _with_smaller_weight(records, regular_gain_fraction, gain_fraction)
     if lighter is None:
         return other
-    surely = worth(correlation(other), share(other) - error(other))
-    return other if mending and surely > worth(correlation(lighter[1]), lighter[0]) else lighter[1]
+    gain, record = lighter
+    lower_bound = objective_value(other.validation_spearman, other.gain_fraction - other.gain_fraction_error)
+    return other if enough and lower_bound > objective_value(record.validation_spearman, gain) else record
 
 
-def worth(correlation: float, share: float) -> float:
-    """What a study maximises.
+def objective_value(spearman: float, gain_fraction: float) -> float:
+    """What the study maximises: twice the rank correlation, plus the gain relative to the regular loss's.
 
     Args:
-        correlation: held-out rank correlation.
-        share: what the loss mends in the descent check; the regular loss mends about `MENDED`.
+        spearman: rank correlation on validation points.
+        gain_fraction: of the loss in the descent check; the regular loss's is about `TARGET_FRACTION`.
     """
-    return RANK * correlation + share / MENDED
+    return SPEARMAN_WEIGHT * spearman + gain_fraction / TARGET_FRACTION
 
 
-def _mends_most(trials: list[FrozenTrial], regular_mended: float) -> FrozenTrial:
-    """The one that mends the largest share, or one that ranks better and mends as much but for a standard error."""
-    most = max(trials, key=share)
-    as_much = max(share(most) - error(most), min(share(most), regular_mended))
-    return max((t for t in trials if share(t) >= as_much), key=correlation)
+def leading(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Those whose rank correlation is close to the best.
 
-
-def _with_less_weight(
-    complete: list[FrozenTrial], regular_mended: float, mended: Callable[[FrozenTrial, float], tuple[float, float]]
-) -> tuple[float, FrozenTrial] | None:
-    """What the best of the leading trials mends with a smaller weight, unless surely less than the regular loss."""
-    found: list[tuple[float, FrozenTrial]] = []
-    for trial in sorted(leading(complete), key=share, reverse=True)[:N_LIGHTER]:
-        for weight in LIGHTER:
-            one, its_error = mended(trial, weight)
-            if one + BEYOND_NOISE * its_error >= regular_mended:
-                found.append((one, trial))
-    return max(found, key=lambda pair: pair[0], default=None)
-
-
-def leading(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Those whose rank correlation is nearly the best.
-
-    They lack at most `BAND_SHARE` times as much more to 1 as the best one lacks, and at most `BAND`: where a metric can
-    be followed to a thousandth, a loss that misses it by six hundredths sees something else.
+    They are behind it by at most `MAX_BEHIND`, and by at most `MAX_BEHIND_RATIO` times what the best lacks to 1: where
+    a loss can follow the metric to a thousandth, one that misses it by six hundredths sees something else.
     """
-    best = max(map(correlation, trials))
-    return [t for t in trials if correlation(t) >= best - min(BAND, BAND_SHARE * (1 - best))]
+    best = max(r.validation_spearman for r in records)
+    return [r for r in records if r.validation_spearman >= best - min(MAX_BEHIND, MAX_BEHIND_RATIO * (1 - best))]
 
 
-def correlation(trial: FrozenTrial) -> float:
-    """Held-out rank correlation over all points."""
-    return float(trial.user_attrs["correlation"])
+def _largest_gain(records: Sequence[TrialRecord], regular_gain_fraction: float) -> TrialRecord:
+    """The one with the best rank correlation, of those whose gain is within a standard error of the largest.
+
+    Within it, but not below the regular loss's gain, unless the largest is.
+    """
+    largest = max(records, key=lambda r: r.gain_fraction)
+    threshold = max(
+        largest.gain_fraction - largest.gain_fraction_error, min(largest.gain_fraction, regular_gain_fraction)
+    )
+    return max((r for r in records if r.gain_fraction >= threshold), key=lambda r: r.validation_spearman)
 
 
-def share(trial: FrozenTrial) -> float:
-    """What the loss mends in the descent check."""
-    return float(trial.user_attrs["mended"])
-
-
-def error(trial: FrozenTrial) -> float:
-    """The standard error of what the loss mends."""
-    return float(trial.user_attrs["mended_error"])
+def _with_smaller_weight(
+    records: Sequence[TrialRecord], regular_gain_fraction: float, gain_fraction: GainFraction
+) -> tuple[float, TrialRecord] | None:
+    """The largest gain fraction of leading trials with a smaller weight, and its trial; None if all are too low."""
+    candidates: list[tuple[float, TrialRecord]] = []
+    for record in sorted(leading(records), key=lambda r: r.gain_fraction, reverse=True)[:N_SMALLER]:
+        for weight in SMALLER_WEIGHTS:
+            gain, error = gain_fraction(record, weight)
+            if gain + BEYOND_NOISE * error >= regular_gain_fraction:
+                candidates.append((gain, record))
+    return max(candidates, key=lambda pair: pair[0], default=None)

@@ -1,4 +1,4 @@
-"""A process of its own for trials: what it is told first, and what it then does."""
+"""The process that runs trials: its setup, how the setup is sent to it, and its main loop."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import cloudpickle
 import torch
 
 from autosurrogate import tasks
-from autosurrogate.evaluation.descent import Way
+from autosurrogate.evaluation.descent import DescentPath
 from autosurrogate.points.labelled_points import Points
 from autosurrogate.processes import worker_streams
-from autosurrogate.registry import store, user_file
+from autosurrogate.registry import registration, user_file
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.search.network_tables import NetworkTables
-from autosurrogate.search.search_space import Space
+from autosurrogate.search.space import Space
 from autosurrogate.search.trial import Runner
 from autosurrogate.tasks import Task
 
@@ -31,11 +31,11 @@ _POINTS = "points.pt"
 
 @dataclass(frozen=True)
 class Setup:
-    """What all trials of a search have in common.
+    """What all trials of a search share.
 
     Args:
         task: the task.
-        metric: the metric; only its declaration matters.
+        metric: the metric; only its declaration is used.
         space: the search space.
         points: labelled chunks.
         way: of the descent check.
@@ -47,33 +47,33 @@ class Setup:
     metric: Metric
     space: Space
     points: Points
-    way: Way
+    descent_path: DescentPath
     device: torch.device
     within_s: float
 
     def runner(self, folder: Path | None = None) -> Runner:
-        """What does the trials; the tables are shared in a folder if there is one."""
+        """What runs the trials; the feature tables are files in `folder` if there is one."""
         tables = NetworkTables(
             self.task, self.metric, self.space, self.points, self.device, self.within_s, folder
         )  # fmt: skip
-        return Runner(self.task, self.metric, self.device, tables, self.way)
+        return Runner(self.task, self.metric, self.device, tables, self.descent_path)
 
 
-def packed(setup: Setup, folder: Path) -> bytes:
-    """What a process is told first; the points are put in the folder that the processes share."""
-    torch.save((setup.points, setup.way), folder / _POINTS)
-    own = tasks.is_own(setup.task.name)
-    file = user_file.path_of(type(setup.task).__module__) if own else None
-    task = (file, cloudpickle.dumps(setup.task)) if own else setup.task.name
+def pack(setup: Setup, folder: Path) -> bytes:
+    """The setup as the first message to a process; the points become a file in the folder that the processes share."""
+    torch.save((setup.points, setup.descent_path), folder / _POINTS)
+    is_user_task = tasks.is_user_task(setup.task.name)
+    file = user_file.path_of(type(setup.task).__module__) if is_user_task else None
+    task = (file, cloudpickle.dumps(setup.task)) if is_user_task else setup.task.name
     return pickle.dumps((task, _declared(setup.metric), setup.space, setup.device, setup.within_s, folder))
 
 
 def serve(requests: IO[bytes]) -> None:
-    """Be a process for trials: read jobs from `requests`, answer on standard output, never return.
+    """Run the process: read jobs from `requests`, write replies to standard output, never return.
 
-    An answer is a `trial.Outcome`, or what the trial raised. The process ends with the pipe of its requests.
+    A reply is a `trial.Outcome`, or the exception that the trial raised. The process ends when its input is closed.
     """
-    replies = worker_streams.taken(requests)
+    replies = worker_streams.take_stdout(requests)
     torch.set_num_threads(1)
     runner = _runner(*pickle.load(requests))
     inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -81,14 +81,14 @@ def serve(requests: IO[bytes]) -> None:
     while True:
         job = inbox.get()
         try:
-            answer: Any = runner.run(job)
+            reply: Any = runner.run(job)
         except Exception as error:
             error.add_note(traceback.format_exc())
-            answer = error
+            reply = error
         with contextlib.suppress(Exception):
-            worker_streams.send(replies, answer)
+            worker_streams.send(replies, reply)
             continue
-        worker_streams.send(replies, RuntimeError(repr(answer)))  # an exception that cannot be pickled
+        worker_streams.send(replies, RuntimeError(repr(reply)))  # an exception that cannot be pickled
 
 
 def _runner(
@@ -97,19 +97,19 @@ def _runner(
 ) -> Runner:  # fmt: skip
     if not isinstance(task, str):
         file, pickled = task
-        with store.unchecked():
+        with registration.unchecked():
             if file is not None:
                 user_file.load(file)  # which the pickled task refers to
-            task = tasks.add(pickle.loads(pickled))
-    points, way = torch.load(folder / _POINTS, mmap=True, weights_only=False)
-    return Setup(tasks.get(task), metric, space, points, way, device, within_s).runner(folder)
+            task = tasks.register(pickle.loads(pickled))
+    points, descent_path = torch.load(folder / _POINTS, mmap=True, weights_only=False)
+    return Setup(tasks.get(task), metric, space, points, descent_path, device, within_s).runner(folder)
 
 
 def _declared(metric: Metric) -> Metric:
-    """A metric without its function, which need not be found again."""
+    """A metric without its function, which trials do not call."""
     parts = tuple(map(_declared, metric.parts))
-    return dataclasses.replace(metric, function=_not_here, spec=None, parts=parts)
+    return dataclasses.replace(metric, function=_not_callable, spec=None, parts=parts)
 
 
-def _not_here(preds: Any, target: Any) -> float:
-    raise NotImplementedError("a process for trials does not run metrics")
+def _not_callable(preds: Any, target: Any) -> float:
+    raise NotImplementedError("a process for trials does not call metrics")

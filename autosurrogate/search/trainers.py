@@ -1,6 +1,6 @@
-"""Where the trials of a search run: side by side in processes of one thread each, or in this process.
+"""Where the trials of a search run: in parallel in processes of one thread each, or in this process.
 
-Two threads make a step of a small network about 1.3 times as quick, so cores are better spent on other trials.
+Two threads make a step of a small network only about 1.3 times as fast, so further cores run further trials.
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from types import TracebackType
 import torch
 
 from autosurrogate._utils.text import one_line
-from autosurrogate.processes.worker_process import WorkerLost, WorkerProcess, where_modules_are
+from autosurrogate.processes.worker_process import WorkerLost, WorkerProcess, module_paths
 from autosurrogate.run.run_dir import SHARED
-from autosurrogate.search.trainer_worker import Setup, packed
+from autosurrogate.search.trainer_worker import Setup, pack
 from autosurrogate.search.trial import Job, Outcome
 
 
-class NotShared(Exception):
-    """What trials have in common cannot be given to other processes."""
+class SetupNotShared(Exception):
+    """The setup of the trials cannot be sent to other processes."""
 
 
 class Trainers:
-    """Runs trials; a context manager, which ends those that run.
+    """Runs trials; a context manager, which ends the running trials on exit.
 
     Args:
-        setup: what the trials have in common.
-        n_workers: how many run side by side, each in a process of its own; one runs in this process.
-        folder: where the processes keep what they share, as long as they are there.
-        all_threads: whether a trial that runs in this process may use all of its threads; else it comes to the very
-            same as in another process.
+        setup: what all trials share.
+        n_workers: how many trials run in parallel, each in its own process; a single one runs in this process.
+        folder: of the files that the processes share; they are removed on exit.
+        all_threads: whether a trial in this process may use all threads; with one thread its numbers are exactly
+            those of another process.
 
     Raises:
-        NotShared: there can be no processes.
+        SetupNotShared: the setup cannot be sent to other processes.
     """
 
     def __init__(self, setup: Setup, n_workers: int, folder: Path, *, all_threads: bool = False) -> None:
@@ -48,24 +48,24 @@ class Trainers:
         if n_workers == 1:
             self._runner = setup.runner()
             return
-        self._changed = threading.Lock()  # guards the two that follow
+        self._lock = threading.Lock()  # guards the next two
         self._processes: set[WorkerProcess] = set()
         self._closed = False
-        self._own = threading.local()
-        self._greeting = where_modules_are() + self._shared(setup, folder)
-        self._stack.callback(self._bury)
-        self._threads = ThreadPoolExecutor(n_workers, "trainer")  # each feeds a process
+        self._of_thread = threading.local()
+        self._first_message = module_paths() + self._share(setup, folder)
+        self._stack.callback(self._reap)
+        self._threads = ThreadPoolExecutor(n_workers, "trainer")  # each serves one process
         self._stack.callback(self._threads.shutdown, cancel_futures=True)
         self._stack.callback(self._kill)
 
-    def _shared(self, setup: Setup, folder: Path) -> bytes:
+    def _share(self, setup: Setup, folder: Path) -> bytes:
         try:
             shared = Path(tempfile.mkdtemp(prefix=SHARED, dir=folder))
             self._stack.callback(shutil.rmtree, shared, ignore_errors=True)
-            return packed(setup, shared)
-        except Exception as error:  # a disk that is full, or whatever a task of one's own raises when it is pickled
+            return pack(setup, shared)
+        except Exception as error:  # a full disk, or whatever a user's task raises when it is pickled
             self._stack.close()
-            raise NotShared(one_line(error)) from error
+            raise SetupNotShared(one_line(error)) from error
 
     def __enter__(self) -> Trainers:
         return self
@@ -76,43 +76,43 @@ class Trainers:
         self._stack.close()
 
     def submit(self, job: Job) -> Future[Outcome]:
-        """Run a trial; if there are no processes, at once and here.
+        """Start a trial; without processes, run it now in this process.
 
-        The result raises `WorkerLost` if the trial's process was ended from outside, and whatever the trial raises.
+        The future raises `WorkerLost` if the trial's process was killed from outside, or whatever the trial raises.
         """
         if self.n_workers > 1:
-            return self._threads.submit(self._ask, job)
-        done: Future[Outcome] = Future()
+            return self._threads.submit(self._run_in_process, job)
+        future: Future[Outcome] = Future()
         n_threads = torch.get_num_threads()
         torch.set_num_threads(self._n_threads)
         try:
-            done.set_result(self._runner.run(job))
+            future.set_result(self._runner.run(job))
         finally:
             torch.set_num_threads(n_threads)
-        return done
+        return future
 
-    def _ask(self, job: Job) -> Outcome:
-        """Have a trial done by the process of this thread."""
-        process: WorkerProcess | None = getattr(self._own, "process", None)
+    def _run_in_process(self, job: Job) -> Outcome:
+        """Run a trial in the process of this thread."""
+        process: WorkerProcess | None = getattr(self._of_thread, "process", None)
         try:
             if process is None:
-                process = self._own.process = self._new()
-                process.send(self._greeting)
+                process = self._of_thread.process = self._new_process()
+                process.send(self._first_message)
             process.send(pickle.dumps(job))
             reply = process.receive()
         except WorkerLost:
-            self._own.process = None
+            self._of_thread.process = None
             if process is None:
                 raise
             process.kill()
-            raise WorkerLost(process.bury()) from None
+            raise WorkerLost(process.reap()) from None
         if isinstance(reply, BaseException):
             raise reply
         outcome: Outcome = reply
         return outcome
 
-    def _new(self) -> WorkerProcess:
-        with self._changed:
+    def _new_process(self) -> WorkerProcess:
+        with self._lock:
             if self._closed:
                 raise WorkerLost("the search has ended")
             process = WorkerProcess("autosurrogate.search.trainer_worker")
@@ -120,13 +120,13 @@ class Trainers:
             return process
 
     def _kill(self) -> None:
-        """End the processes; their threads hear of it and end, too."""
-        with self._changed:
+        """Kill the processes; their threads then end, too."""
+        with self._lock:
             self._closed = True
             for process in self._processes:
                 process.kill()
 
-    def _bury(self) -> None:
-        """Release what they held."""
+    def _reap(self) -> None:
+        """Release the resources of the killed processes."""
         for process in self._processes:
-            process.bury()
+            process.reap()

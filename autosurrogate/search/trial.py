@@ -1,6 +1,6 @@
-"""One trial of a search: a surrogate built, trained, calibrated, and followed by the points of the descent check.
+"""One trial of a search: build, train and calibrate a surrogate, and move the points of the descent check along it.
 
-It needs neither the study nor the metric's function, so that it may run in any process.
+A trial needs neither the study nor the metric's function, so that it can run in any process.
 """
 
 from __future__ import annotations
@@ -14,62 +14,62 @@ import torch
 from torch import Tensor
 
 from autosurrogate import surrogates
-from autosurrogate.evaluation.descent import Way
-from autosurrogate.labelling.worker import Point
+from autosurrogate.evaluation.descent import DescentPath
+from autosurrogate.labelling.outcomes import Point
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.search.network_tables import NetworkTables
 from autosurrogate.tasks import Task
 from autosurrogate.training.calibration import calibrate
 from autosurrogate.training.loop import Settings, held_out_correlation, train
 
-N_STRETCHES = 8  # of points of much the same quality
+N_GROUPS = 8  # of points of similar quality
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a trial is to do.
+    """What a trial does.
 
     Args:
         seed: of everything random in it.
         network: name of the network.
-        values: settings of the network.
+        network_settings: settings of the network.
         settings: of its training.
-        least: step to the rank correlation without which the trial is pruned there.
-        left_s: seconds after which training ends.
+        thresholds: step to the rank correlation below which the trial is pruned there.
+        limit_s: seconds after which training stops.
     """
 
     seed: int
     network: str
-    values: Mapping[str, Any]
+    network_settings: Mapping[str, Any]
     settings: Settings
-    least: Mapping[int, float]
-    left_s: float
+    thresholds: Mapping[int, float]
+    limit_s: float
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a trial that was not pruned ended with.
+    """The result of a trial that was not pruned.
 
     Args:
-        correlation: held-out rank correlation.
-        near: the mean over stretches of points of much the same quality.
-        state: of the loss.
-        moved: the points of the descent check once they have followed it, as the metric takes them.
+        validation_spearman: rank correlation on validation points.
+        similar_quality_spearman: the same within groups of points of similar quality, averaged over the groups.
+        state: state dict of the loss.
+        descended: the points of the descent check after they moved along the loss, as the metric takes them.
     """
 
-    correlation: float
-    near: float
+    validation_spearman: float
+    similar_quality_spearman: float
     state: dict[str, Tensor]
-    moved: list[Point]
+    descended: list[Point]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a trial.
+    """How a trial ended.
 
     Args:
-        correlations: step to held-out rank correlation.
-        fitted: None if it was pruned.
+        correlations: step to rank correlation on validation points.
+        fitted: the result; None if the trial was pruned.
     """
 
     correlations: dict[int, float]
@@ -77,54 +77,54 @@ class Outcome:
 
 
 class _Pruned(Exception):
-    """The trial is hopeless."""
+    """The trial is behind the others."""
 
 
 @dataclass(frozen=True)
 class Runner:
-    """Does trials.
+    """Runs trials.
 
     Args:
         task: the task.
-        metric: the metric; only its declaration matters.
+        metric: the metric; only its declaration is used.
         device: where to compute.
-        tables: the points.
-        way: of the descent check.
+        tables: the points as the networks see them.
+        descent_path: of the descent check.
     """
 
     task: Task
     metric: Metric
     device: torch.device
     tables: NetworkTables
-    way: Way
+    descent_path: DescentPath
 
     def run(self, job: Job) -> Outcome:
-        """Do a trial."""
-        until = time.monotonic() + job.left_s
+        """Run a trial."""
+        deadline = time.monotonic() + job.limit_s
         torch.default_generator.manual_seed(job.seed)  # torch.manual_seed would also set the caller's GPUs
-        loss: Any = surrogates.build(self.task.name, self.metric.level, job.network, **job.values)
-        tables = self.tables.of(job.network, loss.network.columns())
+        loss = surrogates.build(self.task, self.metric.level, job.network, **job.network_settings)
+        tables = self.tables.of(job.network, loss.network.feature_names())
         correlations: dict[int, float] = {}
 
-        def report(step: int, found: float) -> None:
-            correlations[step] = found
-            if max(correlations.values()) < job.least.get(step, -2.0):
+        def report(step: int, correlation: float) -> None:
+            correlations[step] = correlation
+            if max(correlations.values()) < job.thresholds.get(step, -2.0):
                 raise _Pruned
 
         try:
-            value = train(
+            validation_spearman = train(
                 loss.to(self.device),
                 tables,
                 job.settings,
                 higher_is_better=self.metric.higher_is_better,
                 seed=job.seed,
                 report=report,
-                out_of_time=lambda: time.monotonic() >= until,
+                out_of_time=lambda: time.monotonic() >= deadline,
             )
         except _Pruned:
             return Outcome(correlations, None)
-        near = held_out_correlation(loss, tables, self.metric.higher_is_better, N_STRETCHES)
+        similar_quality_spearman = held_out_correlation(loss, tables, self.metric.higher_is_better, N_GROUPS)
         calibrate(loss, (*tables.generated, *tables.recorded), self.metric.higher_is_better)
-        moved = self.way.along(loss, 1.0, self.task, self.metric, self.device)
-        state = {name: found.cpu() for name, found in loss.state_dict().items()}
-        return Outcome(correlations, Fitted(value, near, state, moved))
+        descended = self.descent_path.descend(loss, 1.0, self.task, self.metric, self.device)
+        state = {name: tensor.cpu() for name, tensor in loss.state_dict().items()}
+        return Outcome(correlations, Fitted(validation_spearman, similar_quality_spearman, state, descended))

@@ -20,8 +20,8 @@ from autosurrogate.examples import Examples
 from autosurrogate.export import writer
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.search import search_space
-from autosurrogate.search.search_space import Choice, Range
-from autosurrogate.surrogates import arguments
+from autosurrogate.search.space import Choice, Range
+from autosurrogate.surrogates import loss_arguments
 from autosurrogate.tasks import Task
 from autosurrogate.testing._check import Check, ensure, run_all
 from autosurrogate.training.feature_table import tabulate
@@ -57,7 +57,7 @@ def task_checks(name: str, *, seed: int = 0) -> list[Check]:
         Check("has a regular loss that falls with the quality", case.has_a_regular_loss),
         Check("has a positive unit", case.has_a_unit),
     ]
-    for network in surrogates.networks(name):
+    for network in surrogates.networks(task):
         for view in task.views:
             one = _NetworkCase(task, network, view, seed)
             told = f"{network}, {view}: " if len(task.views) > 1 else f"{network}: "
@@ -80,7 +80,7 @@ def task_checks(name: str, *, seed: int = 0) -> list[Check]:
 
 def settings(task: str, network: str) -> dict[str, Any]:
     """Settings of a network: of each, the first that the task's search space may choose; none if it is not there."""
-    entries = search_space.load(task).networks.get(network, {})
+    entries = search_space.load(tasks.get(task)).networks.get(network, {})
     return {
         name: entry.options[0] if isinstance(entry, Choice) else entry.low if isinstance(entry, Range) else entry
         for name, entry in entries.items()
@@ -90,7 +90,7 @@ def settings(task: str, network: str) -> dict[str, Any]:
 def padded(task: Task, examples: Examples, n: int = 2) -> Examples:
     """The same examples, their arrays made longer as the task pads them."""
     arrays = {"preds": examples.preds, "target": examples.target, **examples.extras}
-    for name, (value, axes) in task.fill.items():
+    for name, (value, axes) in task.padding.items():
         if name in arrays:
             for axis in axes:
                 array = arrays[name]
@@ -124,14 +124,14 @@ class _TaskCase(_Case):
                 for examples in self._batches(view, set_size, n_batches=6):
                     ensure(len(examples) == len(examples.preds) == 6 * set_size, f"{len(examples)} examples")
                     ensure(examples.preds.is_floating_point(), f"preds are {examples.preds.dtype}")
-                    known = {*self._task.extras, *self._task.context}
+                    known = {*self._task.extras, *self._task.metric_extras}
                     ensure(examples.extras.keys() <= known, f"arrays {sorted(examples.extras)}, known are {known}")
                     for name, array in examples.extras.items():
                         ensure(len(array) == 6 * set_size, f"{name} has {len(array)} rows for {6 * set_size} examples")
                     ensure(not examples.preds.isnan().any(), "preds hold NaN")
                     ensure(not examples.preds.requires_grad, "preds want a gradient")
                     shapes.add((*examples.preds.shape[1:], *examples.target.shape[1:]))
-            fixed = examples.preds.ndim == 1 or tasks.is_own(self._task.name)  # which may be of one size
+            fixed = examples.preds.ndim == 1 or tasks.is_user_task(self._task.name)  # which may be of one size
             ensure(fixed or len(shapes) > 1, f"view {view!r}: every batch has the same sizes, {shapes}")
 
     def generates_the_same(self) -> None:
@@ -148,7 +148,7 @@ class _TaskCase(_Case):
         for view in self._task.views:
             for examples in self._batches(view):
                 before = pickle.dumps(examples)
-                for what, changed in self._task.changes(examples, torch.Generator().manual_seed(self._seed)).items():
+                for what, changed in self._task.perturbations(examples, torch.Generator().manual_seed(self._seed)).items():
                     shapes = changed.preds.shape == examples.preds.shape, changed.target.shape == examples.target.shape
                     ensure(all(shapes), f"{what}: the shapes become {changed.preds.shape}, {changed.target.shape}")
                     ensure(changed.extras.keys() == examples.extras.keys(), f"{what}: other extras")
@@ -156,7 +156,7 @@ class _TaskCase(_Case):
                 ensure(pickle.dumps(examples) == before, "the examples themselves are changed")
 
     def _check(self, examples: Examples) -> None:
-        examples = self._task.whole(examples)
+        examples = self._task.as_model_output(examples)
         extras = {name: array.numpy() for name, array in examples.extras.items()}
         self._task.check({"preds": examples.preds.numpy(), "target": examples.target.numpy(), **extras})
 
@@ -218,13 +218,13 @@ class _NetworkCase(_Case):
 
     def _batches(self, *args: Any, **kwargs: Any) -> Iterator[Examples]:
         """As models give them."""
-        return map(self._task.whole, super()._batches(*args, **kwargs))
+        return map(self._task.as_model_output, super()._batches(*args, **kwargs))
 
     @functools.cache  # noqa: B019, a case lives as long as its checks
     def _loss(self, level: str) -> Any:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self._seed)
-            loss = surrogates.build(self._task.name, level, self._network, **settings(self._task.name, self._network))
+            loss = surrogates.build(self._task, level, self._network, **settings(self._task.name, self._network))
         self._task.configure(loss, next(self._batches(self._view)))
         return loss
 
@@ -233,7 +233,7 @@ class _NetworkCase(_Case):
         return [(level, n) for level in self._levels for n in ((1,) if level == "sample" else set_sizes)]
 
     def _of(self, loss: Any, examples: Examples) -> Tensor:
-        found: Tensor = loss(*arguments(self._task, examples))
+        found: Tensor = loss(*loss_arguments(self._task, examples))
         return found
 
     def _alike(self, expected: Tensor, found: Tensor, what: str, tolerance: float = 1e-4) -> None:
@@ -246,14 +246,14 @@ class _NetworkCase(_Case):
         for level, set_size in self._with_sizes(1, 5):
             loss = self._loss(level)
             for examples in self._batches(self._view, set_size):
-                features = loss.features(*arguments(self._task, examples), set_size)
-                rows, columns = loss.network.rows(set_size), loss.network.columns()
+                features = loss.features(*loss_arguments(self._task, examples), set_size)
+                rows, columns = loss.network.n_rows(set_size), loss.network.feature_names()
                 ensure(len(features) == 6 * rows, f"{len(features)} rows for 6 points of {rows}")
                 ensure(
                     not columns or features.shape[1] == len(columns), f"{features.shape[1]} of {len(columns)} columns"
                 )
                 ensure(features.isfinite().all(), "features are not finite")
-                ensure(loss.points(*arguments(self._task, examples), set_size).shape == (6,), "one loss a point")
+                ensure(loss.points(*loss_arguments(self._task, examples), set_size).shape == (6,), "one loss a point")
 
     def has_finite_gradients(self) -> None:
         changes: dict[str, Callable[[Tensor], Tensor]] = {
@@ -288,11 +288,11 @@ class _NetworkCase(_Case):
     def judges_examples_alone(self) -> None:
         loss = self._loss("sample")
         for examples in self._batches(self._view):
-            each = loss.per_sample(*arguments(self._task, examples))
+            each = loss.per_sample(*loss_arguments(self._task, examples))
             ensure(each.shape == (len(examples),), f"per_sample has shape {tuple(each.shape)} for {len(examples)}")
             self._alike(each.mean(), self._of(loss, examples), "the mean of per_sample")
             for i in range(len(examples)):
-                one = loss.per_sample(*arguments(self._task, examples[slice(i, i + 1)]))
+                one = loss.per_sample(*loss_arguments(self._task, examples[slice(i, i + 1)]))
                 self._alike(each[i : i + 1], one, "an example alone")
 
     def ignores_padding(self) -> None:
@@ -344,7 +344,7 @@ class _NetworkCase(_Case):
                 (v,) = torch.autograd.grad(found.sum(), features)
                 norms = torch.einsum("pra,prab,prb->p", v, table.gram, v).clamp_min(0).sqrt()
                 preds = examples.preds.float().requires_grad_(True)
-                of_points = loss.points(*arguments(self._task, examples.with_preds(preds)), set_size)
+                of_points = loss.points(*loss_arguments(self._task, examples.with_preds(preds)), set_size)
                 self._alike(of_points.detach(), found.detach(), "the losses of the table")
                 (gradient,) = torch.autograd.grad(of_points.sum(), preds)
                 expected = (gradient * self._task.unit(examples)).reshape(6, -1).norm(dim=1)
@@ -352,6 +352,6 @@ class _NetworkCase(_Case):
 
     def is_exported(self) -> None:
         for level in self._levels:
-            given = [arguments(self._task, examples) for examples in self._batches(self._view, 1, 5)]
+            given = [loss_arguments(self._task, examples) for examples in self._batches(self._view, 1, 5)]
             with tempfile.TemporaryDirectory() as folder:
-                writer.write(self._loss(level), {}, given, Path(folder) / "loss.pt")
+                writer.write(self._loss(level), None, given, Path(folder) / "loss.pt")

@@ -10,9 +10,11 @@ import pytest
 from autosurrogate import surrogates, tasks
 from autosurrogate.errors import SpaceError
 from autosurrogate.rank_correlation.soft_ranks import METHODS
-from autosurrogate.search.search_space import Choice, Range, load, parse
+from autosurrogate.search.search_space import load, parse
+from autosurrogate.search.space import Choice, Range, Suggestion
 from autosurrogate.training.loop import Settings
 
+CLASSIFICATION = tasks.get("classification")
 TRAINING = """
 [training]
 n_steps = 100
@@ -44,26 +46,26 @@ def fixed(**params: Any) -> optuna.trial.FixedTrial:
 
 @pytest.mark.parametrize("task", tasks.names())
 def test_the_space_of_each_task_is_read_and_holds_networks_that_there_are(task: str) -> None:
-    space = load(task)
+    space = load(tasks.get(task))
     assert set() < set(space.networks) <= set(surrogates.networks(tasks.get(task)))
     assert set() < set(space.soft_ranks) <= set(METHODS)
 
 
 @pytest.mark.parametrize("task", tasks.names())
 def test_whatever_is_suggested_can_be_built_and_trained_with(task: str) -> None:
-    space = load(task)
+    space = load(tasks.get(task))
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for i in range(30):
-        training, network, values, method, rank = space.suggest(study.ask(), recorded=bool(i % 2))
-        loss: Any = surrogates.build(tasks.get(task), "set", network, **values)
-        training = {**training, **rank}
-        assert Settings(**{"random_share": 1.0, **training}, soft_rank=method).n_steps > 0
-        wide: Any = surrogates.build(tasks.get(task), "set", network, **space.widest(tasks.get(task), network))
+        chosen = space.suggest(study.ask(), recorded=bool(i % 2))
+        loss = surrogates.build(tasks.get(task), "set", chosen.network, **chosen.network_settings)
+        assert Settings(**{"random_share": 1.0, **chosen.training_settings}).n_steps > 0
+        widest = space.widest(tasks.get(task), chosen.network)
+        wide = surrogates.build(tasks.get(task), "set", chosen.network, **widest)
         assert set(loss.network.feature_names()) <= set(wide.network.feature_names())
 
 
 def test_a_suggestion_takes_what_the_trial_says() -> None:
-    space = parse(TRAINING + NETWORK, "classification", "space.toml")
+    space = parse(TRAINING + NETWORK, CLASSIFICATION, "space.toml")
     trial = fixed(
         **{
             "learning_rate": 0.005,
@@ -75,7 +77,9 @@ def test_a_suggestion_takes_what_the_trial_says() -> None:
             "soft_rank": '"pairwise"',
         }
     )
-    assert space.suggest(trial, recorded=True) == (  # type: ignore[arg-type]  # it is one for all that matters
+    assert space.suggest(trial, recorded=True) == Suggestion(  # type: ignore[arg-type]  # it is one for all that matters
+        "margin",
+        {"temperatures": [0.3, 0.03], "n_competitors": 3, "width": 8},
         {
             "n_steps": 100,
             "batch_points": 32,
@@ -83,16 +87,14 @@ def test_a_suggestion_takes_what_the_trial_says() -> None:
             "weight_decay": 0.0,
             "penalty": 1.0,
             "random_share": 0.5,
+            "soft_rank": "pairwise",
+            "steepness": 8.0,
         },
-        "margin",
-        {"temperatures": [0.3, 0.03], "n_competitors": 3, "width": 8},
-        "pairwise",
-        {"steepness": 8.0},
     )
 
 
 def test_a_value_is_fixed_a_choice_or_a_range() -> None:
-    space = parse(TRAINING + NETWORK, "classification", "space.toml")
+    space = parse(TRAINING + NETWORK, CLASSIFICATION, "space.toml")
     assert space.training["n_steps"] == 100
     assert space.training["penalty"] == Choice((0.1, 1.0, 10.0))
     assert space.training["learning_rate"] == Range(1e-3, 1e-2, log=True)
@@ -101,16 +103,16 @@ def test_a_value_is_fixed_a_choice_or_a_range() -> None:
 
 
 def test_ranges_of_whole_numbers_give_whole_numbers() -> None:
-    space = parse(TRAINING + NETWORK, "classification", "space.toml")
+    space = parse(TRAINING + NETWORK, CLASSIFICATION, "space.toml")
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     drawn = [space.suggest(study.ask(), recorded=True) for _ in range(40)]
-    assert {values["n_competitors"] for _, _, values, _, _ in drawn} == {2, 3, 4, 5}
-    assert all(1e-3 <= training["learning_rate"] <= 1e-2 for training, *_ in drawn)
+    assert {each.network_settings["n_competitors"] for each in drawn} == {2, 3, 4, 5}
+    assert all(1e-3 <= each.training_settings["learning_rate"] <= 1e-2 for each in drawn)
 
 
 def test_the_widest_network_has_every_feature() -> None:
-    space = parse(TRAINING + NETWORK, "classification", "space.toml")
-    assert space.widest(tasks.get("classification"), "margin") == {
+    space = parse(TRAINING + NETWORK, CLASSIFICATION, "space.toml")
+    assert space.widest(CLASSIFICATION, "margin") == {
         "temperatures": [1.0, 0.3, 0.1, 0.03],
         "n_competitors": 5,
         "width": 8,  # which does not matter to the features, but the constructor may ask for it
@@ -173,8 +175,8 @@ def test_the_widest_network_has_every_feature() -> None:
         (with_training("batch_points = 3"), "[training] batch_points must be at least 4, got 3"),
         (with_training("learning_rate = 0"), "[training] learning_rate must be above 0, got 0"),
         (with_training("weight_decay = -0.1"), "[training] weight_decay must be at least 0, got -0.1"),
-        (with_training("random_share = 1.5"), "[training] random_share is a share, at most 1; got 1.5"),
-        (with_training("penalty = 1\nwindow = 2"), "[training] window is a share, at most 1; got 2"),
+        (with_training("random_share = 1.5"), "[training] random_share must be at most 1, got 1.5"),
+        (with_training("penalty = 1\nwindow = 2"), "[training] window must be at most 1, got 2"),
         (with_training("penalty = 1\nwindow = 0"), "[training] window must be above 0, got 0"),
         (with_training("random_share = -0.5"), "[training] random_share must be at least 0, got -0.5"),
         (TRAINING + "[networks.margin]\nwidth = 8", "[networks.margin] cannot be built with {'width': 8}: "),
@@ -191,28 +193,28 @@ def test_the_widest_network_has_every_feature() -> None:
     ],
 )
 def test_each_mistake_has_its_message(text: str, message: str) -> None:
-    with pytest.raises(SpaceError, match=re.escape(message)) as found:
-        parse(text, "classification", "my space.toml")
-    assert str(found.value).startswith("my space.toml: ")
+    with pytest.raises(SpaceError, match=re.escape(message)) as raised:
+        parse(text, CLASSIFICATION, "my space.toml")
+    assert str(raised.value).startswith("my space.toml: ")
 
 
 def test_whole_numbers_are_temperatures_too() -> None:
-    space = parse(TRAINING + "[networks.margin]\ntemperatures = [[1, 0.5]]\n", "classification", "space.toml")
-    loss: Any = surrogates.build(tasks.get("classification"), "set", "margin", **space.networks["margin"])
+    space = parse(TRAINING + "[networks.margin]\ntemperatures = [[1, 0.5]]\n", CLASSIFICATION, "space.toml")
+    loss: Any = surrogates.build(CLASSIFICATION, "set", "margin", **space.networks["margin"])
     assert all(type(t) is float for t in loss.network.temperatures)  # a scripted list holds one type
 
 
 def test_files_are_read(tmp_path: Path) -> None:
     path = tmp_path / "space.toml"
     path.write_text(TRAINING + NETWORK, encoding="utf-8")
-    assert load("classification", path) == parse(TRAINING + NETWORK, "classification", "space.toml")
+    assert load(CLASSIFICATION, path) == parse(TRAINING + NETWORK, CLASSIFICATION, "space.toml")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpaceError, match=r"none\.toml: cannot read the search space: No such file"):
-        load("classification", tmp_path / "none.toml")
+        load(CLASSIFICATION, tmp_path / "none.toml")
     with pytest.raises(SpaceError, match="cannot read the search space: Is a directory"):
-        load("classification", tmp_path)
+        load(CLASSIFICATION, tmp_path)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpaceError, match=r"binary\.toml: is not a text file in UTF-8"):
-        load("classification", tmp_path / "binary.toml")
+        load(CLASSIFICATION, tmp_path / "binary.toml")

@@ -12,17 +12,20 @@ import torch
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.errors import OptionError, SearchError
-from autosurrogate.evaluation.descent import Way
+from autosurrogate.evaluation.descent import DescentPath
 from autosurrogate.points.labelled_points import Points
 from autosurrogate.points.labelled_set import Chunk
-from autosurrogate.points.sampling import N_LEVELS, Severities, chunk, points_of, set_size_of
+from autosurrogate.points.metric_calls import points_of, set_size_of
+from autosurrogate.points.sampling import generate_chunk
+from autosurrogate.points.severity_calibration import N_LEVELS, Severities
 from autosurrogate.processes.worker_process import WorkerLost
 from autosurrogate.registry.lookup import find
 from autosurrogate.run.budget import Clock
 from autosurrogate.run.progress import Progress
 from autosurrogate.run.run_dir import RunDir
-from autosurrogate.search import search_space
-from autosurrogate.search.study import Search
+from autosurrogate.search import search_space, trial_record
+from autosurrogate.search.search import Search
+from autosurrogate.search.trial_record import TrialRecord
 
 SPACE = """
 [training]
@@ -46,7 +49,7 @@ CLASSIFICATION = tasks.get("classification")
 
 def labelled(split: str) -> list[Chunk]:
     levels = tuple(k / (N_LEVELS - 1) for k in range(N_LEVELS))
-    examples, _, _ = chunk(CLASSIFICATION, ACCURACY, Severities(levels, (1.0,) * N_LEVELS), 0, split, 0)
+    examples, _, _ = generate_chunk(CLASSIFICATION, ACCURACY, Severities(levels, (1.0,) * N_LEVELS), 0, split, 0)
     points = points_of(CLASSIFICATION, ACCURACY, examples, set_size_of(ACCURACY))
     values = torch.tensor([ACCURACY.function(*point) for point in points], dtype=torch.float64)
     return [Chunk(examples, set_size_of(ACCURACY), values, None)]
@@ -67,28 +70,28 @@ class Notes(Progress):
         self.lines.append(text)
 
 
-class Judge:
-    """Finds the same of every loss, or what it is told of a weight."""
+class Evaluator:
+    """Finds the same of every loss, or what is given for a weight."""
 
-    def __init__(self, lighter: Mapping[float, float] = {}) -> None:
-        self._lighter, self.way = lighter, Way(labelled("validation"), 1.0, 1.0)
+    def __init__(self, of_weight: Mapping[float, float] = {}) -> None:
+        self._of_weight, self.descent_path = of_weight, DescentPath(labelled("validation"), 1.0, 1.0)
 
-    def share(self, moved: list[Any]) -> tuple[float, float]:
+    def gain_fraction_of(self, points: list[Any]) -> tuple[float, float]:
         return 1.0, 0.1
 
-    def mended(self, loss: object, weight: float) -> tuple[float, float]:
-        return self._lighter.get(weight, 1.0), 0.1
+    def gain_fraction(self, loss: object, weight: float) -> tuple[float, float]:
+        return self._of_weight.get(weight, 1.0), 0.1
 
 
-def search(folder: Path, points: Points, judge: Any = None, n_workers: int = 1) -> Search:
+def search(folder: Path, points: Points, evaluator: Any = None, n_workers: int = 1) -> Search:
     run = RunDir(folder)
     if not folder.exists():
         run.create({}, SPACE)
-    space = search_space.parse(SPACE, "classification", "the space")
+    space = search_space.parse(SPACE, CLASSIFICATION, "the space")
     return Search(
         run, Clock(run, 300.0), CLASSIFICATION, ACCURACY, space, points,
         objective="correlation", random_share=None, seed=0, device=torch.device("cpu"),
-        judge=judge or Judge(), n_workers=n_workers,
+        evaluator=evaluator or Evaluator(), n_workers=n_workers,
     )  # fmt: skip
 
 
@@ -99,7 +102,7 @@ def test_each_network_is_tried_once_before_any_is_chosen_and_no_two_trials_are_s
     one.run(4, 0.0, 0.5, Progress())
     networks = [json.loads(trial.params["network"]) for trial in one.study.trials]
     assert networks[:3] == ["margin", "confusion", "target_probability"]
-    found = [trial.user_attrs["correlation"] for trial in one.study.trials]
+    found = [trial.user_attrs["validation_spearman"] for trial in one.study.trials]
     assert len(set(found)) == 4
 
 
@@ -114,8 +117,8 @@ def test_a_study_is_resumed_and_a_trial_that_was_running_has_failed(tmp_path: Pa
 
 
 def test_an_interrupted_trial_has_failed_and_the_interrupt_goes_on(tmp_path: Path, points: Points) -> None:
-    class Interrupted(Judge):
-        def share(self, moved: list[Any]) -> tuple[float, float]:
+    class Interrupted(Evaluator):
+        def gain_fraction_of(self, points: list[Any]) -> tuple[float, float]:
             raise KeyboardInterrupt
 
     one = search(tmp_path / "run", points, Interrupted())
@@ -127,16 +130,17 @@ def test_an_interrupted_trial_has_failed_and_the_interrupt_goes_on(tmp_path: Pat
 
 
 def add_trials(one: Search, folder: Path, trials: list[tuple[float, float]]) -> None:
-    """Trials of these correlations and gains, instead of those that wait for their turn."""
+    """Trials of these rank correlations and gain fractions, instead of those that wait for their turn."""
     for _ in one.study.trials:
         one.study.tell(one.study.ask().number, state=optuna.trial.TrialState.FAIL)
     settings = {"width": 4}
-    loss = surrogates.build("classification", "set", "target_probability", **settings)
-    for correlation, gain in trials:
-        torch.save(loss.state_dict(), RunDir(folder).trial(len(one.study.trials)))
-        told = {"correlation": correlation, "mended": gain, "mended_error": 0.1}
-        told |= {"network": "target_probability", "settings": settings}
-        one.study.add_trial(optuna.trial.create_trial(value=correlation, user_attrs=told))
+    loss = surrogates.build(tasks.get("classification"), "set", "target_probability", **settings)
+    for spearman, gain_fraction in trials:
+        trial = one.study.ask()
+        torch.save(loss.state_dict(), RunDir(folder).trial(trial.number))
+        record = TrialRecord(trial.number, "target_probability", settings, {}, spearman, spearman, gain_fraction, 0.1)
+        trial_record.write(record, trial)
+        one.study.tell(trial, spearman)
 
 
 @pytest.mark.parametrize(
@@ -177,39 +181,39 @@ def test_no_trial_that_gains_less_than_the_regular_loss_is_chosen_for_its_rank_w
 
 
 @pytest.mark.parametrize(
-    ("other", "lighter", "chosen"),
+    ("other", "of_weight", "chosen"),
     [
-        (1.3, {0.3: 1.5, 0.1: 1.25}, 0),  # with less weight the one that ranks best mends as much
-        (2.0, {0.3: 1.5, 0.1: 1.25}, 1),  # the other mends more
-        (1.3, {0.3: 0.9, 0.1: 0.95}, 1),  # with less weight it still mends less than the regular loss
+        (1.3, {0.3: 1.5, 0.1: 1.25}, 0),  # with less weight the one that ranks best gains as much
+        (2.0, {0.3: 1.5, 0.1: 1.25}, 1),  # the other gains more
+        (1.3, {0.3: 0.9, 0.1: 0.95}, 1),  # with less weight it still gains less than the regular loss
         (0.5, {0.3: 0.9, 0.1: 1.05}, 0),  # as much, but for two standard errors, and no other does
     ],
 )
 def test_a_smaller_weight_may_save_a_trial_that_ranks_best(
-    tmp_path: Path, points: Points, other: float, lighter: dict[float, float], chosen: int
+    tmp_path: Path, points: Points, other: float, of_weight: dict[float, float], chosen: int
 ) -> None:
-    one = search(tmp_path / "run", points, Judge(lighter))
+    one = search(tmp_path / "run", points, Evaluator(of_weight))
     add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.90, other)])
     assert one.best(1.2)[1].number - 3 == chosen
 
 
 @pytest.mark.parametrize(("ranks", "chosen"), [(0.9, 1), (0.6, 0)])
-def test_a_trial_that_hardly_ranks_is_not_chosen_for_mending_a_little_more(
+def test_a_trial_that_hardly_ranks_is_not_chosen_for_gaining_a_little_more(
     tmp_path: Path, points: Points, ranks: float, chosen: int
 ) -> None:
-    one = search(tmp_path / "run", points, Judge({0.3: 1.2, 0.1: 1.2}))
+    one = search(tmp_path / "run", points, Evaluator({0.3: 1.2, 0.1: 1.2}))
     add_trials(one, tmp_path / "run", [(0.99, 1.0), (ranks, 1.4)])
     assert one.best(1.2)[1].number - 3 == chosen
 
 
 def test_a_lost_process_ends_the_search_only_if_no_other_ran_beside_it(tmp_path: Path, points: Points) -> None:
-    found = search(tmp_path / "run", points, n_workers=4)
+    one = search(tmp_path / "run", points, n_workers=4)
 
     def lose(*, alone: bool) -> None:
-        asked = found._ask()
-        asked.alone, asked.future = alone, Future()
-        asked.future.set_exception(WorkerLost("signal SIGKILL"))
-        found._collect(asked, progress)
+        pending = one._ask()
+        pending.alone, pending.future = alone, Future()
+        pending.future.set_exception(WorkerLost("signal SIGKILL"))
+        one._collect(pending, progress)
 
     progress = Notes()
     for _ in range(4):  # of four that had begun side by side, all before another begins
@@ -219,11 +223,11 @@ def test_a_lost_process_ends_the_search_only_if_no_other_ran_beside_it(tmp_path:
         lose(alone=True)
 
 
-def test_trials_of_another_version_are_told(tmp_path: Path, points: Points) -> None:
+def test_trials_of_another_version_are_refused(tmp_path: Path, points: Points) -> None:
     one = search(tmp_path / "run", points)
     add_trials(one, tmp_path / "run", [(0.99, 1.0)])
     path = RunDir(tmp_path / "run").trial(3)
     state = torch.load(path)
     torch.save({name: value for name, value in state.items() if not name.startswith("calibration.")}, path)
-    with pytest.raises(OptionError, match=r"run: its trials were made by another version"):
+    with pytest.raises(OptionError, match=r"run: was made by another version of autosurrogate; start a new run"):
         one.best()

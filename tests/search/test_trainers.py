@@ -19,16 +19,16 @@ from made_points import ACCURACY, CPU, TASK, labelled
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from autosurrogate.evaluation.descent import Way
+from autosurrogate.evaluation.descent import DescentPath
 from autosurrogate.points.labelled_points import Points
 from autosurrogate.processes.worker_process import WorkerLost
 from autosurrogate.search import search_space
 from autosurrogate.search.trainer_worker import Setup
-from autosurrogate.search.trainers import NotShared, Trainers
+from autosurrogate.search.trainers import SetupNotShared, Trainers
 from autosurrogate.search.trial import Job, Outcome
 from autosurrogate.training.loop import Settings
 
-SPACE = search_space.parse(program.SPACE, "classification", "the space")
+SPACE = search_space.parse(program.SPACE, TASK, "the space")
 SETTINGS = Settings(n_steps=40, batch_points=16, learning_rate=0.01, weight_decay=1e-4, penalty=0.1)
 NETWORK = {"temperatures": [0.3, 0.03], "n_competitors": 3, "width": 8, "n_outputs": 4}
 
@@ -36,23 +36,23 @@ NETWORK = {"temperatures": [0.3, 0.03], "n_competitors": 3, "width": 8, "n_outpu
 @pytest.fixture(scope="module")
 def setup() -> Setup:
     points = Points([labelled(0, 40), labelled(1, 40)], [labelled(2, 40)], [], [])
-    way = Way([labelled(3)], 1.0, 1.0)
-    return Setup(TASK, ACCURACY, SPACE, points, way, CPU, 60.0)
+    descent_path = DescentPath([labelled(3)], 1.0, 1.0)
+    return Setup(TASK, ACCURACY, SPACE, points, descent_path, CPU, 60.0)
 
 
 def job(seed: int, **changed: Any) -> Job:
-    return Job(**{"seed": seed, "network": "margin", "values": NETWORK, "settings": SETTINGS, "least": {},
-                  "left_s": 60.0, **changed})  # fmt: skip
+    return Job(**{"seed": seed, "network": "margin", "network_settings": NETWORK, "settings": SETTINGS,
+                  "thresholds": {}, "limit_s": 60.0, **changed})  # fmt: skip
 
 
 def same(a: Outcome, b: Outcome) -> bool:
     assert a.fitted is not None
     assert b.fitted is not None
-    alike = a.correlations == b.correlations and a.fitted.correlation == b.fitted.correlation
-    moved = all(
-        (p == q).all() and (t == u).all() for (p, t), (q, u) in zip(a.fitted.moved, b.fitted.moved, strict=True)
+    alike = a.correlations == b.correlations and a.fitted.validation_spearman == b.fitted.validation_spearman
+    descended = all(
+        (p == q).all() and (t == u).all() for (p, t), (q, u) in zip(a.fitted.descended, b.fitted.descended, strict=True)
     )
-    return alike and moved and all(torch.equal(v, b.fitted.state[k]) for k, v in a.fitted.state.items())
+    return alike and descended and all(torch.equal(v, b.fitted.state[k]) for k, v in a.fitted.state.items())
 
 
 @pytest.mark.usefixtures("two_threads")
@@ -72,15 +72,15 @@ def test_a_trial_comes_to_the_same_wherever_it_runs(setup: Setup, tmp_path: Path
     assert not same(alone[0], alone[1])
 
 
-def test_what_a_trial_raises_is_raised_and_tells_where(setup: Setup, tmp_path: Path) -> None:
+def test_what_a_trial_raises_is_raised_with_its_place(setup: Setup, tmp_path: Path) -> None:
     with Trainers(setup, 2, tmp_path) as trainers:
         with pytest.raises(TypeError, match="unexpected keyword argument 'widht'") as raised:
-            trainers.submit(job(0, values={"widht": 8})).result()
+            trainers.submit(job(0, network_settings={"widht": 8})).result()
         assert "trial.py" in "".join(raised.value.__notes__)
         assert trainers.submit(job(0)).result().fitted is not None  # the process goes on
 
 
-def test_a_process_that_is_killed_is_told_and_another_takes_its_place(setup: Setup, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_is_reported_and_another_takes_its_place(setup: Setup, tmp_path: Path) -> None:
     endless = job(0, settings=Settings(**{**vars(SETTINGS), "n_steps": 10**6, "patience": 1.0}))
     with Trainers(setup, 2, tmp_path) as trainers:
         lost = trainers.submit(endless)
@@ -106,10 +106,10 @@ def test_leaving_ends_what_runs(setup: Setup, tmp_path: Path) -> None:
 def test_training_ends_when_the_time_is_up_or_it_is_hopeless(setup: Setup, tmp_path: Path) -> None:
     long = Settings(**{**vars(SETTINGS), "n_steps": 10**6, "patience": 1.0})
     with Trainers(setup, 1, tmp_path) as trainers:
-        cut = trainers.submit(job(0, settings=long, left_s=0.0)).result()
+        cut = trainers.submit(job(0, settings=long, limit_s=0.0)).result()
         assert list(cut.correlations) == [20]
         assert cut.fitted is not None
-        pruned = trainers.submit(job(0, settings=long, least={20: -1.0, 40: 1.1})).result()
+        pruned = trainers.submit(job(0, settings=long, thresholds={20: -1.0, 40: 1.1})).result()
         assert list(pruned.correlations) == [20, 40]
         assert pruned.fitted is None
 
@@ -151,17 +151,19 @@ def test_a_search_whose_processes_are_killed_goes_on_with_fewer_and_gives_up_wit
         cwd=tmp_path, env=program.ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stdout is not None
-        told = []
+        messages = []
         for line in process.stdout:
             if line.startswith("trial "):
                 os.kill(trainers_of(process.pid)[0], signal.SIGKILL)
-            if line.startswith("a process that trains"):
-                told.append(line)
+            if line.startswith("a training process"):
+                messages.append(line)
         assert process.stderr is not None
         error = process.stderr.read()
         process.wait(timeout=60)
-    assert len(told) == 1
-    assert "was ended from outside (signal SIGKILL); is there too little memory? going on with 1 at a time" in told[0]
+    assert len(messages) == 1
+    assert (
+        "was killed from outside (signal SIGKILL); is there too little memory? going on with 1 at a time" in messages[0]
+    )
     assert re.search("though no other ran beside it; .* --workers 1 trains in the program's own process", error)
     assert process.returncode == 2
     states = [trial.state.name for trial in trials_of(tmp_path / "run")]
@@ -183,15 +185,15 @@ def test_tables_that_cannot_be_written_are_kept_in_memory(setup: Setup, tmp_path
     assert same(apart, together)
 
 
-def test_what_cannot_be_given_to_other_processes_is_told(setup: Setup, tmp_path: Path) -> None:
-    with pytest.raises(NotShared, match=r"FileNotFoundError: .*missing"):
+def test_a_setup_that_cannot_be_sent_to_other_processes_is_an_error(setup: Setup, tmp_path: Path) -> None:
+    with pytest.raises(SetupNotShared, match=r"FileNotFoundError: .*missing"):
         Trainers(setup, 2, tmp_path / "missing")
 
 
 @pytest.fixture
 def intervals() -> str:
     """A task of one's own, and its metric: the file that the docs show."""
-    page = (Path(__file__).parents[2] / "docs" / "own-task.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "own-task.md").read_text(encoding="utf-8")
     found = re.search(r"```python\n(# intervals.py.*?)```", page, re.DOTALL)
     assert found is not None
     assert "n_steps = 300" in found[1]
@@ -202,14 +204,14 @@ def test_tasks_of_a_file_or_of_a_script_are_trained_aside(tmp_path: Path, interv
     (tmp_path / "intervals.py").write_text(intervals)
     done = program.run("fit", "--metric", "intervals.py", "--trials", 3, "--workers", 2, "--force", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    call = "autosurrogate.fit(found, trials=3, workers=2, force=True, out='script.pt')"
-    (tmp_path / "script.py").write_text(f"{intervals}\nimport autosurrogate\nprint({call}.metadata['search'])\n")
+    call = "autosurrogate.fit(hit_rate, trials=3, workers=2, force=True, out='script.pt')"
+    (tmp_path / "script.py").write_text(f"{intervals}\nimport autosurrogate\nprint({call}.metadata.search)\n")
     script = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=program.ENVIRONMENT, capture_output=True,
                             text=True, timeout=120, check=False)  # fmt: skip
     assert script.returncode == 0, script.stderr
-    assert "'n_complete': 3" in script.stdout
+    assert "n_complete=3" in script.stdout
     preds, target = torch.rand(64, 2).cumsum(1), torch.rand(64, 2).cumsum(1)
-    found = [program.load(tmp_path / name)(preds, target) for name in ("found.pt", "script.pt")]
+    found = [program.load(tmp_path / name)(preds, target) for name in ("hit_rate.pt", "script.pt")]
     assert found[0] == found[1]
 
 
@@ -218,6 +220,6 @@ def test_a_task_that_cannot_be_pickled_is_trained_in_the_program_s_own_process(t
     (tmp_path / "intervals.py").write_text(intervals.replace("    def generate(", held))
     done = program.run("fit", "--metric", "intervals.py", "--trials", 2, "--workers", 2, "--force", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    told = done.stdout.replace("\n", " ")
-    assert "trials run one at a time: their points or task cannot be given to other processes: TypeError: " in told
+    output = done.stdout.replace("\n", " ")
+    assert "trials run one at a time: their points or task cannot be sent to other processes: TypeError: " in output
     assert not list((tmp_path / "runs").glob("*/shared-*"))
