@@ -155,6 +155,7 @@ def space(task: str) -> str:
 
 
 @pytest.mark.parametrize("task", LOOPS)
+@pytest.mark.slow
 def test_a_loss_is_exported_and_trains_a_model_where_there_is_torch_alone(
     task: str, python_with_torch_alone: Path, tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ def test_every_one_of_scikit_learn_is_declared(name: str) -> None:
     assert find(f"sklearn:{name}").source == "scikit-learn"
 
 
+@pytest.mark.slow
 def test_a_fit_and_a_refusal_are_rows_of_the_table(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     rows.append(path, fitted("sklearn:r2", "12s"))

@@ -15,6 +15,7 @@ from autosurrogate.export import reader, ready, writer
 from benchmarks.ready_losses import rewrite
 
 
+@pytest.mark.slow
 def test_a_rewritten_loss_is_the_same(tmp_path: Path) -> None:
     path = Path(shutil.copy(ready.path("accuracy"), tmp_path))
     old, metadata = reader.load(path)
@@ -35,6 +36,7 @@ def written(network: str, folder: Path, **settings: Any) -> Path:
     return folder / "accuracy.pt"
 
 
+@pytest.mark.slow
 def test_numbers_that_mean_something_else_now_are_not_written(tmp_path: Path) -> None:
     settings = dict(ready.metadata("accuracy").network.settings)
     settings["temperatures"] = [3 * temperature for temperature in settings["temperatures"]]

@@ -78,6 +78,7 @@ def test_the_page_shows_ratios_and_what_was_never_reached(tmp_path: Path) -> Non
     assert "`python -m benchmarks.speed soft_ranks`; " in text
 
 
+@pytest.mark.slow
 def test_it_measures_writes_and_replaces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +101,7 @@ def test_what_it_does_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, capsy
     assert "no measure steps; expected step, time_to" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_page_is_the_one_of_the_results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["speed", "--show", "--docs", str(tmp_path)])
     speed.main()

@@ -161,6 +161,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("arguments", REFUSED, ids=lambda a: a.replace(FIT, "FIT")[:60])
+@pytest.mark.slow
 def test_bad_input_is_one_line_before_anything_starts(
     arguments: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -173,6 +174,7 @@ def test_bad_input_is_one_line_before_anything_starts(
     assert listing(folder) == before
 
 
+@pytest.mark.slow
 def test_a_refusal_as_a_process_is_the_same(folder: Path) -> None:
     before = listing(folder)
     done = program.run("fit", "--metric", "bad.py:raising", "--quiet", cwd=folder)
@@ -240,6 +242,7 @@ def test_metrics_of_installed_packages_are_listed_without_importing_them(tmp_pat
     assert "Of installed packages:\n  glue: shipping-metrics\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
     text = (fitted / "fit.txt").read_text()
     assert "\x1b" not in text
@@ -266,6 +269,7 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
         place = found.start()
 
 
+@pytest.mark.slow
 def test_an_existing_loss_is_replaced_on_request_alone_and_quietly(fitted: Path, tmp_path: Path) -> None:
     out = tmp_path / "accuracy.pt"
     out.write_text("mine")
@@ -278,6 +282,7 @@ def test_an_existing_loss_is_replaced_on_request_alone_and_quietly(fitted: Path,
     assert sorted(p.name for p in tmp_path.iterdir()) == ["accuracy.pt", "accuracy.pt2", "run"]
 
 
+@pytest.mark.slow
 def test_inspect_shows_what_fit_showed(fitted: Path) -> None:
     shown = program.run("inspect", "accuracy.pt", cwd=fitted)
     assert (shown.returncode, shown.stderr) == (0, "")
@@ -315,6 +320,7 @@ def test_the_program_beside_a_loss_is_not_what_inspect_takes(fitted: Path, capsy
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no other terminal to be had")
+@pytest.mark.slow
 def test_in_a_terminal_nothing_is_cut(fitted: Path) -> None:
     import fcntl
     import pty
@@ -348,6 +354,7 @@ def test_in_a_terminal_nothing_is_cut(fitted: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="a pipe ends in other ways elsewhere")
+@pytest.mark.slow
 def test_a_reader_that_has_had_enough_is_no_error_to_tell(fitted: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -361,6 +368,7 @@ def test_a_reader_that_has_had_enough_is_no_error_to_tell(fitted: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="a limit on the size of files stands for a full disk")
 @pytest.mark.parametrize("arguments", ["export accuracy", "fit --metric accuracy --space small.toml --trials 1"])
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_what_there_was_is_kept(arguments: str, tmp_path: Path) -> None:
     import resource
 
@@ -402,6 +410,7 @@ def until(process: subprocess.Popen[str], beginning: str) -> None:
     raise AssertionError(f"ended without {beginning!r}: {process.stderr.read() if process.stderr else ''}")
 
 
+@pytest.mark.slow
 def test_ctrl_c_exports_the_best_so_far_and_a_second_one_ends_at_once(start: Start, tmp_path: Path) -> None:
     process = start("--metric", "accuracy", "--budget", "10m")
     until(process, "trial ")
@@ -429,6 +438,7 @@ def test_ctrl_c_exports_the_best_so_far_and_a_second_one_ends_at_once(start: Sta
     assert program.load(tmp_path / "accuracy.pt").sign.abs() == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_with_nothing_to_export_leaves_nothing(start: Start, tmp_path: Path) -> None:
     program.write(tmp_path / "bad.py", BAD_METRICS.replace("0.2", "0.02"))  # calibration takes it seconds
     process = start("--metric", "bad.py:slow", "--budget", "10m")

@@ -114,6 +114,7 @@ def test_what_a_metric_depends_on_and_no_network_sees_is_found(
 @pytest.mark.parametrize(
     "spec", [m.name for m in builtins() if m.name not in ("oks_ap", "coco_ap", "coco_ap50", "chrf")]
 )
+@pytest.mark.slow
 def test_no_built_in_metric_depends_on_what_is_not_seen(spec: str) -> None:
     assert invariances.refusal(list(dependences(spec).values()), tasks.get(find(spec).task)) is None
 
@@ -132,6 +133,7 @@ def test_what_changes_all_values_alike_does_not_matter() -> None:
     assert not found.matters
 
 
+@pytest.mark.slow
 def test_only_networks_that_see_what_matters_are_searched_and_those_built_for_it_only_then(file: Path) -> None:
     space = search_space.load(CLASSIFICATION)
     for spec, expected in {
@@ -148,6 +150,7 @@ def test_only_networks_that_see_what_matters_are_searched_and_those_built_for_it
         )
 
 
+@pytest.mark.slow
 def test_many_thresholds_are_searched_only_for_what_depends_on_where_between_them_a_probability_lies(
     file: Path,
 ) -> None:
@@ -172,6 +175,7 @@ def test_no_network_is_excluded_where_none_would_remain() -> None:
     assert invariances.excluded_networks(list(space.networks), tasks.get("classification"), [lost]) == {}
 
 
+@pytest.mark.slow
 def test_fit_says_which_networks_of_the_user_s_space_are_not_searched(tmp_path: Path) -> None:
     own = "[networks.ordinal]\ntemperatures = [[0.3, 0.03]]\nwidth = 8\n"
     program.write(tmp_path / "own.toml", program.SPACE + own)
@@ -220,6 +224,7 @@ def test_changes_leave_the_regular_loss_s_order_of_quality(name: str) -> None:
             assert each[:8].median() < each[8:].median()
 
 
+@pytest.mark.slow
 def test_fit_refuses_with_the_reason_and_force_fits_all_the_same(file: Path) -> None:
     options = ("--metric", "mine.py:first_half", "--space", "small.toml", "--trials", 1, "--budget", "20s")
     program.write(file.parent / "small.toml", program.SPACE)
@@ -233,6 +238,7 @@ def test_fit_refuses_with_the_reason_and_force_fits_all_the_same(file: Path) -> 
     assert (file.parent / "first_half.pt").exists()
 
 
+@pytest.mark.slow
 def test_classes_in_an_order_are_fitted_by_a_network_that_sees_them(file: Path) -> None:
     # Of so short a fit a descent check of a few points may say anything: it is not the point.
     options = ("--trials", 2, "--budget", "30s", "--force")

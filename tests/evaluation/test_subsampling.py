@@ -59,6 +59,7 @@ def test_sets_of_a_size_that_was_not_measured_cost_as_the_most_expensive() -> No
     assert len(subsample(unknown, COSTS, 1.0)[0]) == len(subsample(largest, COSTS, 1.0)[0])
 
 
+@pytest.mark.slow
 def test_larger_sets_are_measured_to_cost_more() -> None:
     metric = find("corpus_bleu")
     task = tasks.get(metric.task)

@@ -110,6 +110,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 def test_it_trains_a_model_where_there_is_torch_alone(
     python_with_torch_alone: Path, fitted: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_it_trains_a_model_where_there_is_torch_alone(
     assert done.stdout == "done\n"
 
 
+@pytest.mark.slow
 def test_a_loss_of_sequences_takes_masks_other_lengths_and_ids_that_are_set(tmp_path: Path) -> None:
     """Without a mask a hypothesis ends at its first `eos_id`."""
     networks = "[networks.target_attention]\nwidth = 8\nn_layers = 1\n"

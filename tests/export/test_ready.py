@@ -64,6 +64,7 @@ def test_each_is_what_the_command_makes_of_what_the_metric_is_now(name: str) -> 
 
 
 @pytest.mark.parametrize("name", [name for name in ready.names() if name not in COSTLY])
+@pytest.mark.slow
 def test_each_ranks_points_made_afresh_as_well_as_it_says(name: str) -> None:
     loss, metadata = reader.load(ready.path(name))
     metric, task = find(name), tasks.get(metadata.task)
@@ -104,6 +105,7 @@ def test_none_outweighs_the_regular_loss_where_predictions_are_flat_as_in_an_unt
     assert ratios[1] < 10 * max(1.0, ratios[0])
 
 
+@pytest.mark.slow
 def test_each_loads_with_torch_alone(python_with_torch_alone: Path, tmp_path: Path) -> None:
     files = [str(ready.path(name)) for name in ready.names()]
     done = subprocess.run(
@@ -123,6 +125,7 @@ def test_load_gives_the_file_s_loss() -> None:
     assert autosurrogate.load("f1")(preds, target) == reader.load(ready.path("f1"))[0](preds, target)
 
 
+@pytest.mark.slow
 def test_export_writes_a_file_of_the_user_s_own(tmp_path: Path) -> None:
     done = program.run("export", "f1", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
@@ -146,6 +149,7 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
         ready.export("f1", tmp_path / "none" / "f1.pt")
 
 
+@pytest.mark.slow
 def test_metrics_without_a_ready_loss_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(LossFileError, match=r"no ready loss 'mc': expected one of .*; did you mean 'mcc'"):
         ready.path("mc")
@@ -158,6 +162,7 @@ def test_metrics_without_a_ready_loss_are_told_apart(tmp_path: Path) -> None:
     assert "fit --metric chrf` (with --tokenizer FILE if it depends on how tokens are spelled)" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_ready_loss_is_inspected_and_evaluated_by_its_name(tmp_path: Path) -> None:
     done = program.run("inspect", "f1", cwd=tmp_path)
     assert done.stdout.startswith("f1: scores, sets of 128, higher is better; created ")

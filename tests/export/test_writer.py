@@ -112,6 +112,7 @@ def check_equal(loss: Any, other: Any, given: Arguments) -> None:
         torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_file_gives_the_loss_s_values_and_gradients_at_all_sizes(exported: Exported) -> None:
     loss = exported.scripted
     for seed in range(12):
@@ -120,6 +121,7 @@ def test_the_file_gives_the_loss_s_values_and_gradients_at_all_sizes(exported: E
         check_equal(loss, exported.loss, tiny(exported.task, n))
 
 
+@pytest.mark.slow
 def test_the_program_gives_the_loss_s_values_and_gradients_at_all_sizes(exported: Exported) -> None:
     program = exported.program
     for seed in range(10):
@@ -128,6 +130,7 @@ def test_the_program_gives_the_loss_s_values_and_gradients_at_all_sizes(exported
         check_equal(program, exported.loss, tiny(exported.task, n))
 
 
+@pytest.mark.slow
 def test_the_program_serves_the_shortest_sequences(exported: Exported) -> None:
     if (exported.task, exported.level) != ("sequence", "sample"):
         pytest.skip("has no sequences, or sets of them")
@@ -280,6 +283,7 @@ def test_a_gpu_can_capture_it(one: Exported) -> None:
 
 
 @pytest.mark.parametrize("attribute", ["eos_id", "blank_id"])
+@pytest.mark.slow
 def test_eos_and_blank_can_be_set_in_the_loaded_file(one: Exported, attribute: str) -> None:
     loss, eager = one.load(), copy.deepcopy(one.loss)
     preds, target, _ = made("sequence", 5)
@@ -316,6 +320,7 @@ def test_the_files_do_not_tell_where_the_code_lay_that_made_them(exported: Expor
             assert not [record for record in records if folder in record]
 
 
+@pytest.mark.slow
 def test_no_warning_reaches_the_user_and_the_sizes_are_those_of_the_files(tmp_path: Path) -> None:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -355,6 +360,7 @@ def test_a_file_that_gives_other_numbers_is_not_written(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_file_that_gives_nan_is_not_written(tmp_path: Path) -> None:
     loss = built("classification", "margin", "set")
     loss.sign.fill_(float("nan"))
@@ -364,6 +370,7 @@ def test_a_file_that_gives_nan_is_not_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fails", ["torch.export.save", "torch.export.load", "os.replace"])
+@pytest.mark.slow
 def test_a_failure_leaves_nothing_behind_and_what_was_there(
     fails: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

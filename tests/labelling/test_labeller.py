@@ -116,6 +116,7 @@ def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_labels_that_are_waited_for_come_before_those_that_were_submitted(obey: Metric) -> None:
     with Labeller(obey, n_workers=1, timeout_s=5) as labeller:
         pending = labeller.submit(points(*["nap"] * 40))
@@ -157,6 +158,7 @@ def test_workers_are_several_have_one_thread_and_no_torch(labeller):
     assert labeller.label(points("threads", "torch")).values.tolist() == [1.0, 0.0]
 
 
+@pytest.mark.slow
 def test_only_guilty_points_are_dropped_and_each_is_told(labeller, obey):
     words: list[object] = [float(i) for i in range(60)]
     words[3], words[11], words[20], words[21] = "raise", float("nan"), "a word", "sleep"
@@ -190,6 +192,7 @@ def test_a_crash_does_not_touch_other_jobs(labeller):
 
 
 @pytest.mark.parametrize("word", ["exit", "sleep"])
+@pytest.mark.slow
 def test_a_metric_that_mostly_costs_time_is_not_waited_for(obey, word):
     since = time.monotonic()
     with Labeller(obey, n_workers=2, timeout_s=0.02) as labeller:
@@ -234,6 +237,7 @@ def start_parent(tmp_path: Path, word: str, timeout_s: float) -> subprocess.Pope
 
 
 @pytest.mark.parametrize(("word", "n_processes", "timeout_s"), [("sleep and write", 4, 60), ("hang and write", 2, 0.5)])
+@pytest.mark.slow
 def test_workers_do_not_survive_a_killed_parent(tmp_path, word, n_processes, timeout_s):
     with start_parent(tmp_path, word, timeout_s) as parent:
         pids = wait_for_pids(tmp_path / "pids", n_processes)
@@ -242,6 +246,7 @@ def test_workers_do_not_survive_a_killed_parent(tmp_path, word, n_processes, tim
         assert_gone(pids, within_s=3)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_workers_without_a_word_from_them(tmp_path):
     with start_parent(tmp_path, "sleep and write", 60) as parent:
         pids = wait_for_pids(tmp_path / "pids", 4)
@@ -252,6 +257,7 @@ def test_ctrl_c_ends_the_workers_without_a_word_from_them(tmp_path):
     assert stderr.endswith("KeyboardInterrupt\n")
 
 
+@pytest.mark.slow
 def test_a_labeller_that_is_never_closed_does_not_keep_the_interpreter(tmp_path):
     write(tmp_path / "my_metrics.py", OBEY)
     script = """
@@ -266,6 +272,7 @@ def test_a_labeller_that_is_never_closed_does_not_keep_the_interpreter(tmp_path)
     assert_gone([int(pid) for pid in done.stdout.split()], within_s=2)
 
 
+@pytest.mark.slow
 def test_what_a_metric_prints_does_not_reach_the_terminal(tmp_path):
     write(tmp_path / "my_metrics.py", "print('printed on import')\n" + textwrap.dedent(OBEY))
     script = """
@@ -298,18 +305,21 @@ UNGUARDED = """
 """
 
 
+@pytest.mark.slow
 def test_a_metric_of_an_unguarded_script_works_in_workers(tmp_path):
     write(tmp_path / "neighbour.py", "scale = 2")
     done = run(write(tmp_path / "script.py", UNGUARDED), cwd=tmp_path.parent)
     assert (done.stdout, done.stderr) == ("[1. 2. 3. 4.]\n", "")
 
 
+@pytest.mark.slow
 def test_a_metric_given_on_the_command_line_works_in_workers(tmp_path):
     write(tmp_path / "neighbour.py", "scale = 2")
     done = run("-c", textwrap.dedent(UNGUARDED), cwd=tmp_path)
     assert (done.stdout, done.stderr) == ("[1. 2. 3. 4.]\n", "")
 
 
+@pytest.mark.slow
 def test_a_metric_of_a_module_of_the_scripts_folder_works_in_workers(tmp_path):
     write(tmp_path / "neighbour.py", OBEY)
     script = """
@@ -415,6 +425,7 @@ def test_a_constant_may_show_rounding_and_a_few_points_prove_nothing(obey):
         (0.5, r"is constant: 0\.5 on all 8 points"),
     ],
 )
+@pytest.mark.slow
 def test_eight_points_are_enough_to_refuse_a_metric(labeller, obey, word, message):
     labels = labeller.label(points(*[word] * 8))
     with pytest.raises(LabellingError, match=message):

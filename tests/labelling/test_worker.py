@@ -150,6 +150,7 @@ def test_the_time_limit_survives_a_metric_that_uses_the_alarm():
     assert problem.kind == "timeout"
 
 
+@pytest.mark.slow
 def test_each_of_many_calls_has_the_whole_time():
     def naps(preds, target):
         time.sleep(preds)
@@ -161,6 +162,7 @@ def test_each_of_many_calls_has_the_whole_time():
     assert kinds == [0.2, 0.2, 0.2, "timeout", 0.2, 0.0, "timeout"]
 
 
+@pytest.mark.slow
 def test_a_call_that_hangs_ends_when_its_own_time_is_up():
     with Caller(lambda preds, target: time.sleep(preds) or 1.0, 0.5) as call:
         call((0.4, None))

@@ -82,6 +82,7 @@ def values(made: list[Examples]) -> list[float]:
     return [coco_ap50(*point) for batch in made for point in tasks.get("detection").points(batch, "boxes", 16)]
 
 
+@pytest.mark.slow
 def test_generated_points_fall_with_the_severity_from_the_best_to_the_worst() -> None:
     found = [float(np.median(values(generated(16, severity)))) for severity in (0.0, 0.3, 1.0)]
     assert found == sorted(found, reverse=True)

@@ -32,6 +32,7 @@ def test_it_is_mann_and_whitney_s_u(items: np.ndarray) -> None:
 
 
 @given(ITEMS)
+@pytest.mark.slow
 def test_only_the_order_counts(items: np.ndarray) -> None:
     preds, target = items
     assert roc_auc(np.exp(preds / 3) - 7, target) == pytest.approx(roc_auc(preds, target), abs=1e-12)

@@ -21,6 +21,7 @@ def arrays(pairs: list[tuple[tuple[int, int], tuple[int, int]]]) -> tuple[np.nda
 
 
 @given(PAIRS)
+@pytest.mark.slow
 def test_it_is_f1_of_the_positions(pairs: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
     def inside(span: tuple[int, int]) -> list[bool]:
         return [span[0] <= t <= span[1] for t in range(12)]

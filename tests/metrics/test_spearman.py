@@ -18,6 +18,7 @@ SETS = st.tuples(st.integers(2, 20), st.integers(1, 3)).flatmap(
 
 
 @given(SETS)
+@pytest.mark.slow
 def test_it_is_the_correlation_of_ranks_or_undefined(example: tuple[np.ndarray, np.ndarray]) -> None:
     preds, target = example
     found = spearman(preds, target)
@@ -29,6 +30,7 @@ def test_it_is_the_correlation_of_ranks_or_undefined(example: tuple[np.ndarray, 
     assert found == pytest.approx(np.mean(columns), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_only_the_order_counts() -> None:
     generator = np.random.default_rng(0)
     preds, target = generator.normal(size=(50, 1)), generator.normal(size=(50, 1))

@@ -50,6 +50,7 @@ def test_a_set_without_answers_has_none() -> None:
     assert math.isnan(squad_f1([], []))
 
 
+@pytest.mark.slow
 def test_real_systems_have_the_f1_that_is_listed(data: Path) -> None:
     for system, pairs in squad_oracle.system_answers(data).items():
         found = 100 * squad_f1([answer for answer, _ in pairs], [golds for _, golds in pairs])

@@ -39,6 +39,7 @@ def test_with_five_classes_or_fewer_all_are_hits(example: tuple[np.ndarray, np.n
 
 
 @given(sets(6, 15))
+@pytest.mark.slow
 def test_only_the_order_counts(example: tuple[np.ndarray, np.ndarray]) -> None:
     preds, target = example
     assert top5_accuracy(np.exp(3 * preds), target) == top5_accuracy(preds, target)

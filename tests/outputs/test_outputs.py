@@ -435,6 +435,7 @@ class TestRecorder:
         assert torch.equal(recorded.source, kept % 3)
 
     @pytest.mark.parametrize("batch_size", [1, 7, 40])
+    @pytest.mark.slow
     def test_every_row_is_kept_as_often(self, tmp_path: Path, batch_size: int) -> None:
         counts = kept_counts(tmp_path, batch_size, lambda record, rows: record(*rows))
         assert counts.sum() == 400 * 8

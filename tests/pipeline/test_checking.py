@@ -122,6 +122,7 @@ def test_a_sound_metric(file: Path) -> None:
         ("first", "depends on the order of the examples"),
     ],
 )
+@pytest.mark.slow
 def test_what_is_wrong_is_told(file: Path, name: str, reason: str) -> None:
     assert reason in " ".join(found(file, name).reasons)
 
@@ -139,11 +140,13 @@ def test_ties_are_counted(file: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["noisy", "remembering"])
+@pytest.mark.slow
 def test_a_metric_that_is_another_when_it_is_called_again_is_told(file: Path, name: str) -> None:
     assert found(file, name).changed > 0.9
     assert found(file, "macro_f1").changed == 0
 
 
+@pytest.mark.slow
 def test_a_slow_metric_is_called_less_often(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checking, "CHECK_S", 2.0)
     report = found(file, "slow")
@@ -152,6 +155,7 @@ def test_a_slow_metric_is_called_less_often(file: Path, monkeypatch: pytest.Monk
     assert report.calls_per_s < 60
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same(file: Path) -> None:
     first, again, other = (check(f"{file}:macro_f1", seed=seed) for seed in (0, 0, 1))
     assert (first.shown, first.easy, first.coverage) == (again.shown, again.easy, again.coverage)
@@ -182,6 +186,7 @@ def test_it_is_a_public_name() -> None:
     assert autosurrogate.check is check
 
 
+@pytest.mark.slow
 def test_the_command_line_shows_it_all(file: Path) -> None:
     done = program.run("check", "mine.py:some", cwd=file.parent)
     assert (done.returncode, done.stderr) == (0, "")
@@ -204,6 +209,7 @@ def test_the_command_line_shows_it_all(file: Path) -> None:
         assert any(line.startswith(start) for line in lines), (start, done.stdout)
 
 
+@pytest.mark.slow
 def test_the_command_line_refuses_with_3_and_wrong_input_with_2(file: Path) -> None:
     refused = program.run("check", "mine.py:first", cwd=file.parent)
     assert refused.returncode == 3
@@ -215,6 +221,7 @@ def test_the_command_line_refuses_with_3_and_wrong_input_with_2(file: Path) -> N
     assert "did you mean" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_json_is_for_programs(file: Path) -> None:
     done = program.run("check", "mine.py:constant", "--json", cwd=file.parent)
     assert done.returncode == 3
@@ -240,6 +247,7 @@ def test_a_metric_that_never_has_a_value(file: Path) -> None:
     assert "nan" in report.reasons[0]
 
 
+@pytest.mark.slow
 def test_a_fit_finds_the_wrong_direction_too(file: Path) -> None:
     done = program.run("fit", "--metric", "mine.py:wrong_way", "--budget", "20s", cwd=file.parent)
     assert done.returncode == 2

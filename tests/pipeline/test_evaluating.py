@@ -40,6 +40,7 @@ def sample_loss(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ).path  # fmt: skip
 
 
+@pytest.mark.slow
 def test_sets_of_one_source_each_as_computed_by_hand(fitted: Path, recorded: Path) -> None:
     loss = program.load(fitted / "accuracy.pt")
     data = np.load(recorded)
@@ -69,6 +70,7 @@ def test_sets_of_one_source_each_as_computed_by_hand(fitted: Path, recorded: Pat
     assert (found["n_points"], found["set_size"], found["n_dropped"]) == (3 * 14, 50, 0)
 
 
+@pytest.mark.slow
 def test_single_examples_of_a_lower_is_better_metric_as_computed_by_hand(sample_loss: Path, recorded: Path) -> None:
     data = np.load(recorded)
     preds, target = torch.from_numpy(data["preds"]), torch.from_numpy(data["target"])
@@ -84,6 +86,7 @@ def test_single_examples_of_a_lower_is_better_metric_as_computed_by_hand(sample_
     assert (found["n_points"], found["set_size"]) == (2100, None)
 
 
+@pytest.mark.slow
 def test_several_files_are_one_evaluation(fitted: Path, recorded: Path) -> None:
     assert autosurrogate.evaluate(fitted / "accuracy.pt", recorded).loss.n_points == 3 * 5
     found = autosurrogate.evaluate(fitted / "accuracy.pt", [recorded, recorded])
@@ -151,6 +154,7 @@ def test_outputs_of_another_task_or_none_are_refused(fitted: Path, tmp_path: Pat
         autosurrogate.evaluate(tmp_path / "nothing.pt", [sequences])
 
 
+@pytest.mark.slow
 def test_a_metric_that_moved_is_told_with_what_to_do(sample_loss: Path, recorded: Path, tmp_path: Path) -> None:
     moved = sample_loss.parent / "my_metrics.py"
     text = moved.read_text()
@@ -164,6 +168,7 @@ def test_a_metric_that_moved_is_told_with_what_to_do(sample_loss: Path, recorded
         moved.write_text(text)
 
 
+@pytest.mark.slow
 def test_rows_without_a_target_are_left_out_for_single_examples(
     sample_loss: Path, recorded: Path, tmp_path: Path
 ) -> None:
@@ -181,6 +186,7 @@ def test_rows_without_a_target_are_left_out_for_single_examples(
         autosurrogate.evaluate(sample_loss, [tmp_path / "none.npz"])
 
 
+@pytest.mark.slow
 def test_what_is_not_defined_is_null_in_json(fitted: Path, recorded: Path, tmp_path: Path) -> None:
     arrays = {name: array[:50] for name, array in np.load(recorded).items()}
     np.savez(tmp_path / "one_set.npz", **{**arrays, "source": np.zeros(50, dtype=np.int64)})

@@ -40,6 +40,7 @@ class Notes(Progress):
         self.lines.append(text)
 
 
+@pytest.mark.slow
 def test_a_call_fits_a_metric_of_a_file_to_recorded_outputs_and_returns_what_it_wrote(folder: Path) -> None:
     recorded = [program.record(folder / f"{k}.npz", 800, n_classes=3 + k, seed=k) for k in range(2)]
     notes = Notes()
@@ -66,6 +67,7 @@ def test_a_call_fits_a_metric_of_a_file_to_recorded_outputs_and_returns_what_it_
     assert loss(torch.randn(50, 4), torch.randint(4, (50,))).shape == ()
 
 
+@pytest.mark.slow
 def test_fitting_checking_and_evaluating_draw_nothing_from_the_caller_s_generator(folder: Path) -> None:
     recorded = program.record(folder / "recorded.npz", 1400)
     torch.manual_seed(7)
@@ -97,6 +99,7 @@ class Writes(Notes):
 
 
 @pytest.mark.parametrize("name", ["hits.pt", "hits.pt2"])
+@pytest.mark.slow
 def test_a_file_that_another_wrote_during_the_fit_is_left(folder: Path, name: str) -> None:
     options: dict[str, Any] = {"trials": 1, "space": "small.toml", "run_dir": "here", "force": True, "out": "hits.pt"}
     with pytest.raises(OptionError, match=rf"{name}: something else wrote it .* `autosurrogate fit --resume here`"):
@@ -108,6 +111,7 @@ def test_a_file_that_another_wrote_during_the_fit_is_left(folder: Path, name: st
 
 
 @pytest.mark.usefixtures("two_threads")
+@pytest.mark.slow
 def test_fitting_inside_a_torch_program_leaves_its_state_alone(folder: Path) -> None:
     torch.manual_seed(7)
     expected = [torch.random.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()]  # noqa: NPY002
@@ -137,6 +141,7 @@ def test_fitting_inside_a_torch_program_leaves_its_state_alone(folder: Path) -> 
     assert program.load(result.path).sign.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_a_lower_is_better_metric_of_probabilities_of_single_examples(folder: Path) -> None:
     recorded = program.record(folder / "recorded.npz", 300, seed=1)
     # Cross-entropy may well gain as much on single examples: whether this one passes is not the point.
@@ -162,6 +167,7 @@ def test_a_lower_is_better_metric_of_probabilities_of_single_examples(folder: Pa
     assert quality["held_out_recorded"]["loss"]["n_points"] == 120
 
 
+@pytest.mark.slow
 def test_a_loss_that_falls_short_is_refused_with_its_figures_and_written_by_force(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +190,7 @@ def test_a_loss_that_falls_short_is_refused_with_its_figures_and_written_by_forc
     assert program.load(folder / "nll.pt")(torch.randn(16, 3), torch.randint(3, (16,))).shape == ()
 
 
+@pytest.mark.slow
 def test_a_function_of_a_script_without_a_main_guard_is_fitted(folder: Path) -> None:
     script = program.write(
         folder / "script.py",
@@ -216,6 +223,7 @@ def test_a_function_of_a_script_without_a_main_guard_is_fitted(folder: Path) -> 
     assert "its metric 'error' was a function of a script; name it with --metric" in refused.stderr
 
 
+@pytest.mark.slow
 def test_points_on_which_a_metric_fails_are_dropped_counted_and_shown(folder: Path) -> None:
     program.write(
         folder / "moody.py",
@@ -237,6 +245,7 @@ def test_points_on_which_a_metric_fails_are_dropped_counted_and_shown(folder: Pa
     assert "RuntimeError: begins with nothing" in str(labelled.example)
 
 
+@pytest.mark.slow
 def test_the_readers_own_metric_gleu_is_fitted(folder: Path) -> None:
     pytest.importorskip("nltk")
     program.write(

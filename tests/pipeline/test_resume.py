@@ -118,6 +118,7 @@ def trial_states(run: Run) -> Iterator[int]:
             yield entry["state"]
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_any_moment_goes_on_and_labels_no_finished_chunk_twice(tmp_path: Path) -> None:
     run = Run(tmp_path)
 

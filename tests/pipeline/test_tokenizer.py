@@ -51,6 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_without_a_vocabulary_it_is_refused_and_told_what_helps(tmp_path: Path) -> None:
     done = program.run("fit", "--metric", "chrf", "--trials", 1, cwd=tmp_path)
     assert done.returncode == 3
@@ -59,6 +60,7 @@ def test_without_a_vocabulary_it_is_refused_and_told_what_helps(tmp_path: Path) 
     assert not list(tmp_path.glob("*.pt"))
 
 
+@pytest.mark.slow
 def test_the_loss_knows_its_vocabulary(folder: Path) -> None:
     metadata = json.loads(program.run("inspect", "chrf.pt", "--json", cwd=folder).stdout)
     assert metadata["task"] == "sequence"
@@ -67,6 +69,7 @@ def test_the_loss_knows_its_vocabulary(folder: Path) -> None:
     assert metadata["quality"]["held_out_generated"]["loss"]["spearman"] > 0.8
 
 
+@pytest.mark.slow
 def test_torch_alone_loads_it_and_it_ranks_by_spelling(folder: Path, python_with_torch_alone: Path) -> None:
     source = f"""
 import torch
@@ -90,6 +93,7 @@ def test_logits_of_another_vocabulary_are_told(folder: Path) -> None:
         loss(torch.zeros(1, 3, 9), target)
 
 
+@pytest.mark.slow
 def test_it_is_evaluated_on_outputs_of_models_with_that_vocabulary(folder: Path) -> None:
     done = program.run("evaluate", "chrf.pt", "--outputs", "outputs.npz", "--json", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -98,6 +102,7 @@ def test_it_is_evaluated_on_outputs_of_models_with_that_vocabulary(folder: Path)
     assert found["spearman"] > 0.8
 
 
+@pytest.mark.slow
 def test_another_vocabulary_is_refused(folder: Path, tmp_path: Path) -> None:
     evaluate = ["evaluate", str(folder / "chrf.pt"), "--outputs", str(folder / "outputs.npz")]
     program.write(tmp_path / "other.txt", "\n".join(reversed(TOKENS)) + "\n")
@@ -111,6 +116,7 @@ def test_another_vocabulary_is_refused(folder: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_check_shows_real_text(folder: Path) -> None:
     done = program.run("check", "chrf", "--tokenizer", "vocab.txt", "--json", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -119,6 +125,7 @@ def test_check_shows_real_text(folder: Path) -> None:
     assert set(report["shown"][0]["target"].strip("'").split()) <= {token[1:] for token in TOKENS}
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_vocabulary_and_with_no_other(folder: Path) -> None:
     vocabulary = folder / "vocab.txt"
     text = vocabulary.read_text(encoding="utf-8")

@@ -57,6 +57,7 @@ def fit(folder: Path, *arguments: object, n_trials: int = 1, new_interpreter: bo
     return done.stdout, len(calls.read_text())
 
 
+@pytest.mark.slow
 def test_a_second_fit_labels_nothing_that_the_first_did_and_comes_to_the_same(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "counting.py").write_text(COUNTING.replace("FACTOR", "1"))
     program.write(tmp_path / "small.toml", program.SPACE)
@@ -87,6 +88,7 @@ def test_a_second_fit_labels_nothing_that_the_first_did_and_comes_to_the_same(tm
     assert list(cache.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_metric_that_says_something_else_than_before_finds_nothing(tmp_path: Path) -> None:
     program.write(tmp_path / "small.toml", program.SPACE)
     (tmp_path / "counting.py").write_text(
@@ -133,6 +135,7 @@ def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path, monkeypa
     assert label_cache.size() == (0, 0)
 
 
+@pytest.mark.slow
 def test_nothing_is_kept_where_it_is_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(label_cache.VARIABLE, "off")
     LabelCache("one").put("train-0", labels(1.0))

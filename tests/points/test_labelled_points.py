@@ -42,6 +42,7 @@ def labelled(run: RunDir, clock: Clock, labeller: Labeller) -> LabelledPoints:
     return LabelledPoints(run, clock, tasks.get(ACCURACY.task), ACCURACY, labeller, 0, Progress())
 
 
+@pytest.mark.slow
 def test_a_search_has_its_points_before_those_of_the_test_are_labelled(run: RunDir, labeller: Labeller) -> None:
     with Clock(run, 1e3) as clock:
         points = labelled(run, clock, labeller)
@@ -58,6 +59,7 @@ def test_a_search_has_its_points_before_those_of_the_test_are_labelled(run: RunD
         assert before == {path: path.stat().st_mtime_ns for path in run.labelled.glob("test-*")}  # not labelled again
 
 
+@pytest.mark.slow
 def test_whoever_is_in_a_hurry_waits_for_little_of_the_test(run: RunDir) -> None:
     def slow(preds: np.ndarray, target: np.ndarray) -> float:
         time.sleep(0.003)
@@ -71,6 +73,7 @@ def test_whoever_is_in_a_hurry_waits_for_little_of_the_test(run: RunDir) -> None
         assert 1 <= len(points.held_out(partial=True).generated) < SPLITS["test"]
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_beside_the_search_is_told_at_its_end(run: RunDir, labeller: Labeller) -> None:
     with Clock(run, 1e3) as clock:
         points = labelled(run, clock, labeller)

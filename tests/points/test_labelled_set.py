@@ -166,6 +166,7 @@ def test_strangers_in_the_folder_are_left_alone(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_writes_leaves_whole_chunks_only(tmp_path):
     script = f"""
         import numpy as np, torch

@@ -30,6 +30,7 @@ def calibrated(metric: Metric, seed: int) -> Severities:
     return calibrate(severity, labels(metric, points))
 
 
+@pytest.mark.slow
 def test_calibrated_points_cover_the_range_of_a_metric(metric: Metric) -> None:
     task, found = tasks.get(metric.task), []
     for seed in range(4):

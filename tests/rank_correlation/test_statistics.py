@@ -103,6 +103,7 @@ def test_the_check_catches_tau_that_does_not_mind_ties() -> None:
 
 @both
 @given(points=few_values)
+@pytest.mark.slow
 def test_sees_only_the_order(statistic: Correlation, points: list[tuple[int, int]]) -> None:
     a, b = np.array(points, dtype=np.float64).T
     expected = pytest.approx(statistic(a, b), abs=1e-12, nan_ok=True)
@@ -181,6 +182,7 @@ def test_groups_are_drawn_first_and_then_points_of_each() -> None:
 
 
 @both
+@pytest.mark.slow
 def test_the_interval_of_points_that_are_alike_in_groups_is_as_wide_as_it_should_be(statistic: Correlation) -> None:
     """Eight groups of 30 points, whose values lie about the group's own: the correlation of all is of the eight."""
     generator = np.random.default_rng(0)
@@ -207,6 +209,7 @@ SCIPY_OR_NAN: dict[Correlation, Correlation] = {
 }
 
 
+@pytest.mark.slow
 def test_the_interval_agrees_with_scipys_bootstrap() -> None:
     a, b = two_lists(300)
     theirs = scipy.stats.bootstrap(
@@ -249,6 +252,7 @@ def test_the_interval_follows_its_seed() -> None:
 
 @both
 @pytest.mark.parametrize("n_points", [2000, 20_000])
+@pytest.mark.slow
 def test_an_interval_takes_less_than_two_seconds(statistic: Correlation, n_points: int) -> None:
     a, b = two_lists(n_points)
     start = time.process_time()

@@ -136,6 +136,7 @@ def test_beside_a_task_the_level_is_that_of_sets() -> None:
     assert (found.level, found.view) == ("set", "text")
 
 
+@pytest.mark.slow
 def test_of_a_file_it_is_found_again_in_a_worker(tmp_path: Path) -> None:
     program.write(tmp_path / "mine.py", """
         from autosurrogate import metric

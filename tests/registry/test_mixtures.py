@@ -76,6 +76,7 @@ def test_each_counts_by_its_weight_in_standard_deviations_and_by_its_direction(f
     assert slope == pytest.approx(first - 1000 * second)
 
 
+@pytest.mark.slow
 def test_parts_whose_hints_declare_them_are_the_same_in_another_process(file: Path) -> None:
     program.write(file.parent / "hinted.py", """
         from autosurrogate import metric
@@ -112,6 +113,7 @@ def test_of_single_examples_it_is_of_single_examples() -> None:
     assert min(values[:8]) > max(np.median(values[8:]), values[-1])
 
 
+@pytest.mark.slow
 def test_its_spec_makes_it_again_in_a_process_without_torch(file: Path) -> None:
     found = normalised(f"{file}:hits", f"{file}:wrong")
     assert find(str(found.spec)).factors == found.factors
@@ -169,6 +171,7 @@ def test_a_spec_that_is_none(spec: str) -> None:
         find(spec)
 
 
+@pytest.mark.slow
 def test_one_loss_is_fitted_judged_and_inspected(file: Path) -> None:
     folder = file.parent
     program.write(folder / "small.toml", program.SPACE)
@@ -187,6 +190,7 @@ def test_one_loss_is_fitted_judged_and_inspected(file: Path) -> None:
     assert metadata["quality"]["held_out_generated"]["loss"]["spearman"] > 0.5
 
 
+@pytest.mark.slow
 def test_weights_without_several_metrics_are_wrong(tmp_path: Path) -> None:
     done = program.run("fit", "--metric", "bleu", "--weights", 1, cwd=tmp_path)
     assert done.returncode == 2

@@ -30,6 +30,7 @@ def sent(found: Metric) -> str:
     ).strip()
 
 
+@pytest.mark.slow
 def test_what_a_file_imports_is_found_by_way_of_it() -> None:
     written("lib/imported_by_it.py", HEAD, GLEU)
     file = written("lib/imports.py", "from imported_by_it import sentence_glue\n")
@@ -38,6 +39,7 @@ def test_what_a_file_imports_is_found_by_way_of_it() -> None:
     assert sent(found) == "glue 0.5"
 
 
+@pytest.mark.slow
 def test_a_file_s_metric_in_another_process() -> None:
     written("my-own metrics.py", HEAD, GLEU.replace(', view="tokens"', ""), LENGTH)
     with pytest.raises(MetricError, match=r"hinted list, but .* view='text' it gets str; .* view='tokens'$"):
@@ -48,6 +50,7 @@ def test_a_file_s_metric_in_another_process() -> None:
     assert sent(found) == "glue 0.5"
 
 
+@pytest.mark.slow
 def test_a_function_of_a_function_in_another_process() -> None:
     scale = 3.0
 
@@ -59,6 +62,7 @@ def test_a_function_of_a_function_in_another_process() -> None:
     assert sent(find(score)) == "local 6.0"
 
 
+@pytest.mark.slow
 def test_a_script_s_own_metric_in_another_process() -> None:
     script = written(
         "script.py",

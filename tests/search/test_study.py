@@ -95,6 +95,7 @@ def search(folder: Path, points: Points, evaluator: Any = None, n_workers: int =
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_each_network_is_tried_once_before_any_is_chosen_and_no_two_trials_are_seeded_alike(
     tmp_path: Path, points: Points
 ) -> None:
@@ -106,6 +107,7 @@ def test_each_network_is_tried_once_before_any_is_chosen_and_no_two_trials_are_s
     assert len(set(found)) == 4
 
 
+@pytest.mark.slow
 def test_a_study_is_resumed_and_a_trial_that_was_running_has_failed(tmp_path: Path, points: Points) -> None:
     search(tmp_path / "run", points).run(2, 0.0, 0.5, Progress())
     search(tmp_path / "run", points).study.ask()  # as if killed in this trial

@@ -56,6 +56,7 @@ def same(a: Outcome, b: Outcome) -> bool:
 
 
 @pytest.mark.usefixtures("two_threads")
+@pytest.mark.slow
 def test_a_trial_comes_to_the_same_wherever_it_runs(setup: Setup, tmp_path: Path) -> None:
     jobs = [job(seed) for seed in range(4)]
     n_threads = torch.get_num_threads()
@@ -72,6 +73,7 @@ def test_a_trial_comes_to_the_same_wherever_it_runs(setup: Setup, tmp_path: Path
     assert not same(alone[0], alone[1])
 
 
+@pytest.mark.slow
 def test_what_a_trial_raises_is_raised_with_its_place(setup: Setup, tmp_path: Path) -> None:
     with Trainers(setup, 2, tmp_path) as trainers:
         with pytest.raises(TypeError, match="unexpected keyword argument 'widht'") as raised:
@@ -80,6 +82,7 @@ def test_what_a_trial_raises_is_raised_with_its_place(setup: Setup, tmp_path: Pa
         assert trainers.submit(job(0)).result().fitted is not None  # the process goes on
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_is_reported_and_another_takes_its_place(setup: Setup, tmp_path: Path) -> None:
     endless = job(0, settings=Settings(**{**vars(SETTINGS), "n_steps": 10**6, "patience": 1.0}))
     with Trainers(setup, 2, tmp_path) as trainers:
@@ -114,6 +117,7 @@ def test_training_ends_when_the_time_is_up_or_it_is_hopeless(setup: Setup, tmp_p
         assert pruned.fitted is None
 
 
+@pytest.mark.slow
 def test_a_search_comes_to_the_same_however_many_trials_run_at_a_time(tmp_path: Path) -> None:
     program.write(tmp_path / "small.toml", program.SPACE.replace("penalty = 0.1", "penalty = [0.1, 1.0]"))
     found = []
@@ -143,6 +147,7 @@ def trials_of(run: Path) -> list[optuna.trial.FrozenTrial]:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds children by /proc")
+@pytest.mark.slow
 def test_a_search_whose_processes_are_killed_goes_on_with_fewer_and_gives_up_without_any(tmp_path: Path) -> None:
     program.write(tmp_path / "small.toml", program.SPACE.replace("n_steps = 60", "n_steps = 300\npatience = 1.0"))
     with subprocess.Popen(
@@ -200,6 +205,7 @@ def intervals() -> str:
     return found[1].replace("n_steps = 300", "n_steps = 40")
 
 
+@pytest.mark.slow
 def test_tasks_of_a_file_or_of_a_script_are_trained_aside(tmp_path: Path, intervals: str) -> None:
     (tmp_path / "intervals.py").write_text(intervals)
     done = program.run("fit", "--metric", "intervals.py", "--trials", 3, "--workers", 2, "--force", cwd=tmp_path)
@@ -215,6 +221,7 @@ def test_tasks_of_a_file_or_of_a_script_are_trained_aside(tmp_path: Path, interv
     assert found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_a_task_that_cannot_be_pickled_is_trained_in_the_program_s_own_process(tmp_path: Path, intervals: str) -> None:
     held = '    def __init__(self):\n        self.held = __import__("threading").Lock()\n\n    def generate('
     (tmp_path / "intervals.py").write_text(intervals.replace("    def generate(", held))

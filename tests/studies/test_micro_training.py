@@ -17,6 +17,7 @@ def test_a_loss_that_is_nothing_changes_nothing_on_problems_that_can_be_learned(
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")
+@pytest.mark.slow
 def test_the_f1_of_a_rare_class_is_raised_and_a_loss_that_goes_the_other_way_lowers_it() -> None:
     loss = exported(ready.path("f1"), "scores")
     metric = find("f1")

@@ -80,6 +80,7 @@ def test_a_study_may_have_a_loss_made_by_hand(tmp_path: Path) -> None:
     assert section(only_fitted, study, [], tmp_path, "plots") == ""
 
 
+@pytest.mark.slow
 def test_seeds_that_a_study_does_not_ask_for_are_left_out(tmp_path: Path) -> None:
     measured = trained("table_8")
     more = [{**r, "seed": 2} for r in measured if r["final"] and r["arm"]["name"] != "approximation"]
@@ -139,6 +140,7 @@ def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_pa
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")
+@pytest.mark.slow
 def test_a_loss_is_refitted_on_the_outputs_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_refitting, "ARGUMENTS", ("--budget", "20s", "--trials", "1", "--force"))
     inputs = torch.randn(300, 1, generator=torch.Generator().manual_seed(0))

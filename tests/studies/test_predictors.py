@@ -13,6 +13,7 @@ OTHERS = ("--step-fraction", "0.5", "--space", "smooth_scores")
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.(script|load|save):DeprecationWarning")
+@pytest.mark.slow
 def test_trials_of_a_search_are_trained_with_and_a_second_run_adds_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,6 +56,7 @@ def test_models_of_different_data_do_not_share_a_file() -> None:
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.(script|load|save):DeprecationWarning")
 @pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.slow
 def test_a_model_is_trained_with_each_loss_and_measured(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -235,6 +235,7 @@ def test_an_image_of_many_true_boxes_may_have_as_many_hits() -> None:
     assert float(feature("recall", made, 1)) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.slow
 def test_the_exported_program_serves_few_detections_and_many() -> None:
     loss = built("matching").requires_grad_(False)
     made = [crowd(n, row(2)) for n in (1, N_CLOSE - 4, N_CLOSE, 300)]

@@ -221,6 +221,7 @@ def test_a_penalty_on_its_gradient_has_a_gradient(network: str, level: str) -> N
 
 @each_network
 @each_level
+@pytest.mark.slow
 def test_scripted_and_exported_it_gives_the_same_numbers_at_any_size(network: str, level: str) -> None:
     loss = freeze(built(network, level))
     arguments = examples(5, 4, 12, 12)
@@ -292,6 +293,7 @@ def points(set_size: int) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, 
     return found, dict(zip(columns, found, strict=True)), by_name
 
 
+@pytest.mark.slow
 def test_sharp_features_are_what_the_metrics_count() -> None:
     _, features, values = points(16)
     for radius in (0.05, 0.1, 0.4):
@@ -301,6 +303,7 @@ def test_sharp_features_are_what_the_metrics_count() -> None:
     np.testing.assert_allclose(1 - features[f"nearness at {SHARP:g}"], values["distance"], atol=0.01)
 
 
+@pytest.mark.slow
 def test_the_soft_precision_ranks_as_pycocotools_does() -> None:
     _, features, values = points(16)
     assert spearman(features[f"precision at {SHARP:g}"], values["oks_ap"]) > 0.9

@@ -218,6 +218,7 @@ def test_features_and_columns_are_as_many(network: str) -> None:
 
 @each_network
 @each_level
+@pytest.mark.slow
 def test_an_exported_program_serves_other_sizes(network: str, level: str) -> None:
     loss = built(network, level).eval()
     auto = torch.export.Dim.AUTO

@@ -79,6 +79,7 @@ class Best(torch.nn.Module):
         return best_alignment(gain)[0]
 
 
+@pytest.mark.slow
 def test_an_exported_program_finds_the_same_at_any_length() -> None:
     free = {axis: torch.export.Dim.AUTO for axis in range(3)}
     program = torch.export.export(Best(), (gains(3, 5, 8, 0),), dynamic_shapes=(free,)).module()

@@ -43,12 +43,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_it_is_checked_from_the_command_line(folder: Path) -> None:
     done = program.run("check", "intervals.py:found", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "intervals, view 'ends', a set of 64 examples a call" in done.stdout
 
 
+@pytest.mark.slow
 def test_its_loss_ranks_recorded_outputs_in_another_process(folder: Path) -> None:
     done = program.run("evaluate", "found.pt", "--outputs", "outputs.npz", "--set-size", 32, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
@@ -59,6 +61,7 @@ def test_its_loss_ranks_recorded_outputs_in_another_process(folder: Path) -> Non
     assert values == sorted(values)
 
 
+@pytest.mark.slow
 def test_outputs_that_do_not_fit_are_refused(folder: Path) -> None:
     np.savez(folder / "wrong.npz", preds=np.zeros((400, 3), np.float32), target=np.zeros((400, 2)))
     done = program.run("evaluate", "found.pt", "--outputs", "wrong.npz", cwd=folder)

@@ -60,6 +60,7 @@ def test_the_generator_decides_everything() -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
+@pytest.mark.slow
 def test_ndcg_falls_with_the_severity_from_nearly_1_to_less_than_any_order_would_have() -> None:
     found = [np.mean([mean_ndcg(generated(s, seed=k)) for k in range(8)]) for s in (0.0, 0.25, 0.5, 0.75, 1.0)]
     assert found == sorted(found, reverse=True)

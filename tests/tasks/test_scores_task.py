@@ -60,6 +60,7 @@ def sets(severity: float, n_sets: int, set_size: int, seed: int = 0) -> list[tup
 
 
 @pytest.mark.parametrize("score", [f1_score, roc_auc_score, average_precision_score])
+@pytest.mark.slow
 def test_metrics_fall_with_the_severity(score: Any) -> None:
     def mean(severity: float) -> float:
         points = [(p, t) for p, t in sets(severity, 200, 64) if 0 < t.sum() < 64]

@@ -43,6 +43,7 @@ def test_classes_heights_and_widths_vary() -> None:
     assert (shapes.max(0) >= (8, 26, 26)).all()
 
 
+@pytest.mark.slow
 def test_of_many_images_smaller_ones_are_made() -> None:
     for seed in range(10):
         assert generated(0.5, 64, 64, seed).preds.numel() < 4_000_000

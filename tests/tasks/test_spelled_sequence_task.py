@@ -52,6 +52,7 @@ def losses(task: SpelledSequenceTask, loss: Any, examples: Examples) -> torch.Te
     return found.detach()
 
 
+@pytest.mark.slow
 def test_it_holds_what_every_task_holds(task: SpelledSequenceTask) -> None:
     checks = [check for check in conformance.task_checks(task.name) if not check.name.startswith(("match", "align"))]
     assert len(checks) > 20

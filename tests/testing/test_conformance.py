@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from autosurrogate import tasks
@@ -9,8 +11,16 @@ from autosurrogate.registry.lookup import find
 from autosurrogate.registry.store import builtins
 from autosurrogate.testing import Check, metric_checks, task_checks
 
-METRIC_CHECKS = [pytest.param(c, id=f"{m.name}: {c}") for m in builtins() for c in metric_checks(m)]
-TASK_CHECKS = [pytest.param(c, id=f"{name}: {c}") for name in tasks.names() for c in task_checks(name)]
+
+
+def parameter(of: str, check: Check) -> Any:
+    """A check as a parameter of a test; those that take seconds are marked as slow."""
+    slow = str(check).endswith(("is the same when exported", "takes values over its whole range"))
+    return pytest.param(check, id=f"{of}: {check}", marks=[pytest.mark.slow] if slow else [])
+
+
+METRIC_CHECKS = [parameter(m.name, check) for m in builtins() for check in metric_checks(m)]
+TASK_CHECKS = [parameter(name, check) for name in tasks.names() for check in task_checks(name)]
 
 
 @pytest.mark.parametrize("check", METRIC_CHECKS)

@@ -52,6 +52,7 @@ def _spoiling(preds: np.ndarray, target: np.ndarray) -> float:
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*:RuntimeWarning")
+@pytest.mark.slow
 def test_what_is_wrong_is_told(metric: Metric, message: str) -> None:
     with pytest.raises(ConformanceError, match=message):
         check_metric(metric, bounds=(0, 1))

@@ -56,6 +56,7 @@ def turned(points: Sequence[FeatureTable]) -> list[FeatureTable]:
 
 
 @pytest.mark.parametrize(("soft_rank", "steepness"), [("pairwise", 8.0), ("diffsort", 30.0)])
+@pytest.mark.slow
 def test_a_small_table_is_learned(tables: Tables, soft_rank: str, steepness: float) -> None:
     loss = built()
     settings = dataclasses.replace(SETTINGS, soft_rank=soft_rank, steepness=steepness)
@@ -82,6 +83,7 @@ def test_a_metric_where_lower_is_better_is_learned_alike(tables: Tables) -> None
 
 
 @pytest.mark.parametrize("scale", [1.0, -1.0])
+@pytest.mark.slow
 def test_a_start_of_either_sign_arrives(tables: Tables, scale: float) -> None:
     loss = built()
     loss.sign.fill_(scale)
@@ -98,6 +100,7 @@ def test_the_approximation_objective_learns_the_value_itself(tables: Tables) -> 
     assert float(error.square().mean().sqrt()) < 0.15
 
 
+@pytest.mark.slow
 def test_the_penalty_draws_gradients_to_a_norm_of_1(tables: Tables) -> None:
     def off(penalty: float) -> float:
         loss = built()
@@ -126,6 +129,7 @@ def test_the_best_checkpoint_is_kept(tables: Tables, monkeypatch: pytest.MonkeyP
     assert rank_correlation(loss, tables.held_out, True) == best
 
 
+@pytest.mark.slow
 def test_training_ends_where_the_correlation_does_not_rise_any_more(tables: Tables) -> None:
     def courses(patience: float) -> list[float]:
         seen: list[float] = []
@@ -164,6 +168,7 @@ def test_the_same_seed_gives_the_same_loss_and_another_another(tables: Tables) -
     assert not torch.equal(first, other)
 
 
+@pytest.mark.slow
 def test_batches_are_drawn_from_recorded_points_by_their_share(tables: Tables) -> None:
     # Recorded points say the opposite: what is learned tells where the batches came from.
     opposite = Tables(tables.generated, tables.held_out, turned(tables.generated), turned(tables.held_out))

@@ -115,6 +115,7 @@ def test_a_class_that_is_not_in_the_set_does_not_stop_it() -> None:
 
 
 @pytest.mark.parametrize(("spec", "bounds"), [("f1_macro", (0, 1)), ("matthews_corrcoef", (-1, 1))])
+@pytest.mark.slow
 def test_it_holds_what_every_metric_must(spec: str, bounds: tuple[float, float]) -> None:
     checks = metric_checks(f"sklearn:{spec}", bounds=bounds)
     for check in checks:
@@ -168,6 +169,7 @@ def test_the_set_size_can_be_set() -> None:
     assert find("sklearn:f1_macro?set_size=64").set_size == 64
 
 
+@pytest.mark.slow
 def test_a_loss_is_fitted_and_judged_from_the_command_line(tmp_path: Path) -> None:
     program.write(tmp_path / "small.toml", program.SPACE)
     program.record(tmp_path / "outputs.npz", 200)
