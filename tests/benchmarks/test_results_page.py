@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from benchmarks import PAGES
 from studies.training._suite import comparisons
 
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_page_of_results_is_what_its_command_writes(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--docs", str(tmp_path)], cwd=ROOT, capture_output=True, text=True

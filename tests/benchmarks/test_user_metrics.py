@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.user_metrics.__main__ import HERE, METRICS, section
 
 
@@ -7,6 +9,7 @@ def test_every_file_has_its_section() -> None:
     assert {path.stem for path in HERE.glob("[!_]*.py")} == set(METRICS)
 
 
+@pytest.mark.slow
 def test_a_section_has_the_file_and_what_was_printed_without_the_machine_s_folders() -> None:
     text = section("with_a_wrong_hint", "Told first.", "10s")
     assert text.startswith(

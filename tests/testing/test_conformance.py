@@ -12,7 +12,6 @@ from autosurrogate.registry.store import builtins
 from autosurrogate.testing import Check, metric_checks, task_checks
 
 
-
 def parameter(of: str, check: Check) -> Any:
     """A check as a parameter of a test; those that take seconds are marked as slow."""
     slow = str(check).endswith(("is the same when exported", "takes values over its whole range"))
