@@ -1,26 +1,26 @@
-"""How fast a loss is to fall where, so that adding up losses adds up the metric."""
+"""The slope of a loss, so that a sum of losses stands for a sum of the metric."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from scipy.interpolate import PchipInterpolator
 from scipy.optimize import isotonic_regression
 
+from autosurrogate.surrogates import Loss
 from autosurrogate.surrogates._calibration import N_KNOTS
 from autosurrogate.training.feature_table import FeatureTable
 from autosurrogate.training.loop import losses
 
-LEAST = 0.1  # of the mean slope, at least everywhere: where the metric is flat, a gradient is to lead out of there
+MIN_SLOPE = 0.1  # of the mean slope, everywhere: a gradient must lead out of where the metric is flat
 
 
-def calibrate(loss: Any, tables: Sequence[FeatureTable], higher_is_better: bool) -> None:
+def calibrate(loss: Loss, tables: Sequence[FeatureTable], higher_is_better: bool) -> None:
     """Let a loss fall as the metric rises: by isotonic regression of the metric on the loss, made smooth.
 
-    The order of the losses stays what it is. A loss that is nearly constant is left alone.
+    The order of the losses does not change. A loss that is nearly constant is left as it is.
 
     Args:
         loss: trained, from `surrogates.build`.
@@ -28,9 +28,9 @@ def calibrate(loss: Any, tables: Sequence[FeatureTable], higher_is_better: bool)
         higher_is_better: direction of the metric.
     """
     with torch.no_grad():
-        found = losses(loss, tables).double().cpu().numpy()
+        loss_values = losses(loss, tables).double().cpu().numpy()
     values = torch.cat([table.values for table in tables]).double().cpu().numpy()
-    curve = rising(found, -values if higher_is_better else values)
+    curve = rising(loss_values, -values if higher_is_better else values)
     if curve is not None:
         loss.calibration.follow(*map(torch.from_numpy, curve))
 
@@ -46,7 +46,7 @@ def rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
         y: shape (n,).
 
     Returns:
-        None where x has too few values to be told apart, or y does not rise with it.
+        None where x has too few different values, or y does not rise with it.
     """
     if len(x) < N_KNOTS:
         return None
@@ -58,6 +58,6 @@ def rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     values = isotonic_regression([y[group].mean() for group in groups]).x
     if not values[-1] > values[0]:
         return None
-    values = values + LEAST * (values[-1] - values[0]) * (knots - knots[0]) / spread
+    values = values + MIN_SLOPE * (values[-1] - values[0]) * (knots - knots[0]) / spread
     slopes = PchipInterpolator(knots, values).derivative()(knots)
-    return knots, values, np.maximum(slopes, LEAST * (values[-1] - values[0]) / spread)
+    return knots, values, np.maximum(slopes, MIN_SLOPE * (values[-1] - values[0]) / spread)

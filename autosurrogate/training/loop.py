@@ -5,20 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from autosurrogate.rank_correlation.statistics import spearman
+from autosurrogate.surrogates import Loss
+from autosurrogate.training.batches import OrderedTable, draw_batch, draw_table
 from autosurrogate.training.feature_table import FeatureTable
 from autosurrogate.training.gradients import Gradients, Objective, score
 from autosurrogate.training.objective import hard_rank
 
 EVALUATE_EVERY = 20  # steps
-LEAST_GAIN = 0.05  # of what a correlation lacks to 1: less is no rise
-WARM_UP = 0.1001  # share of the steps in which the learning rate rises; at 0.1 ten steps would divide by zero
+MIN_GAIN = 0.05  # of what a correlation lacks to 1: less does not count as a rise
+WARM_UP = 0.1001  # fraction of the steps in which the learning rate rises; at 0.1 ten steps would divide by zero
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,10 @@ class Settings:
         learning_rate: largest learning rate of a one-cycle schedule.
         weight_decay: of AdamW.
         penalty: weight of the gradient penalty (λ; 10 in the paper).
-        window: share of the points, by the metric, from which a batch is drawn: 1 for all; less for batches of points
-            of much the same quality, which are harder to tell apart, as the outputs of one model are.
+        window: fraction of the points, in the order of the metric, from which a batch is drawn: 1 for all; less for
+            batches of points of similar quality, which are harder to rank, as the outputs of one model are.
+        patience: fraction of the steps after which training ends if the rank correlation on held-out points has not
+            risen meanwhile; 1 for never.
         soft_rank: "pairwise" or "diffsort".
         steepness: of the soft ranks, per standard deviation of the losses.
         objective: "correlation" (eq. 6) or "approximation" (eq. 5).
@@ -54,7 +58,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Tables:
-    """The points a surrogate is trained on and those it is judged on, from G_R and, where there are any, G_M.
+    """The points a surrogate is trained on and the held-out ones, from G_R and, where there are any, G_M.
 
     Those it is trained on have Gram matrices. Each is from `tabulate`: a table for each number of rows a point.
     """
@@ -65,41 +69,41 @@ class Tables:
     recorded_held_out: Sequence[FeatureTable] = ()
 
 
-def losses(loss: Any, tables: Sequence[FeatureTable]) -> Tensor:
+def losses(loss: Loss, tables: Sequence[FeatureTable]) -> Tensor:
     """The loss of each point of the tables, one table after the other, shape (n_points,)."""
     return torch.cat([score(loss, table.features) for table in tables])
 
 
-def rank_correlation(loss: Any, tables: Sequence[FeatureTable], higher_is_better: bool, n_stretches: int = 1) -> float:
+def rank_correlation(loss: Loss, tables: Sequence[FeatureTable], higher_is_better: bool, n_strata: int = 1) -> float:
     """Spearman's correlation on all points, tie-averaged; positive where a lower loss means a better metric.
 
     Args:
         loss: from `surrogates.build`.
         tables: as its network sees the points.
         higher_is_better: direction of the metric.
-        n_stretches: the points are cut into so many stretches by their metric; the mean over these is returned.
+        n_strata: the points are divided into so many groups by their metric; the mean over the groups is returned.
 
     Returns:
-        In [-1, 1]; a loss or metric that is constant on a stretch counts as 0 there.
+        In [-1, 1]; a loss or metric that is constant in a group counts as 0 there.
     """
     with torch.no_grad():
-        found = losses(loss, tables).double().cpu().numpy()
+        loss_values = losses(loss, tables).double().cpu().numpy()
     values = torch.cat([table.values for table in tables]).cpu().numpy()
-    stretches = np.array_split(np.argsort(values, kind="stable"), n_stretches)
-    each = [spearman(found[rows], values[rows]) for rows in stretches]
-    return float(np.nan_to_num(each).mean()) * (-1.0 if higher_is_better else 1.0)
+    strata = np.array_split(np.argsort(values, kind="stable"), n_strata)
+    correlations = [spearman(loss_values[index], values[index]) for index in strata]
+    return float(np.nan_to_num(correlations).mean()) * (-1.0 if higher_is_better else 1.0)
 
 
-def held_out_correlation(loss: Any, tables: Tables, higher_is_better: bool, n_stretches: int = 1) -> float:
-    """What checkpoints and trials are chosen by: the mean over generated and recorded held-out points."""
-    found = rank_correlation(loss, tables.held_out, higher_is_better, n_stretches)
+def held_out_correlation(loss: Loss, tables: Tables, higher_is_better: bool, n_strata: int = 1) -> float:
+    """What checkpoints and trials are selected by: the mean over generated and recorded held-out points."""
+    generated = rank_correlation(loss, tables.held_out, higher_is_better, n_strata)
     if not tables.recorded_held_out:
-        return found
-    return (found + rank_correlation(loss, tables.recorded_held_out, higher_is_better, n_stretches)) / 2
+        return generated
+    return (generated + rank_correlation(loss, tables.recorded_held_out, higher_is_better, n_strata)) / 2
 
 
 def train(
-    loss: Any,
+    loss: Loss,
     tables: Tables,
     settings: Settings,
     *,
@@ -117,8 +121,8 @@ def train(
         settings: see `Settings`.
         higher_is_better: direction of the metric.
         seed: of the order of the points.
-        report: called with the step and the held-out correlation at each checkpoint; what it raises ends training.
-        out_of_time: asked after each checkpoint; training stops there when true.
+        report: called with the step and the held-out correlation at each checkpoint; its exceptions end training.
+        out_of_time: called after each checkpoint; training ends there when it returns true.
         graphs: whether steps on a GPU are captured in a CUDA graph and replayed.
 
     Returns:
@@ -136,70 +140,32 @@ def train(
         Objective(settings.objective, settings.soft_rank, settings.steepness, settings.penalty),
         graphs=graphs,
     )
-    generated = [_Ordered.of(table, higher_is_better) for table in tables.generated]
-    recorded = [_Ordered.of(table, higher_is_better) for table in tables.recorded]
-    best, kept = -2.0, copy.deepcopy(loss.state_dict())
-    risen, rose_at = -2.0, 0
+    generated = [OrderedTable.of(table, higher_is_better) for table in tables.generated]
+    recorded = [OrderedTable.of(table, higher_is_better) for table in tables.recorded]
+    best, best_state = -2.0, copy.deepcopy(loss.state_dict())
+    last_rise, rose_at = -2.0, 0
     for step in range(1, settings.n_steps + 1):
         source = generated
         if recorded and torch.rand((), generator=generator).item() >= settings.random_share:
             source = recorded
-        chosen = _one_of(source, generator)
-        index = _draw(chosen.order, settings, generator)
-        badness = chosen.badness[index]
-        approximated = settings.objective == "approximation"
-        gradients.put(chosen.table, index, badness.float() if approximated else hard_rank(badness))
+        ordered = draw_table(source, generator)
+        index = draw_batch(ordered.order, settings.batch_points, settings.window, generator)
+        badness = ordered.badness[index]
+        target = badness.float() if settings.objective == "approximation" else hard_rank(badness)
+        gradients.compute(ordered.table, index, target)
         optimiser.step()
         schedule.step()
         if step % EVALUATE_EVERY == 0 or step == settings.n_steps:
-            found = held_out_correlation(loss, tables, higher_is_better)
-            if found < 0:  # a network nearly linear in a feature would not turn: its ranks do not change with its slope
+            correlation = held_out_correlation(loss, tables, higher_is_better)
+            if correlation < 0:  # training would not turn a network nearly linear in a feature: ranks ignore its slope
                 loss.sign.neg_()
-                found = -found
-            if found > best:
-                best, kept = found, copy.deepcopy(loss.state_dict())
-            report(step, found)
-            if found > risen + LEAST_GAIN * (1 - risen):
-                risen, rose_at = found, step
+                correlation = -correlation
+            if correlation > best:
+                best, best_state = correlation, copy.deepcopy(loss.state_dict())
+            report(step, correlation)
+            if correlation > last_rise + MIN_GAIN * (1 - last_rise):
+                last_rise, rose_at = correlation, step
             if step - rose_at >= settings.patience * settings.n_steps or out_of_time():
                 break
-    loss.load_state_dict(kept)
+    loss.load_state_dict(best_state)
     return best
-
-
-@dataclass(frozen=True)
-class _Ordered:
-    """A table with its points' badness, shape (n_points,), and their numbers in the order of the metric."""
-
-    table: FeatureTable
-    badness: Tensor
-    order: Tensor
-
-    @classmethod
-    def of(cls, table: FeatureTable, higher_is_better: bool) -> Self:
-        return cls(table, _badness(table, higher_is_better), table.values.cpu().argsort())
-
-
-def _one_of(tables: Sequence[_Ordered], generator: torch.Generator) -> _Ordered:
-    """One of the tables, each as often as it has points."""
-    if len(tables) == 1:
-        return tables[0]
-    n_points = torch.tensor([float(len(t.table)) for t in tables])
-    return tables[int(torch.multinomial(n_points, 1, generator=generator))]
-
-
-def _draw(order: Tensor, settings: Settings, generator: torch.Generator) -> Tensor:
-    """Numbers of the points of a batch, from a random stretch of the points in the order of the metric."""
-    length = min(len(order), max(settings.batch_points, round(settings.window * len(order))))
-    half = length // 2  # stretches may begin beyond the ends, or the best and worst points would seldom be drawn
-    start = int(torch.randint(-half, len(order) - length + half + 1, (), generator=generator))
-    start = min(max(start, 0), len(order) - length)
-    return order[start + torch.randperm(length, generator=generator)[: settings.batch_points]]
-
-
-def _badness(table: FeatureTable, higher_is_better: bool) -> Tensor:
-    """The metric scaled to [0, 1], 0 the best value of the table, shape (n_points,), float64, on a CPU."""
-    values = table.values.cpu()
-    low, high = values.min(), values.max()
-    scaled = (values - low) / (high - low).clamp_min(1e-12)
-    return 1 - scaled if higher_is_better else scaled

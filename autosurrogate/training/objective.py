@@ -36,7 +36,7 @@ def correlation(losses: Tensor, metric_ranks: Tensor, *, method: str, steepness:
 
 
 def approximation(losses: Tensor, badness: Tensor) -> Tensor:
-    """Mean squared error against the metric, turned so that lower is better (ReLoss, eq. 5).
+    """Mean squared error against the metric, scaled so that lower is better (ReLoss, eq. 5).
 
     Args:
         losses: shape (n_points,).

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from autosurrogate.surrogates._calibration import N_KNOTS, Calibration
-from autosurrogate.training.calibration import LEAST, calibrate, rising
+from autosurrogate.training.calibration import MIN_SLOPE, calibrate, rising
 
 
 def curve(x: np.ndarray, y: np.ndarray) -> Calibration:
@@ -32,7 +32,7 @@ def test_it_follows_what_the_metric_is_at_each_loss() -> None:
     y = np.exp(x) + generator.normal(0, 1, len(x))
     found = curve(x, y)
     at = torch.linspace(0.4, 3.6, 50)
-    ramp = LEAST * (np.exp(4) - 1) / 4 * (at - at[0])
+    ramp = MIN_SLOPE * (np.exp(4) - 1) / 4 * (at - at[0])
     assert (found(at) - ramp - at.exp() - (found(at) - ramp - at.exp()).mean()).abs().max() < 4
 
 

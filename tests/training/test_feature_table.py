@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.surrogates import loss_arguments
-from autosurrogate.training.feature_table import BLOCK_ROWS, FeatureTable, _Quicker, tabulate
+from autosurrogate.training.feature_table import BLOCK_EXAMPLES, FeatureTable, tabulate
 from autosurrogate.training.gradients import gradient_penalty, score
 from autosurrogate.training.loop import losses
 
@@ -44,7 +43,7 @@ def chunk(task: str, set_size: int, seed: int, n_points: int = 3) -> Chunk:
 
 def chunks(task: str, set_size: int) -> list[Chunk]:
     """Points of two sizes of example, of more rows than are worked on at a time where they are single ones."""
-    return [chunk(task, set_size, 0), chunk(task, set_size, 1, BLOCK_ROWS["cpu"] + 5 if set_size == 1 else 2)]
+    return [chunk(task, set_size, 0), chunk(task, set_size, 1, BLOCK_EXAMPLES["cpu"] + 5 if set_size == 1 else 2)]
 
 
 def gradients(loss: Any, task: str, chunk: Chunk, *, create_graph: bool = False) -> Tensor:
@@ -221,13 +220,3 @@ def test_parts_have_the_same_features_and_gram_matrices_between_them() -> None:
             torch.testing.assert_close(found.features, expected.features, rtol=1e-4, atol=1e-5)
             assert expected.gram is not None
             torch.testing.assert_close(found.gram, expected.gram, rtol=1e-3, atol=1e-4 * float(expected.gram.max()))
-
-
-def test_the_quicker_way_is_taken_once_each_was_tried() -> None:
-    ways = _Quicker(["slow"], ["quick"])
-    taken = []
-    for _ in range(4):
-        with ways.timed(10) as way:
-            taken.append(way[0])
-            time.sleep(0.02 if way[0] == "slow" else 0.001)
-    assert taken == ["slow", "quick", "quick", "quick"]

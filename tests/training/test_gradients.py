@@ -62,9 +62,9 @@ def test_a_replayed_step_has_the_gradients_of_the_step_itself(network: str, soft
     for step in range((CAPTURED_AFTER + 3) * len(tables)):
         points = tables[step % len(tables)]
         index = torch.randperm(len(points), generator=torch.Generator().manual_seed(step))[:24]
-        wanted = hard_rank(-points.values.cpu()[index])
-        for one in (replayed, plain):
-            one.put(points, index, wanted)
+        target = hard_rank(-points.values.cpu()[index])
+        for gradients in (replayed, plain):
+            gradients.compute(points, index, target)
         for found, expected in zip(captured.parameters(), itself.parameters(), strict=True):
             torch.testing.assert_close(found.grad, expected.grad, rtol=1e-4, atol=1e-6)
             with torch.no_grad():  # a graph reads the parameters as they are when it is replayed

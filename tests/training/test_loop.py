@@ -142,7 +142,7 @@ def test_training_ends_where_the_correlation_does_not_rise_any_more(tables: Tabl
     assert len(ended) < 50
     assert ended == whole[: len(ended)]
     before, last = max(ended[:-5]), max(ended[-5:])  # a tenth of the steps are five checkpoints
-    assert last - before <= loop.LEAST_GAIN * (1 - before)
+    assert last - before <= loop.MIN_GAIN * (1 - before)
     assert max(whole) - max(ended) < 0.01  # what was to be had was had
 
 
