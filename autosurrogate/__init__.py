@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __version__: str
 
-# In a clone, metrics/, search_spaces/ and ready_losses/ stand beside this package; installed, inside it.
+# In a clone, metrics/, search_spaces/ and ready_losses/ are beside this package; in an installation, inside it.
 if not (Path(__file__).parent / "metrics").is_dir():
     __path__.append(str(Path(__file__).parents[1]))
 
-# What needs torch is imported when it is first asked for, so that listing metrics and help are quick.
+# A name is imported when it is first used, so that the help and the list of metrics do not wait for torch.
 __all__ = [
     "Examples", "FitResult", "Report", "Task", "__version__", "check", "evaluate", "fit", "load", "metric", "resume",
 ]  # fmt: skip
