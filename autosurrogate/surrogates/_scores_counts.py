@@ -79,8 +79,9 @@ def _rates(hits: Tensor, predicted: Tensor, actual: Tensor, of_one_item: Tensor)
     tiny = 1e-6
     present, absent = (actual > 0).to(hits.dtype), (actual < 1).to(hits.dtype)
     f1 = 2 * hits / (predicted + actual + tiny)
+    covariance = hits - predicted * actual
     variances = predicted * (1 - predicted) * (actual * (1 - actual))
-    mcc = (hits - predicted * actual) / (variances + tiny * of_one_item).sqrt()
+    mcc = covariance / (variances + tiny * of_one_item).sqrt()
     rates = torch.stack(
         [hits / (actual + tiny), 1 - (predicted - hits) / (1 - actual + tiny), hits / (predicted + 0.1 * of_one_item)],
         -1,
