@@ -1,4 +1,4 @@
-"""What can go wrong: every error a user can cause descends from `AutosurrogateError`.
+"""Errors: every error that a user can cause descends from `AutosurrogateError`.
 
 Each also descends from the built-in exception a caller would catch. The command line prints the message of
 any of them on one line and exits with the class's `exit_code`.
@@ -6,7 +6,7 @@ any of them on one line and exits with the class's `exit_code`.
 
 
 class AutosurrogateError(Exception):
-    """Base of all errors that a user can cause and mend."""
+    """Base of all errors that a user can cause and fix."""
 
     exit_code = 2
 
@@ -48,10 +48,10 @@ class LossFileError(AutosurrogateError, ValueError):
 
 
 class ConformanceError(AutosurrogateError, AssertionError):
-    """A metric or a task does not hold what every one must, see `autosurrogate.testing`."""
+    """A metric or a task lacks a property that all must have, see `autosurrogate.testing`."""
 
 
 class QualityError(AutosurrogateError, RuntimeError):
-    """The best loss found is not good enough to hand out; nothing was written."""
+    """The best loss is not good enough to be exported; nothing was written."""
 
     exit_code = 3

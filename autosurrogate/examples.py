@@ -15,7 +15,7 @@ class Examples:
     Args:
         preds: shape (n, ...), floating point, as the task defines them.
         target: shape (n, ...).
-        extras: further arrays the task knows (`preds_mask` of a sequence), each of shape (n, ...).
+        extras: further arrays that the task has (`preds_mask` of a sequence), each of shape (n, ...).
     """
 
     preds: Tensor

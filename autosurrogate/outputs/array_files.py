@@ -1,4 +1,4 @@
-"""Files of named arrays, `.npz` or `.safetensors`: nothing is unpickled, and nobody ever sees half a file."""
+"""Files of named arrays, `.npz` or `.safetensors`: nothing is unpickled, and a file is whole or absent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autosurrogate._utils.files import atomic_write
 from autosurrogate.errors import OutputsError
 
 Opened = tuple[list[str], Callable[[str], np.ndarray]]
-_ADVICE = "write it anew, for example with autosurrogate.outputs.Recorder"
+_ADVICE = "write it again, for example with autosurrogate.outputs.Recorder"
 
 
 @contextlib.contextmanager
@@ -75,7 +75,7 @@ def _array_of_tensor(name: str, tensor: Tensor) -> np.ndarray:
 _LOADERS = {".npz": _open_npz, ".safetensors": _open_safetensors}
 
 
-def opened(path: Path) -> contextlib.AbstractContextManager[Opened]:
+def open_arrays(path: Path) -> contextlib.AbstractContextManager[Opened]:
     """The names of a file's arrays, and a function that reads one.
 
     Raises:
@@ -88,7 +88,11 @@ def opened(path: Path) -> contextlib.AbstractContextManager[Opened]:
 
 
 def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write the file under another name, then give it its own: nobody ever sees a half."""
+    """Write named arrays so that the file is either the old one or the whole new one.
+
+    Raises:
+        OutputsError: the file cannot be written.
+    """
     try:
         with atomic_write(path, writer=str(os.getpid()), fsync=True) as temporary:
             if path.suffix == ".npz":
@@ -100,7 +104,7 @@ def write(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def check_suffix(path: Path) -> None:
-    """Raise `OutputsError` unless the file's name tells a format that can be read and written."""
+    """Raise `OutputsError` unless the file's name ends as a format that can be read and written."""
     if path.suffix not in _LOADERS:
         raise OutputsError(f"the name must end in {' or '.join(_LOADERS)}, got {path.suffix!r}")
 

@@ -3,7 +3,7 @@
 A file is `.npz` or `.safetensors` and holds `preds`, `target`, the further arrays its task knows (`preds_mask` of a
 sequence, the text of a passage), and optionally `source`: an integer for each row, which says what model or checkpoint
 the row comes from.
-Arrays whose name begins with an underscore are not looked at.
+Arrays whose name begins with an underscore are not read.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from torch import Tensor
 from autosurrogate._utils.text import one_line
 from autosurrogate.errors import AutosurrogateError, OptionError, OutputsError
 from autosurrogate.examples import Examples
-from autosurrogate.outputs.array_files import naming, opened
+from autosurrogate.outputs.array_files import naming, open_arrays
 from autosurrogate.tasks import Task
 
-_ELEMENTS_AT_ONCE = 1 << 24  # bounds the memory of looking through preds
+_ELEMENTS_AT_ONCE = 1 << 24  # bounds the memory of checking preds
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,14 @@ class Recorded:
         """The rows that have a target: a metric of single examples cannot be called on the others.
 
         Raises:
-            OutputsError: there is none.
+            OutputsError: no row has one.
         """
-        kept = task.kept(self.examples)
-        if kept is None or kept.all():
+        has_target = task.has_target(self.examples)
+        if has_target is None or has_target.all():
             return self
-        if not kept.any():
+        if not has_target.any():
             raise OutputsError(f"{self.name}: no row has a target; all are left out")
-        return self[torch.from_numpy(np.flatnonzero(kept))]
+        return self[torch.from_numpy(np.flatnonzero(has_target))]
 
     def sets(self, set_size: int, generator: torch.Generator) -> Tensor:
         """Row numbers of random sets, each row in one set at most, each set from one source.
@@ -83,8 +83,8 @@ class Recorded:
                 f"{self.name}: no source has the {set_size} rows of a set; rows of its {len(sizes)} source(s): "
                 f"{_listed(sizes.tolist())}; pass a set size of at most {sizes.max()}"
             )
-        parts = by_source.tensor_split(sizes.cumsum()[:-1].tolist())
-        return torch.cat([rows[: len(rows) // set_size * set_size] for rows in parts]).view(-1, set_size)
+        rows_of_sources = by_source.tensor_split(sizes.cumsum()[:-1].tolist())
+        return torch.cat([rows[: len(rows) // set_size * set_size] for rows in rows_of_sources]).view(-1, set_size)
 
 
 def read(path: str | Path, task: Task) -> Recorded:
@@ -117,24 +117,24 @@ def read(path: str | Path, task: Task) -> Recorded:
 
 def _load(path: Path, task: Task) -> dict[str, np.ndarray]:
     """The arrays the task knows, each read once."""
-    known = ["preds", "target", *task.extras, *task.context, "source"]
-    with opened(path) as (names, get):
+    known = ["preds", "target", *task.extras, *task.metric_extras, "source"]
+    with open_arrays(path) as (names, get):
         _check_names(names, known, task)
         return {name: get(name) for name in known if name in names}
 
 
 def _check_names(names: list[str], known: list[str], task: Task) -> None:
-    form = f"a {task.name} file has {', '.join(['preds', 'target', *(f'{name} (optional)' for name in known[2:])])}"
+    expected = f"a {task.name} file has {', '.join(['preds', 'target', *(f'{name} (optional)' for name in known[2:])])}"
     for name in known[:2]:
         if name not in names:
-            raise OutputsError(f"has no array {name!r}, only {_listed(sorted(names))}; {form}")
+            raise OutputsError(f"has no array {name!r}, only {_listed(sorted(names))}; {expected}")
     unknown = [name for name in sorted(names) if name not in known and not name.startswith("_")]
     if unknown:
-        raise OutputsError(f"holds {_listed(unknown)}, but {form}; leave it out, or let its name begin with _")
+        raise OutputsError(f"holds {_listed(unknown)}, but {expected}; leave it out, or let its name begin with _")
 
 
 def _check_shapes(task: Task, arrays: dict[str, np.ndarray]) -> None:
-    """The task's own check; of a user's task, which may raise what it will."""
+    """The task's own check; the check of a user's task may raise anything."""
     try:
         task.check(arrays)
     except AutosurrogateError:
@@ -156,7 +156,7 @@ def _check_rows(arrays: dict[str, np.ndarray]) -> None:
 
 
 def _check_dtypes(arrays: dict[str, np.ndarray]) -> None:
-    """What no task can use; the rest is for `Task.check`."""
+    """Refuse dtypes that no task can use; `Task.check` checks the rest."""
     preds, source = arrays["preds"], arrays.get("source")
     if preds.dtype.kind != "f" or preds.dtype.itemsize > 8:
         raise OutputsError(f"preds must be float16, float32 or float64, got {preds.dtype}; record logits")
@@ -168,23 +168,25 @@ def _check_dtypes(arrays: dict[str, np.ndarray]) -> None:
 
 
 def _check_values(preds: Tensor, mask: Tensor | None) -> None:
-    """Refuse rows that cannot be ranked; blank, in place, what is in the way where the mask leaves it out."""
-    found = []
+    """Refuse rows that cannot be ranked; set to 0, in place, what is not finite where the mask leaves it out."""
+    faulty_blocks = []
     n_rows, at_once = len(preds), max(1, _ELEMENTS_AT_ONCE * len(preds) // max(1, preds.numel()))
     for start in range(0, n_rows, at_once):
-        part = preds[start : start + at_once]
-        wrong = faults(part)
-        if mask is not None and wrong.any():
-            wrong = faults(part.copy_(blank(part, mask[start : start + at_once])))
-        found.append(wrong)
-    for (what, cure), wrong in zip(_FAULTS.items(), torch.cat(found).unbind(1), strict=True):
-        if wrong.any():
-            first = int(wrong.int().argmax())
-            raise OutputsError(f"preds has {what} in {int(wrong.sum())} of {n_rows} rows, first in row {first}; {cure}")
+        block = preds[start : start + at_once]
+        faulty = faults(block)
+        if mask is not None and faulty.any():
+            faulty = faults(block.copy_(blank(block, mask[start : start + at_once])))
+        faulty_blocks.append(faulty)
+    for (fault, cure), faulty in zip(_FAULTS.items(), torch.cat(faulty_blocks).unbind(1), strict=True):
+        if faulty.any():
+            first = int(faulty.int().argmax())
+            raise OutputsError(
+                f"preds has {fault} in {int(faulty.sum())} of {n_rows} rows, first in row {first}; {cure}"
+            )
 
 
 _FAULTS = {
-    "NaN": "leave such rows out, or mend the model that made them",
+    "NaN": "leave such rows out, or fix the model that predicts them",
     "infinity": "only -inf is allowed, for classes that are masked out",
     "nothing but -inf for a prediction": "leave one class possible, or leave the row out",
 }
@@ -218,6 +220,6 @@ def as_tensor(name: str, array: Any) -> Tensor:
     return tensor.long() if array.dtype.kind in "iu" else tensor
 
 
-def _listed(items: Sequence[object], most: int = 8) -> str:
-    shown = ", ".join(str(item) for item in items[:most])
-    return f"{shown}, and {len(items) - most} more" if len(items) > most else shown or "nothing"
+def _listed(items: Sequence[object], max_items: int = 8) -> str:
+    shown = ", ".join(str(item) for item in items[:max_items])
+    return f"{shown}, and {len(items) - max_items} more" if len(items) > max_items else shown or "nothing"

@@ -35,18 +35,18 @@ class Recorder:
     length: `preds` are padded with 0, `target` with -100, and `preds_mask` says which positions are the hypothesis's.
 
     Args:
-        path: `.npz` or `.safetensors` file to write; its folder must be there.
-        task: what is recorded, such as "span": it says which further arrays there may be, and how batches of other
-            sizes are padded. Left out, `preds` of three axes with a `target` of two are sequences, and anything else
+        path: `.npz` or `.safetensors` file to write; its folder must exist.
+        task: name of the task, such as "span": it decides which further arrays are allowed, and how batches of other
+            sizes are padded. By default, `preds` of three axes with a `target` of two are sequences, and anything else
             has one size and no further arrays.
         max_per_source: rows to keep of each source.
         seed: of the sample.
-        overwrite: replace a file that is there.
+        overwrite: whether to replace an existing file.
         dtype: of the written preds; by default float16 where all were float16 or bfloat16, else float32. Finite values
             beyond its range become its largest.
 
     Raises:
-        OutputsError: the file is there, or cannot be written.
+        OutputsError: the file exists, or cannot be written.
         OptionError: an argument is out of range.
         MetricError: there is no such task.
 
@@ -82,16 +82,16 @@ class Recorder:
         with naming(self.path):
             check_suffix(self.path)
             if self.path.is_dir() or not os.access(self.path.parent, os.W_OK):
-                raise OutputsError("cannot be written; pass a file in a folder that is there and writable")
+                raise OutputsError("cannot be written; pass a file in a folder that exists and is writable")
             if self.path.exists() and not overwrite:
-                raise OutputsError("is there already; pass another path, or overwrite=True to replace it")
+                raise OutputsError("exists already; pass another path, or overwrite=True to replace it")
         self._max_per_source = max_per_source
         self._dtype = None if dtype is None else {"float16": torch.float16, "float32": torch.float32}[dtype]
         self._generator = np.random.default_rng(seed)
         self._recording = False
         self._layout: _Layout | None = None
         self._n_seen: dict[int, int] = {}  # of each source, rows that could be used
-        self._kept: dict[int, dict[int, _Row]] = {}  # source -> place -> row
+        self._rows: dict[int, dict[int, _Row]] = {}  # source -> place -> row
         self._n_left_out = 0
 
     def __enter__(self) -> Self:
@@ -103,15 +103,15 @@ class Recorder:
     ) -> None:
         self._recording = False
         with naming(self.path):
-            if self._kept:
-                write(self.path, _stack(self._kept, self._task))
+            if self._rows:
+                write(self.path, _stack(self._rows, self._task))
         if self._n_left_out:
             warnings.warn(f"{self.path}: left out {self._n_left_out} rows with NaN or infinite preds", stacklevel=2)
-        if error is None and not self._kept:
+        if error is None and not self._rows:
             raise OutputsError(f"{self.path}: not written, no row was recorded; call the recorder with each batch")
 
     def __call__(self, preds: Any, target: Any, preds_mask: Any = None, source: Any = None, **arrays: Any) -> None:
-        """Take a batch into the sample.
+        """Add a batch to the sample.
 
         Args:
             preds: tensor or array (n, ...), floating point, on any device, with or without gradient.
@@ -130,7 +130,7 @@ class Recorder:
                 raise OutputsError("the recorder was called outside of its `with` block, where nothing is written")
             _check_names(arrays, self._task)
             examples, sources = _batch(preds, target, preds_mask, source, arrays)
-            self._task = self._task or _guessed(examples)
+            self._task = self._task or _guess_task(examples)
             layout = _Layout.of(examples, self._task)
             self._layout = self._layout or layout
             if layout != self._layout:
@@ -138,21 +138,23 @@ class Recorder:
                     f"a batch does not fit the ones before it: expected {self._layout}, got {layout}; write batches of "
                     f"other shapes to a file of their own"
                 )
-            good = ~faults(examples.preds).any(1).cpu().numpy()
-        self._n_left_out += int((~good).sum())
-        for one in np.unique(sources[good]).tolist():
-            self._sample(one, examples, np.flatnonzero(good & (sources == one)))
+            usable = ~faults(examples.preds).any(1).cpu().numpy()
+        self._n_left_out += int((~usable).sum())
+        for source_number in np.unique(sources[usable]).tolist():
+            self._sample(source_number, examples, np.flatnonzero(usable & (sources == source_number)))
 
     def _sample(self, source: int, examples: Examples, rows: np.ndarray) -> None:
         """Reservoir sampling (Vitter, 1985, algorithm R): the i-th row takes a random place of i, if it exists."""
-        kept, n_seen = self._kept.setdefault(source, {}), self._n_seen.get(source, 0)
+        sample, n_seen = self._rows.setdefault(source, {}), self._n_seen.get(source, 0)
         self._n_seen[source] = n_seen + len(rows)
         number = np.arange(n_seen, n_seen + len(rows))
         place = np.where(number < self._max_per_source, number, self._generator.integers(0, number + 1))
-        taken = dict((p, row) for p, row in zip(place.tolist(), rows.tolist(), strict=True) if p < self._max_per_source)
-        if taken:
-            index = torch.tensor(list(taken.values()), device=examples.preds.device)
-            kept.update(zip(taken, _rows(examples[index], self._dtype), strict=True))
+        selected = dict(
+            (p, row) for p, row in zip(place.tolist(), rows.tolist(), strict=True) if p < self._max_per_source
+        )
+        if selected:
+            index = torch.tensor(list(selected.values()), device=examples.preds.device)
+            sample.update(zip(selected, _rows(examples[index], self._dtype), strict=True))
 
 
 _Row = Mapping[str, np.ndarray]  # the arrays of an example
@@ -167,7 +169,7 @@ class _Layout(NamedTuple):
     def of(cls, examples: Examples, task: Task | None) -> _Layout:
         arrays = _arrays(examples)
         arrays.pop(MASK, None)  # a batch may have one or not
-        fill = {} if task is None else task.fill
+        fill = {} if task is None else task.padding
         return cls(
             tuple(
                 (name, tuple(None if k in fill.get(name, (0, ()))[1] else n for k, n in enumerate(array.shape[1:])))
@@ -176,14 +178,14 @@ class _Layout(NamedTuple):
         )
 
     def __str__(self) -> str:
-        told = [
+        arrays = [
             f"{name} ({', '.join('any' if n is None else str(n) for n in ('n', *shape))})"
             for name, shape in self.shapes
         ]
-        return " and ".join([", ".join(told[:-1]), told[-1]])
+        return " and ".join([", ".join(arrays[:-1]), arrays[-1]])
 
 
-def _guessed(examples: Examples) -> Task | None:
+def _guess_task(examples: Examples) -> Task | None:
     return tasks.get("sequence") if (examples.preds.ndim, examples.target.ndim) == (3, 2) else None
 
 
@@ -192,7 +194,7 @@ def _arrays(examples: Examples) -> dict[str, torch.Tensor]:
 
 
 def _check_names(arrays: Mapping[str, Any], task: Task | None) -> None:
-    known = () if task is None else (*task.extras, *task.context)
+    known = () if task is None else (*task.extras, *task.metric_extras)
     unknown = [name for name in arrays if name not in known]
     if unknown and task is None:
         raise OutputsError(f'{unknown[0]} is recorded if the task is named, as in Recorder("outputs.npz", "span")')
@@ -238,28 +240,28 @@ def _rows(examples: Examples, dtype: torch.dtype | None) -> list[_Row]:
     largest = torch.finfo(dtype).max
     preds = examples.preds.float()
     preds = torch.where(preds.isneginf(), preds, preds.clamp(-largest, largest)).to(dtype)
-    others = {name: array.to(_kept_as(array)) for name, array in _arrays(examples).items() if name != "preds"}
+    others = {name: array.to(_stored_dtype(array)) for name, array in _arrays(examples).items() if name != "preds"}
     on_cpu = {name: array.cpu().numpy() for name, array in {"preds": preds, **others}.items()}
     return [{name: array[i].copy() for name, array in on_cpu.items()} for i in range(len(examples))]
 
 
-def _kept_as(array: torch.Tensor) -> torch.dtype:
+def _stored_dtype(array: torch.Tensor) -> torch.dtype:
     if array.dtype == torch.bool:
         return torch.bool
     return torch.float32 if array.is_floating_point() else torch.int64
 
 
-def _stack(kept: dict[int, dict[int, _Row]], task: Task | None) -> dict[str, np.ndarray]:
+def _stack(rows_of_sources: dict[int, dict[int, _Row]], task: Task | None) -> dict[str, np.ndarray]:
     """The arrays of the file, padded to the longest row."""
-    sources = sorted(kept)
-    rows = [row for source in sources for row in kept[source].values()]
-    fill = {} if task is None else task.fill
+    sources = sorted(rows_of_sources)
+    rows = [row for source in sources for row in rows_of_sources[source].values()]
+    fill = {} if task is None else task.padding
     if task is not None and MASK in task.extras and _needs_mask(rows):
         rows = [{**row, MASK: _mask_of(row)} for row in rows]
     arrays = {name: _padded([row[name] for row in rows], fill.get(name, (0, ()))[0]) for name in rows[0]}
     return {
         **arrays,
-        "source": np.repeat(np.array(sources, dtype=np.int64), [len(kept[source]) for source in sources]),
+        "source": np.repeat(np.array(sources, dtype=np.int64), [len(rows_of_sources[source]) for source in sources]),
     }
 
 
@@ -267,8 +269,8 @@ def _padded(rows: list[np.ndarray], fill: float) -> np.ndarray:
     shape = np.max([row.shape for row in rows], axis=0).astype(int)
     padded = np.full((len(rows), *shape), fill, dtype=np.result_type(*{row.dtype for row in rows}))
     for i, row in enumerate(rows):
-        here: tuple[int | slice, ...] = (i, *(slice(n) for n in row.shape))
-        padded[here] = row
+        index: tuple[int | slice, ...] = (i, *(slice(n) for n in row.shape))
+        padded[index] = row
     return padded
 
 
@@ -283,8 +285,8 @@ def _needs_mask(rows: list[_Row]) -> bool:
     n_positions = {len(row["preds"]) for row in rows}
     if any(_token(row, EOS) >= 0 or _token(row, BLANK) >= 0 for row in rows):
         return len(n_positions) > 1
-    as_many = {len(row["preds"]) == len(row["target"]) for row in rows}
-    return as_many != {True} and (len(n_positions) > 1 or len(as_many) > 1)
+    same_length = {len(row["preds"]) == len(row["target"]) for row in rows}
+    return same_length != {True} and (len(n_positions) > 1 or len(same_length) > 1)
 
 
 def _mask_of(row: _Row) -> np.ndarray:

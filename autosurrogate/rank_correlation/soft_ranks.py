@@ -62,20 +62,20 @@ def _diffsort(scores: Tensor, steepness: float) -> Tensor:
 
     A comparator of a and b that lie d apart keeps the smaller first by sigmoid(steepness · d / |d|^¼). The places are
     the network's soft permutation matrix times 1 … n, taken comparator by comparator from the last to the first, so
-    that the matrix itself, n² numbers for each of O(log² n) layers, is never there.
+    that the matrix itself, n² numbers for each of O(log² n) layers, is never computed.
     """
-    # The network wants a power of two: items above all others fill it up.
+    # The network needs a power of two: items above all others pad it.
     n_rows, n_items = scores.shape
     n_stages = max(1, math.ceil(math.log2(max(n_items, 2))))
     above = scores.detach().amax(-1, keepdim=True) + 1e3 / steepness
     lanes = torch.cat([scores, above.expand(-1, 2**n_stages - n_items)], -1)
     layers: list[Tensor] = []
     for stage in range(n_stages):
-        for apart in (2**k for k in range(stage, -1, -1)):
-            first, second = lanes.view(n_rows, -1, 2, apart).unbind(2)
+        for distance in (2**k for k in range(stage, -1, -1)):
+            first, second = lanes.view(n_rows, -1, 2, distance).unbind(2)
             gap = second - first
             in_order = torch.sigmoid(steepness * gap / (gap.abs() + 1e-10) ** 0.25)
-            start = 2 * apart * torch.arange(first.shape[1], device=scores.device)
+            start = 2 * distance * torch.arange(first.shape[1], device=scores.device)
             descends = ((start >> (stage + 1)) & 1).bool()[:, None]
             stays = torch.where(descends, 1 - in_order, in_order)
             lanes = _swapped(first, second, stays)
@@ -88,6 +88,6 @@ def _diffsort(scores: Tensor, steepness: float) -> Tensor:
 
 
 def _swapped(first: Tensor, second: Tensor, stays: Tensor) -> Tensor:
-    """Two lanes of each comparator, of which a share stays where it is, (n_rows, n_groups, apart) to (n_rows, n)."""
-    moved = (1 - stays) * (first - second)
-    return torch.stack([first - moved, second + moved], 2).flatten(1)
+    """The lanes after comparators of which a fraction `stays`, (n_rows, n_groups, distance) to (n_rows, n)."""
+    swapped = (1 - stays) * (first - second)
+    return torch.stack([first - swapped, second + swapped], 2).flatten(1)

@@ -1,6 +1,6 @@
 """How well two lists of numbers order the same points: hard, tie-averaged rank correlations with intervals.
 
-The differentiable counterpart, used for training, is in `ranks.py`.
+The differentiable counterpart, used for training, is in `soft_ranks.py`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from autosurrogate.rank_correlation.agreement import Agreement
 
 Statistic = Callable[[np.ndarray, np.ndarray], float]
 
-_MOST_DRAWS = 4_000_000  # points drawn in all by one bootstrap: 1,000 resamples of 4,000 points
-_LEAST_RESAMPLES = 100  # ... but never fewer resamples than this for the sake of speed
+_MAX_DRAWS = 4_000_000  # points drawn in all by one bootstrap: 1,000 resamples of 4,000 points
+_MIN_RESAMPLES = 100  # whatever the number of points
 _DRAWS_AT_ONCE = 1_000_000  # bounds the memory of one step
-_MOST_POINTS_OF_MATRIX = 2_000  # above, a sort per resample beats a product with the matrix of all pairs
+_MAX_POINTS_OF_MATRIX = 2_000  # above, a sort per resample beats a product with the matrix of all pairs
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:
@@ -77,7 +77,7 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of a statistic of pairs (a, b), drawing points with replacement.
 
-    Where points come in groups that are alike within, groups are drawn first and then points of each that was drawn
+    Where points come in groups of similar points, groups are drawn first, and then points of each drawn group
     (Davison & Hinkley, Bootstrap Methods and their Application, 1997, section 3.8).
 
     Resamples on which the statistic is NaN are left out. Beyond 4,000 points fewer resamples are drawn, so that
@@ -89,8 +89,8 @@ def bootstrap_interval(
         statistic: `spearman`, `kendall` (both computed for many resamples at once) or any other of (a, b).
         seed: of the resamples.
         n_resamples: how many to draw, at least 1.
-        confidence: share of the resamples inside the interval, in (0, 1).
-        groups: how many of the points, in their order, are of each group, at least 1; all are of one if None.
+        confidence: fraction of the resamples inside the interval, in (0, 1).
+        groups: the number of points in each group, in the order of the points, at least 1; one group if None.
 
     Returns:
         (low, high); (NaN, NaN) where no resample has a value.
@@ -113,8 +113,8 @@ def bootstrap_interval(
         raise ShapeError(f"bootstrap_interval: groups {groups} are not of the {len(a)} points, 1 or more of each")
     if not _can_be_ranked(a, b):
         return float("nan"), float("nan")
-    resampled = _RESAMPLED.get(statistic, _one_by_one(statistic))
-    n_resamples = min(n_resamples, max(_LEAST_RESAMPLES, _MOST_DRAWS // len(a)))
+    resampled = _RESAMPLED.get(statistic, _each_resample(statistic))
+    n_resamples = min(n_resamples, max(_MIN_RESAMPLES, _MAX_DRAWS // len(a)))
     draws = _resamples(groups, n_resamples, np.random.default_rng(seed))
     values = np.concatenate([resampled(a, b, counts) for counts in draws])
     values = values[~np.isnan(values)]
@@ -171,16 +171,16 @@ def mean_agreement(agreements: Sequence[Agreement]) -> Agreement:
     if not agreements:
         raise OptionError("mean_agreement: expected at least one agreement, got none")
 
-    def ends(intervals: list[tuple[float, float]]) -> tuple[float, float]:
+    def mean_interval(intervals: list[tuple[float, float]]) -> tuple[float, float]:
         low, high = np.mean(intervals, axis=0)
         return float(low), float(high)
 
     return Agreement(
-        spearman=float(np.mean([one.spearman for one in agreements])),
-        spearman_interval=ends([one.spearman_interval for one in agreements]),
-        kendall=float(np.mean([one.kendall for one in agreements])),
-        kendall_interval=ends([one.kendall_interval for one in agreements]),
-        n_points=min(one.n_points for one in agreements),
+        spearman=float(np.mean([agreement.spearman for agreement in agreements])),
+        spearman_interval=mean_interval([agreement.spearman_interval for agreement in agreements]),
+        kendall=float(np.mean([agreement.kendall for agreement in agreements])),
+        kendall_interval=mean_interval([agreement.kendall_interval for agreement in agreements]),
+        n_points=min(agreement.n_points for agreement in agreements),
     )
 
 
@@ -200,8 +200,8 @@ def _resamples(groups: tuple[int, ...], n_resamples: int, generator: np.random.G
     at_once = max(1, _DRAWS_AT_ONCE // sum(groups))
     for start in range(0, n_resamples, at_once):
         n_rows = min(at_once, n_resamples - start)
-        often = _drawn(np.full(n_rows, len(groups)), len(groups), generator)
-        counts = [_drawn(often[:, i] * size, size, generator) for i, size in enumerate(groups)]
+        n_draws = _drawn(np.full(n_rows, len(groups)), len(groups), generator)
+        counts = [_drawn(n_draws[:, i] * size, size, generator) for i, size in enumerate(groups)]
         yield np.concatenate(counts, axis=1)
 
 
@@ -235,8 +235,8 @@ def _spearman_of(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray
 
 
 def _kendall_of(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    if len(a) > _MOST_POINTS_OF_MATRIX:
-        return _one_by_one(kendall)(a, b, counts)
+    if len(a) > _MAX_POINTS_OF_MATRIX:
+        return _each_resample(kendall)(a, b, counts)
     drawn_a, group_a = _group_counts(a, counts)
     drawn_b, group_b = _group_counts(b, counts)
     concordant = np.sign(group_a[:, None] - group_a) * np.sign(group_b[:, None] - group_b)
@@ -247,7 +247,7 @@ def _kendall_of(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return _ratio(surplus, np.sqrt(untied_a * untied_b))
 
 
-def _one_by_one(statistic: Statistic) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+def _each_resample(statistic: Statistic) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     def resampled(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray:
         rows = (np.repeat(np.arange(len(a)), count) for count in counts)
         return np.array([statistic(a[row], b[row]) for row in rows], dtype=np.float64)

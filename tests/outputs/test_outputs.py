@@ -213,7 +213,7 @@ class TestRead:
     def test_other_content(self, tmp_path: Path, suffix: str, content: bytes) -> None:
         path = tmp_path / f"x{suffix}"
         path.write_bytes(content)
-        assert re.search(rf"(is no whole|cannot be read as) {suffix}.*; write it anew", refusal(path))
+        assert re.search(rf"(is no whole|cannot be read as) {suffix}.*; write it again", refusal(path))
 
     def test_a_single_array_under_the_name_of_a_file_of_arrays(self, tmp_path: Path) -> None:
         with (tmp_path / "x.npz").open("wb") as file:
@@ -525,8 +525,8 @@ class TestRecorder:
     def test_further_arrays_of_a_task_are_kept_with_their_rows(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(type(SEQUENCE), "context", ("weight", "words"))
-        monkeypatch.setattr(type(SEQUENCE), "fill", {**SEQUENCE.fill, "words": (-7, (0,))})
+        monkeypatch.setattr(type(SEQUENCE), "metric_extras", ("weight", "words"))
+        monkeypatch.setattr(type(SEQUENCE), "padding", {**SEQUENCE.padding, "words": (-7, (0,))})
         with Recorder(tmp_path / "x.npz", "sequence") as record:
             for n in (2, 3):
                 preds = torch.full((4, n, 6), float(n)) + torch.arange(4)[:, None, None]
@@ -552,7 +552,7 @@ class TestRecorder:
             record(torch.zeros(2, 3, 4), torch.zeros(2, 3, dtype=torch.int64), weight=torch.ones(2))
 
     def test_an_array_of_other_rows_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(type(SEQUENCE), "context", ("weight",))
+        monkeypatch.setattr(type(SEQUENCE), "metric_extras", ("weight",))
         with (
             pytest.raises(OutputsError, match=r"preds and weight must have a row .* got \(2, 3, 4\) and \(3,\)"),
             Recorder(tmp_path / "x.npz", "sequence") as record,
@@ -685,7 +685,7 @@ class TestRecorder:
     def test_an_existing_file_is_replaced_only_when_asked(self, tmp_path: Path) -> None:
         path = save(tmp_path / "x.npz", classification(3))
         before = path.read_bytes()
-        with pytest.raises(OutputsError, match=r"is there already; .*overwrite=True"):
+        with pytest.raises(OutputsError, match=r"exists already; .*overwrite=True"):
             Recorder(path)
         with pytest.raises(ZeroDivisionError), Recorder(path, overwrite=True):
             raise ZeroDivisionError
