@@ -1,1 +1,4 @@
-"""Built-in metrics, one file each."""
+"""Built-in metrics, a file for each.
+
+Their libraries are imported inside the functions: listing the metrics then needs none of them and is quick.
+"""

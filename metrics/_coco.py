@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-MOST_DETECTIONS = 100  # an image and class
+MAX_DETECTIONS = 100  # in an image, of a class
 
 
 def average_precision(
@@ -31,10 +31,10 @@ def average_precision(
     import numpy as np
     from pycocotools.cocoeval import COCOeval
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it tells of each step
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints each step
         evaluation = COCOeval(_coco(target), _coco(preds), "bbox")
         evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
-        evaluation.params.maxDets = [MOST_DETECTIONS]
+        evaluation.params.maxDets = [MAX_DETECTIONS]
         if thresholds is not None:
             evaluation.params.iouThrs = np.array(thresholds)
         evaluation.evaluate()
@@ -60,11 +60,11 @@ def _coco(images: Sequence[dict[str, np.ndarray]]) -> Any:
                 {"id": len(annotations) + 1, "image_id": number, "category_id": label, "iscrowd": 0,
                  "bbox": box, "area": area, "score": score}
             )  # fmt: skip
-    found = COCO()
-    found.dataset = {
+    coco = COCO()
+    coco.dataset = {
         "images": [{"id": number} for number in range(len(images))],
         "categories": [{"id": label} for label in sorted({a["category_id"] for a in annotations})],
         "annotations": annotations,
     }
-    found.createIndex()
-    return found
+    coco.createIndex()
+    return coco

@@ -1,4 +1,4 @@
-"""ROUGE as the package rouge-score computes it: what its variants share."""
+"""ROUGE, as the package rouge-score computes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def f_measure(variant: str, preds: str, target: str) -> float:
 
 @functools.cache
 def scorer(variant: str) -> Any:
-    """What computes one of the package's variants, without stemming."""
+    """The scorer of one of the package's variants, without stemming."""
     from rouge_score.rouge_scorer import RougeScorer
 
     return RougeScorer([variant], use_stemmer=False)

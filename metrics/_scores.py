@@ -1,4 +1,4 @@
-"""What the metrics of binary and multilabel scores share."""
+"""Parts of the metrics of binary and multilabel scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def both_classes(target: np.ndarray) -> bool:
-    """Whether there are positives and negatives; without the one or the other nothing is told apart.
+    """Whether there are positives and negatives; without either, the metric is not defined.
 
     >>> import numpy as np
     >>> both_classes(np.array([0, 1])), both_classes(np.array([1, 1])), both_classes(np.array([]))
@@ -19,12 +19,12 @@ def both_classes(target: np.ndarray) -> bool:
 
 
 def f1_of(preds: np.ndarray, target: np.ndarray, threshold: float, average: str) -> float:
-    """scikit-learn's F1; NaN where nothing is to be found and nothing is called positive.
+    """scikit-learn's F1; NaN without positives and without predicted positives.
 
     Args:
         preds: probabilities, shape (n,), or (n, n_labels) where F1 is averaged over labels.
         target: 0 or 1, shape of `preds`.
-        threshold: the least probability that is called positive.
+        threshold: lowest probability that counts as positive.
         average: "binary", "micro" or "macro".
     """
     import numpy as np

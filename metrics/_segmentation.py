@@ -1,4 +1,4 @@
-"""What the metrics of segmentation share."""
+"""Parts of the metrics of segmentation."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def classes(preds: np.ndarray, target: np.ndarray, background: bool) -> np.ndarr
     """The classes that occur in either of two arrays, without class 0 unless `background`; ascending."""
     import numpy as np
 
-    found = np.union1d(preds, target)
-    return found if background else found[found != 0]
+    labels = np.union1d(preds, target)
+    return labels if background else labels[labels != 0]

@@ -19,7 +19,7 @@ def average_precision(preds: np.ndarray, target: np.ndarray) -> float:
     Precision is not interpolated. NaN for a set without positives.
 
     Args:
-        preds: probabilities, or anything that orders the examples likewise, shape (n,).
+        preds: probabilities, or scores that order the examples in the same way, shape (n,).
         target: 0 or 1, shape (n,).
 
     >>> import numpy as np

@@ -15,14 +15,14 @@ COMPUTED_BY = "scikit-learn"
 
 @metric("balanced_accuracy", task="scores", level="set", view="binary", set_size=128)
 def balanced_accuracy(preds: np.ndarray, target: np.ndarray, *, threshold: float = 0.5) -> float:
-    """The mean of the share of positives and the share of negatives that are called right, in [0, 1].
+    """The mean of the fraction of positives and the fraction of negatives that are classified correctly, in [0, 1].
 
     NaN for a set without positives or without negatives.
 
     Args:
         preds: probabilities, shape (n,).
         target: 0 or 1, shape (n,).
-        threshold: the least probability that is called positive.
+        threshold: lowest probability that counts as positive.
 
     >>> import numpy as np
     >>> balanced_accuracy(np.array([0.9, 0.6, 0.2, 0.1, 0.1]), np.array([1, 0, 0, 0, 0]))

@@ -14,7 +14,7 @@ COMPUTED_BY = "sacrebleu"
 def bleu(preds: str, target: str) -> float:
     """BLEU of one sentence (Papineni et al., ACL 2002) as sacrebleu computes it (Post, WMT 2018), in [0, 100].
 
-    Tokens are what spaces part. N-gram orders longer than the hypothesis are left out (effective order), and an
+    Tokens are separated by spaces. N-gram orders longer than the hypothesis are left out (effective order), and an
     order without matches counts half a match, the next such order a quarter (exponential smoothing: Chen and
     Cherry, WMT 2014, method 3). A hypothesis or reference without tokens scores 0.
 

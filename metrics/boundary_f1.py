@@ -16,18 +16,18 @@ IGNORE_INDEX = -100
 
 @metric("boundary_f1", task="segmentation", level="sample", view="labels")
 def boundary_f1(preds: np.ndarray, target: np.ndarray, *, tolerance: float = 1.0) -> float:
-    """How well the boundaries of the classes of one image are found, the mean over the classes, in [0, 1].
+    """F1 of the boundaries between the classes of one image, the mean over the classes, in [0, 1].
 
-    The boundary of a class are its pixels of which one of the four neighbours is of another class; the border of the
-    image makes none. Precision is the share of the predicted boundary within `tolerance` of the target's, recall the
-    share of the target's within `tolerance` of the predicted; F1 is their harmonic mean (Csurka et al., What is a good
-    evaluation measure for semantic segmentation?, BMVC 2013). A class counts if either map has a boundary of it.
-    Pixels whose target is -100 are of no boundary and make none. NaN if no class counts.
+    The boundary of a class is its pixels with one of their four neighbours of another class; the border of the image
+    is none. Precision is the fraction of the predicted boundary within `tolerance` of the target's, recall the
+    fraction of the target's within `tolerance` of the predicted; F1 is their harmonic mean (Csurka et al., What is a
+    good evaluation measure for semantic segmentation?, BMVC 2013). A class counts if either map has a boundary of it.
+    Pixels whose target is -100 belong to no boundary and form none. NaN if no class counts.
 
     Args:
         preds: predicted class of each pixel, shape (height, width).
-        target: right class of each pixel, the same shape; -100 where there is none.
-        tolerance: distance between centres of pixels; below 1 it is a share of the image's diagonal, rounded up to
+        target: target class of each pixel, the same shape; -100 where there is none.
+        tolerance: distance between centres of pixels; below 1 it is a fraction of the image's diagonal, rounded up to
             pixels.
 
     >>> import numpy as np
@@ -41,12 +41,12 @@ def boundary_f1(preds: np.ndarray, target: np.ndarray, *, tolerance: float = 1.0
     preds, target = np.asarray(preds), np.asarray(target)
     left_out = target == IGNORE_INDEX
     within = tolerance if tolerance >= 1 else math.ceil(tolerance * math.hypot(*target.shape))
-    found = []
+    scores = []
     for label in np.union1d(preds[~left_out], target[~left_out]):
         predicted, right = (_boundary((labels == label) & ~left_out, left_out) for labels in (preds, target))
         if predicted.any() or right.any():
-            found.append(_f1(_near(predicted, right, within), _near(right, predicted, within)))
-    return float(np.mean(found)) if found else float("nan")
+            scores.append(_f1(_near(predicted, right, within), _near(right, predicted, within)))
+    return float(np.mean(scores)) if scores else float("nan")
 
 
 def _boundary(inside: np.ndarray, left_out: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ def _boundary(inside: np.ndarray, left_out: np.ndarray) -> np.ndarray:
 
 
 def _near(boundary: np.ndarray, other: np.ndarray, within: float) -> float:
-    """The share of a boundary, bool (height, width), that has some of the other one near; 0 if either is empty."""
+    """The fraction of a boundary, bool (height, width), that is near the other boundary; 0 if either is empty."""
     from scipy.ndimage import distance_transform_edt
 
     if not boundary.any() or not other.any():

@@ -10,7 +10,7 @@ COMPUTED_BY = "editdistance"
 
 @metric("cer", task="sequence", level="sample", view="tokens", higher_is_better=False)
 def cer(preds: list[int], target: list[int]) -> float:
-    """Edits by the tokens of the reference, of one example: 0 is exact, above 1 where too much was written.
+    """Edits by the tokens of the reference, of one example: 0 is exact, above 1 if the hypothesis is far too long.
 
     A character error rate where tokens are characters. It is the mean over examples that a loss of it lowers; of the
     rate of a whole corpus, see `wer`. NaN for a reference without tokens.

@@ -19,7 +19,7 @@ def chrf(preds: str, target: str, *, word_order: int = 0) -> float:
     Args:
         preds: the hypothesis.
         target: its reference.
-        word_order: up to which order n-grams of words count, too; 2 makes it chrF++ (Popović, WMT 2017).
+        word_order: highest order of word n-grams that count as well; 2 makes it chrF++ (Popović, WMT 2017).
 
     >>> round(chrf("a cat sat", "the cat sat"), 2)
     53.61

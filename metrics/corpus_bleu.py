@@ -15,14 +15,14 @@ COMPUTED_BY = "sacrebleu"
 def corpus_bleu(preds: list[str], target: list[str]) -> float:
     """BLEU of a corpus (Papineni et al., ACL 2002) as sacrebleu computes it (Post, WMT 2018), in [0, 100].
 
-    Matches and lengths are summed over the sentences before they are combined. Tokens are what spaces part; an
+    Matches and lengths are summed over the sentences before they are combined. Tokens are separated by spaces; an
     order without matches counts half a match, the next such order a quarter (exponential smoothing: Chen and Cherry,
     WMT 2014, method 3). A corpus whose hypotheses share no token with their references scores 0, one without
     sentences NaN.
 
     Args:
         preds: the hypotheses.
-        target: their references, one each.
+        target: their references, one for each.
 
     >>> round(corpus_bleu(["7 3 9 4 1", "5 5"], ["7 3 9 4 2", "5 6 8"]), 2)
     53.29

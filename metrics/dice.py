@@ -23,7 +23,7 @@ def dice(preds: np.ndarray, target: np.ndarray, *, background: bool = True) -> f
 
     Args:
         preds: predicted class of each pixel, shape (height, width).
-        target: right class of each pixel, the same shape; -100 where there is none.
+        target: target class of each pixel, the same shape; -100 where there is none.
         background: whether class 0 counts.
 
     >>> import numpy as np
@@ -32,8 +32,8 @@ def dice(preds: np.ndarray, target: np.ndarray, *, background: bool = True) -> f
     """
     from sklearn.metrics import f1_score
 
-    found, right = counted([preds], [target])
-    labels = classes(found, right, background)
+    predicted, right = counted([preds], [target])
+    labels = classes(predicted, right, background)
     if not len(labels):
         return float("nan")
-    return float(f1_score(right, found, labels=labels, average="macro"))
+    return float(f1_score(right, predicted, labels=labels, average="macro"))

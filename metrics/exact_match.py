@@ -1,4 +1,4 @@
-"""Share of sequences that are right as a whole."""
+"""Fraction of sequences that are right as a whole."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ COMPUTED_BY = "python"
 
 @metric("exact_match", task="sequence", level="set", view="tokens", set_size=16)
 def exact_match(preds: list[list[int]], target: list[list[int]]) -> float:
-    """Share of hypotheses that equal their reference token by token, in [0, 1]; NaN for an empty set.
+    """Fraction of hypotheses that equal their reference token by token, in [0, 1]; NaN for an empty set.
 
     The word accuracy of text recognition, and the sequence accuracy of parsing and of arithmetic.
 
     Args:
         preds: the hypotheses.
-        target: their references, one each.
+        target: their references, one for each.
 
     >>> exact_match([[7, 3], [9], []], [[7, 3], [9, 9], []])
     0.6666666666666666

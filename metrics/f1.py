@@ -17,12 +17,12 @@ COMPUTED_BY = "scikit-learn"
 def f1(preds: np.ndarray, target: np.ndarray, *, threshold: float = 0.5) -> float:
     """Harmonic mean of precision and recall of the positive class, 2 TP / (2 TP + FP + FN), in [0, 1].
 
-    NaN for a set without positives in which none is called positive either.
+    NaN for a set without positives in which none is predicted positive either.
 
     Args:
         preds: probabilities, shape (n,).
         target: 0 or 1, shape (n,).
-        threshold: the least probability that is called positive.
+        threshold: lowest probability that counts as positive.
 
     >>> import numpy as np
     >>> f1(np.array([0.9, 0.6, 0.2, 0.1]), np.array([1, 0, 1, 0]))

@@ -17,13 +17,13 @@ COMPUTED_BY = "scikit-learn"
 def f1_macro(preds: np.ndarray, target: np.ndarray, *, threshold: float = 0.5) -> float:
     """The mean over the labels of F1, 2 TP / (2 TP + FP + FN), in [0, 1].
 
-    A label without positives of which none is called positive either is left out, where scikit-learn by default
+    A label without positives of which none is predicted positive either is left out, where scikit-learn by default
     counts 0; NaN if that is all labels.
 
     Args:
         preds: probabilities, shape (n, n_labels).
         target: 0 or 1, shape (n, n_labels).
-        threshold: the least probability that is called positive.
+        threshold: lowest probability that counts as positive.
 
     >>> import numpy as np
     >>> f1_macro(np.array([[0.9, 0.6, 0.2], [0.7, 0.1, 0.3]]), np.array([[1, 0, 0], [1, 0, 0]]))

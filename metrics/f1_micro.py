@@ -17,12 +17,12 @@ COMPUTED_BY = "scikit-learn"
 def f1_micro(preds: np.ndarray, target: np.ndarray, *, threshold: float = 0.5) -> float:
     """F1 of the entries of all labels as if they were of one, 2 TP / (2 TP + FP + FN), in [0, 1].
 
-    NaN for a set without positives in which none is called positive either.
+    NaN for a set without positives in which none is predicted positive either.
 
     Args:
         preds: probabilities, shape (n, n_labels).
         target: 0 or 1, shape (n, n_labels).
-        threshold: the least probability that is called positive.
+        threshold: lowest probability that counts as positive.
 
     >>> import numpy as np
     >>> round(f1_micro(np.array([[0.9, 0.6], [0.7, 0.1]]), np.array([[1, 0], [1, 0]])), 3)

@@ -16,7 +16,7 @@ COMPUTED_BY = "scikit-learn"
 def map(preds: np.ndarray, target: np.ndarray) -> float:
     """Average precision of a list as scikit-learn computes it, in [0, 1]; its mean over lists is called MAP.
 
-    The mean, over the relevant items, of the share of relevant ones among those that are ranked no lower. Items with
+    The mean, over the relevant items, of the fraction of relevant ones among those that are ranked no lower. Items with
     the same score have the rank of the last of them. NaN for a list without relevant items.
 
     Args:

@@ -1,4 +1,4 @@
-"""Normalised edit distance, as text recognition is judged by it."""
+"""Normalised edit distance, as text recognition reports it."""
 
 from __future__ import annotations
 

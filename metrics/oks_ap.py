@@ -51,8 +51,8 @@ def oks_ap(preds: list[dict[str, np.ndarray]], target: list[dict[str, np.ndarray
             "categories": [{"id": 1}],
         }
         truth.createIndex()
-        found = truth.loadRes([_result(i, ours) for i, (ours, _) in enumerate(people)])
-        evaluation = COCOeval(truth, found, "keypoints")
+        detections = truth.loadRes([_result(i, ours) for i, (ours, _) in enumerate(people)])
+        evaluation = COCOeval(truth, detections, "keypoints")
         sigmas, n_keypoints = evaluation.params.kpt_oks_sigmas, len(people[0][1]["weight"])
         if n_keypoints != N_COCO_KEYPOINTS:
             evaluation.params.kpt_oks_sigmas = np.full(n_keypoints, sigmas.mean())

@@ -22,9 +22,9 @@ def pck(
     threshold: float = 0.05,
     normaliser: str = "size",
 ) -> float:
-    """Share of the annotated keypoints that are found (Yang and Ramanan, TPAMI 2013, section 6), in [0, 1].
+    """Fraction of the annotated keypoints that are found (Yang and Ramanan, TPAMI 2013, section 6), in [0, 1].
 
-    A keypoint is found if it is at most `threshold` times the normaliser from where it should be. With the head's
+    A keypoint is found if it is at most `threshold` times the normaliser from its target. With the head's
     size as the normaliser and a threshold of 0.5 this is PCKh (Andriluka et al., CVPR 2014). NaN for a set without
     annotated keypoints.
 
@@ -32,13 +32,13 @@ def pck(
         preds: an item an example, with `keypoints` (n_keypoints, 2), (x, y).
         target: an item an example, with `keypoints`, `weight` (n_keypoints,), 0 where a keypoint is not annotated,
             `size`, the longer side of the heatmap, and `normaliser`.
-        threshold: share of the normaliser.
-        normaliser: "size", the longer side of the heatmap, or "given", what came with the example.
+        threshold: fraction of the normaliser.
+        normaliser: "size", the longer side of the heatmap, or "given", that of the example.
 
     >>> import numpy as np
     >>> target = {"keypoints": np.array([[5, 5], [9, 2]]), "weight": np.ones(2), "size": np.float64(24)}
     >>> pck([{"keypoints": np.array([[5, 6], [9, 4]])}], [target])
     0.5
     """
-    found = _keypoints.errors(preds, target, normaliser)
-    return float((found <= threshold).mean()) if len(found) else float("nan")
+    distances = _keypoints.errors(preds, target, normaliser)
+    return float((distances <= threshold).mean()) if len(distances) else float("nan")

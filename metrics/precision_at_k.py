@@ -14,15 +14,15 @@ COMPUTED_BY = "numpy"
 
 @metric("precision_at_k", task="scores", level="set", view="binary", set_size=128)
 def precision_at_k(preds: np.ndarray, target: np.ndarray, *, k: int = 10) -> float:
-    """Share of positives among the k examples that score highest, in [0, 1].
+    """Fraction of positives among the k examples that score highest, in [0, 1].
 
     Of examples that tie for the last places each counts for as much as the chance that it gets one. With fewer than
-    k examples it is the share among all of them; NaN for a set without examples.
+    k examples it is the fraction among all of them; NaN for a set without examples.
 
     Args:
-        preds: probabilities, or anything that orders the examples likewise, shape (n,).
+        preds: probabilities, or scores that order the examples in the same way, shape (n,).
         target: 0 or 1, shape (n,).
-        k: how many of the highest are looked at, at least 1.
+        k: number of highest-scoring examples, at least 1.
 
     >>> import numpy as np
     >>> precision_at_k(np.array([0.9, 0.6, 0.6, 0.1]), np.array([1, 0, 1, 1]), k=2)

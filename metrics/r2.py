@@ -14,7 +14,7 @@ COMPUTED_BY = "scikit-learn"
 
 @metric("r2", task="values", level="set", view="values", set_size=128)
 def r2(preds: np.ndarray, target: np.ndarray) -> float:
-    """R², the share of the target's variance that is explained, as scikit-learn computes it, at most 1.
+    """R², the fraction of the target's variance that is explained, as scikit-learn computes it, at most 1.
 
     The mean over the columns. A column of the target that is constant scores 1 if it is predicted exactly, else 0.
     NaN for a set of fewer than two examples.

@@ -14,7 +14,7 @@ COMPUTED_BY = "numpy"
 
 @metric("recall_at_k", task="ranking", level="sample", view="lists")
 def recall_at_k(preds: np.ndarray, target: np.ndarray, *, k: int = 10) -> float:
-    """Share of a list's relevant items that are among the first k, in [0, 1].
+    """Fraction of a list's relevant items that are among the first k, in [0, 1].
 
     Of items with the same score, the irrelevant ones come first. NaN for a list without relevant items.
 

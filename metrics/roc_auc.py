@@ -15,12 +15,12 @@ COMPUTED_BY = "scikit-learn"
 
 @metric("roc_auc", task="scores", level="set", view="binary", set_size=128)
 def roc_auc(preds: np.ndarray, target: np.ndarray) -> float:
-    """Share of pairs of a positive and a negative in which the positive scores higher, in [0, 1]; a tie is a half.
+    """Fraction of pairs of a positive and a negative in which the positive scores higher, in [0, 1]; a tie is a half.
 
     NaN for a set without positives or without negatives.
 
     Args:
-        preds: probabilities, or anything that orders the examples likewise, shape (n,).
+        preds: probabilities, or scores that order the examples in the same way, shape (n,).
         target: 0 or 1, shape (n,).
 
     >>> import numpy as np

@@ -14,7 +14,7 @@ COMPUTED_BY = "numpy"
 
 @metric("span_em", task="span", level="set", view="positions", set_size=64)
 def span_em(preds: np.ndarray, target: np.ndarray) -> float:
-    """Share of spans whose first and last position are both right, in [0, 1]; NaN for a set without spans.
+    """Fraction of spans whose first and last position are both right, in [0, 1]; NaN for a set without spans.
 
     Args:
         preds: first and last positions, shape (n, 2), integers.

@@ -14,7 +14,7 @@ def span_rougeL(preds: list[str], target: list[list[str]]) -> float:
     """ROUGE-L of answers (Lin, ACL 2004) as rouge-score computes it, the mean over the answers, in [0, 1].
 
     The F-measure of the longest common subsequence of words, which are runs of letters a to z and digits, in lower
-    case, not stemmed; of several right answers the one counts that gives the most. NaN for a set without answers.
+    case, not stemmed; the best of several right answers counts. NaN for a set without answers.
 
     Args:
         preds: answers.

@@ -29,7 +29,7 @@ def spearman(preds: np.ndarray, target: np.ndarray) -> float:
     import numpy as np
     from scipy.stats import spearmanr
 
-    columns = [(p, t) for p, t in zip(preds.T, target.T, strict=True)]
+    columns = list(zip(preds.T, target.T, strict=True))
     if len(target) < 2 or any(np.ptp(values) == 0 for pair in columns for values in pair):
         return float("nan")  # scipy warns
     return float(np.mean([spearmanr(p, t).statistic for p, t in columns]))

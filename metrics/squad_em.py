@@ -10,7 +10,7 @@ COMPUTED_BY = "autosurrogate"
 
 @metric("squad_em", task="span", level="set", view="text", set_size=64)
 def squad_em(preds: list[str], target: list[list[str]]) -> float:
-    """Share of answers that match a right one (SQuAD: Rajpurkar et al., EMNLP 2016), in [0, 1].
+    """Fraction of answers that match a right one (SQuAD: Rajpurkar et al., EMNLP 2016), in [0, 1].
 
     Case, punctuation, and the words a, an and the do not count. NaN for a set without answers.
 

@@ -13,8 +13,8 @@ COMPUTED_BY = "autosurrogate"
 def squad_f1(preds: list[str], target: list[list[str]]) -> float:
     """F1 of the words of answers (SQuAD: Rajpurkar et al., EMNLP 2016), the mean over the answers, in [0, 1].
 
-    Case, punctuation, and the words a, an and the do not count; of several right answers the one counts that gives the
-    most. NaN for a set without answers.
+    Case, punctuation, and the words a, an and the do not count; the best of several right answers
+    counts. NaN for a set without answers.
 
     Args:
         preds: answers.

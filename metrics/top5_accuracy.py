@@ -14,14 +14,14 @@ COMPUTED_BY = "numpy"
 
 @metric("top5_accuracy", task="classification", level="set", view="probabilities", set_size=128)
 def top5_accuracy(preds: np.ndarray, target: np.ndarray) -> float:
-    """Share of examples whose right class is among the five most probable, in [0, 1] (arXiv 1409.0575, section 4.1).
+    """Fraction of examples whose target class is among the top five, in [0, 1] (arXiv 1409.0575, section 4.1).
 
     Of equally probable classes the one with the smaller number comes first, so that five classes are among the
     five, never six. With five classes or fewer every example counts. NaN for a set without examples.
 
     Args:
-        preds: probabilities, or anything that orders the classes likewise, shape (n, n_classes).
-        target: right class, shape (n,), integers.
+        preds: probabilities, or scores that order the classes in the same way, shape (n, n_classes).
+        target: target class, shape (n,), integers.
 
     >>> import numpy as np
     >>> top5_accuracy(np.array([[0.3, 0.2, 0.2, 0.1, 0.1, 0.1]] * 2), np.array([4, 5]))

@@ -1,1 +1,1 @@
-"""Search spaces, one TOML file a task; see docs/search.md for their form."""
+"""Search spaces: a TOML file for each task."""
