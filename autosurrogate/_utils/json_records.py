@@ -48,7 +48,7 @@ def from_plain(kind: type[Record], value: Any, key: str = "") -> Record:
     """
     if not isinstance(value, dict):
         raise _unexpected(key.removesuffix("."), "an object", value)
-    types_of = _types(kind)
+    types_of = _types(cast(Any, kind))
     for field in fields(kind):  # type: ignore[arg-type]  # mypy does not know that it is a dataclass
         if field.name not in value and field.default is MISSING and field.default_factory is MISSING:
             raise RecordError(f"key '{key}{field.name}' is missing: expected {_words(types_of[field.name])}")

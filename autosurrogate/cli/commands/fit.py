@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from autosurrogate.cli.loss_summary import print_summary
+from autosurrogate.cli.printing import console, shown_path
+from autosurrogate.cli.progress import ConsoleProgress
 from autosurrogate.errors import OptionError
+from autosurrogate.run.progress import Progress
 
 if TYPE_CHECKING:
     from autosurrogate.pipeline.fit_run import FitResult
-    from autosurrogate.run.progress import Progress
 
 _NOT_OF_FIT = ("command", "resume", "quiet", "metric")  # options that are not keyword arguments of `fit`
 
@@ -24,13 +27,9 @@ def run(options: argparse.Namespace) -> int:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in others)
         raise OptionError(f"fit: --resume takes the options of its run; leave out {names}")
 
-    # These import torch, which takes seconds: wrong options are refused before.
+    # Both import torch, which takes seconds: wrong options are refused before.
     from autosurrogate import tasks
-    from autosurrogate.cli.loss_summary import print_summary
-    from autosurrogate.cli.printing import console, shown_path
-    from autosurrogate.cli.progress import ConsoleProgress
     from autosurrogate.pipeline import fitting
-    from autosurrogate.run.progress import Progress
 
     def fit(progress: Progress) -> FitResult:
         if options.resume is not None:
