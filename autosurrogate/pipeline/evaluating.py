@@ -21,9 +21,10 @@ from autosurrogate.labelling.labels import check_labels
 from autosurrogate.pipeline.evaluation_inputs import resolve_metric, resolve_set_size, resolve_tokenizer
 from autosurrogate.points.metric_calls import points_of
 from autosurrogate.rank_correlation.agreement import Agreement
-from autosurrogate.rank_correlation.statistics import agreement, mean_agreement
+from autosurrogate.rank_correlation.statistics import mean_agreement, rank_agreement
 from autosurrogate.registry.lookup import with_tokenizer
 from autosurrogate.registry.metric_type import Metric
+from autosurrogate.run.budget import CALL_LIMIT_S
 
 N_SHUFFLES = 10  # of the sets of a set-level metric
 
@@ -105,7 +106,7 @@ def evaluate(
         return reader.losses_of_points(scripted, task, examples, None if size is None else set_size)
 
     loss_agreements, regular_agreements, n_dropped = list[Agreement](), list[Agreement](), 0
-    with Labeller(resolved) as labeller:
+    with Labeller(resolved, timeout_s=CALL_LIMIT_S) as labeller:
         for k in range(1 if size is None else N_SHUFFLES):
             generator = torch.Generator().manual_seed(seed + k)
             parts = [
@@ -129,4 +130,4 @@ def _agreement(
     with torch.no_grad():
         losses = [of_points(block, set_size).double().numpy() for part in parts for block in blocks(part, set_size)]
     valid = np.isfinite(values)
-    return agreement(np.concatenate(losses)[valid], values[valid], metric.higher_is_better, seed)
+    return rank_agreement(np.concatenate(losses)[valid], values[valid], metric.higher_is_better, seed)

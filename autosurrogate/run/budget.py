@@ -1,13 +1,19 @@
 """The budget of a run: its clock, and every share of it.
 
-How five minutes are spent (`table()` prints this for any budget):
+How five minutes are spent (`table()` prints the shares of any budget):
 
-- Labelling: the metric is called on generated points, and on recorded ones where there are any, until each kind has as
-  many as it may, or 90 s have passed. A metric whose fewest calls would take 240 s is refused.
-- Preparing: each network's features of the points are computed once, within 75 s for all networks of the search space
-  together. Losses are evaluated on as many validation points as take 15 s for the slowest network.
-- Searching: trials, until 20 s are left. After each, a descent check of 6 s at most.
-- Finishing: the last 20 s are for the evaluation on test points and for the export.
+1. Labelling. The metric is called on generated points of every quality, to calibrate the generator and to see what the
+   metric depends on. It is refused if the fewest calls that a fit needs would take more than 240 s. Then points are
+   labelled until there are as many as a run may have, or until 90 s of the run have passed; where there are recorded
+   outputs, generated points until 45 s have passed. Each split gets some points in any case.
+2. Preparing. Losses are evaluated on as many validation points as the slowest network takes 15 s for; generated and
+   recorded ones have 15 s each.
+3. Searching. Trials train, and the points for the test are labelled meanwhile. The first trial of each network computes
+   the features of the training points, for all trials of the network, until an equal part of 75 s has passed; generated
+   and recorded points have such a part each. After its training, a trial moves as many points of the descent check as
+   the slowest network takes 6 s for. Trials start and train as long as more than 20 s are left. At least one trial is
+   completed, however long it takes.
+4. Finishing. The last 20 s are for the evaluation on test points and for the export. Nothing is cut short there.
 """
 
 from __future__ import annotations
@@ -23,25 +29,25 @@ from autosurrogate._utils.files import write_json
 from autosurrogate.run.run_dir import CLOCK, RunDir
 
 MIN_BUDGET_S = 5.0
-CALL_LIMIT_S = 10.0  # of one call of the metric
-CHECK_S = 10.0  # what `check` may spend on calls for values, and again on calls for the metric's range
-PARALLEL_MIN_S = 20.0  # left for the search, with less of which processes for trials would not pay
+CALL_LIMIT_S = 10.0  # time limit of one call of the metric
+CHECK_S = 10.0  # what `check` may spend on calling the metric for its values
+PARALLEL_MIN_S = 20.0  # with less time left for the search, starting processes for trials would not pay off
 SAVE_EVERY_S = 0.5  # how often the time spent is saved
 
 
 @dataclass(frozen=True)
 class Share:
-    """What a stage of a run may take of its budget.
+    """What one step of a run may take of its budget.
 
     Args:
-        stage: of the run.
-        what: is done with it.
+        stage: the stage of the run.
+        step: what the time is for.
         fraction: of the budget.
-        limit_s: seconds that it takes at most, whatever the budget; None for no such limit.
+        limit_s: the most seconds, whatever the budget; None for no such limit.
     """
 
     stage: str
-    what: str
+    step: str
     fraction: float
     limit_s: float | None = None
 
@@ -54,17 +60,31 @@ class Share:
         return min(self.fraction * budget_s, float("inf") if self.limit_s is None else self.limit_s)
 
 
-FEASIBLE = Share("labelling", "the fewest calls of the metric that a fit needs; a slower metric is refused", 0.8)
-LABELLING = Share("labelling", "labelling points for training and validation; half of it for generated points "
-                  "where there are recorded ones", 0.3)  # fmt: skip
-TABLES = Share("preparing", "feature tables of all networks together, each an equal part", 0.25)
-VALIDATION = Share("preparing", "features of the validation points, by the slowest network; decides how many points "
-                   "losses are evaluated on", 0.05)  # fmt: skip
-DESCENT = Share("searching", "the descent check of one loss; decides how many points it moves", 0.02)
-FINISHING = Share("finishing", "the evaluation on test points and the export; trials begin as long as more is left",
-                  0.2, 20.0)  # fmt: skip
+FEASIBLE = Share(
+    "labelling", "the fewest calls of the metric that a fit needs, of the time left; a slower metric is refused", 0.8
+)
+LABELLING = Share(
+    "labelling",
+    "all labelling for training and validation, from the start of the run; half of it for generated points where there "
+    "are recorded outputs",
+    0.3,
+)
+VALIDATION = Share(
+    "preparing",
+    "the losses of the validation points by the slowest network; decides how many points losses are evaluated on",
+    0.05,
+)
+TABLES = Share("searching", "the features of the training points, an equal part for each network", 0.25)
+DESCENT = Share(
+    "searching",
+    "the points of one descent check, moved by the slowest network; decides how many points are moved",
+    0.02,
+)
+FINISHING = Share(
+    "finishing", "the evaluation on test points and the export; trials start as long as more is left", 0.2, 20.0
+)
 
-SHARES = (FEASIBLE, LABELLING, TABLES, VALIDATION, DESCENT, FINISHING)
+SHARES = (FEASIBLE, LABELLING, VALIDATION, TABLES, DESCENT, FINISHING)
 
 
 def table(budget_s: float = 300.0) -> str:
@@ -76,17 +96,17 @@ def table(budget_s: float = 300.0) -> str:
     lines = ["| stage | at most | seconds | for |", "| --- | --- | --- | --- |"]
     for share in SHARES:
         limit = "" if share.limit_s is None else f", {share.limit_s:g} s"
-        lines.append(f"| {share.stage} | {100 * share.fraction:g} %{limit} | {share.of(budget_s):g} | {share.what} |")
+        lines.append(f"| {share.stage} | {100 * share.fraction:g} %{limit} | {share.of(budget_s):g} | {share.step} |")
     return "\n".join(lines)
 
 
 class Clock:
-    """Wall-clock time of a run, over all its sessions; a context manager, within which time passes.
+    """Wall-clock time of a run, over all its sessions; a context manager, inside which time counts.
 
     Args:
-        run: the run; the time spent is saved in its folder twice a second, so that a killed run does not start its
-            budget anew.
-        budget_s: seconds the run may take.
+        run: the run. The time spent is saved in its folder twice a second, so that a run that is killed and resumed
+            goes on with the rest of its budget.
+        budget_s: seconds that the run may take.
     """
 
     def __init__(self, run: RunDir, budget_s: float) -> None:
@@ -119,7 +139,7 @@ class Clock:
 
     @property
     def left_s(self) -> float:
-        """Seconds left; negative when overdrawn."""
+        """Seconds left; negative once the budget is exceeded."""
         return self.budget_s - self.spent_s
 
     def _tick(self) -> None:

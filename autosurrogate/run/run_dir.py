@@ -1,4 +1,4 @@
-"""The folder of a run: its options, its clock, and everything that a resumed run goes on from."""
+"""The folder of a run, which holds everything that a resumed run continues from."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autosurrogate.errors import OptionError
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing tells two sessions of one run from another
+except ImportError:  # on Windows, where two sessions of one run are not noticed
     fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.json"
@@ -24,7 +24,7 @@ SPACE = "space.toml"
 CLOCK = "clock.json"
 LOCK = "lock"
 EXPORTED = "exported"
-SHARED = "shared-"  # what folders begin with whose files processes share, while there is a session
+SHARED = "shared-"  # prefix of folders whose files the processes of a session share
 
 
 class RunDir:
@@ -49,28 +49,28 @@ class RunDir:
 
     @property
     def space(self) -> Path:
-        """The search space of the run, whatever became of the file it was read from."""
+        """The search space of the run, a copy of the file that it was read from."""
         return self.path / SPACE
 
     @property
     def tag(self) -> str:
-        """What tells the run from others, as a part of names of files."""
+        """A name for the run in names of files, different for each run."""
         return hashlib.sha256(str(self.path.absolute()).encode()).hexdigest()[:8]
 
     def trial(self, number: int) -> Path:
-        """The surrogate that a trial ended with."""
+        """State dict of the surrogate that a trial ended with."""
         return self.path / "trials" / f"{number:04d}.pt"
 
     def create(self, config: dict[str, Any], space: str, spent_s: float = 0.0) -> None:
-        """Make the folder, with the options of the run and the text of its search space.
+        """Create the folder, with the options of the run and the text of its search space.
 
         Args:
             config: the options.
             space: the text.
-            spent_s: seconds of the budget that are spent already.
+            spent_s: seconds of the budget that are already spent.
 
         Raises:
-            OptionError: it exists and is not empty, or cannot be made.
+            OptionError: it exists and is not empty, or cannot be created.
         """
         try:
             if self.path.is_dir() and any(self.path.iterdir()):
@@ -83,7 +83,7 @@ class RunDir:
             write_json(self.path / CLOCK, {"spent_s": round(spent_s, 2)})
             write_json(self.path / CONFIG, config)
         except OSError as e:
-            raise OptionError(f"--run-dir {self.path}: cannot be made: {e.strerror or e}") from e
+            raise OptionError(f"--run-dir {self.path}: cannot be created: {e.strerror or e}") from e
 
     def config(self) -> dict[str, Any]:
         """The options the run was started with.
@@ -92,17 +92,16 @@ class RunDir:
             OptionError: there is no run in this folder.
         """
         try:
-            config: dict[str, Any] = json.loads((self.path / CONFIG).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as e:
+            return dict[str, Any](json.loads((self.path / CONFIG).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as e:
             raise OptionError(f"--resume {self.path}: is not the folder of a run (no readable {CONFIG} in it)") from e
-        return config
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
-        """What one process does with the run, of which there is one at a time; mends what a killed one left.
+        """Lock the run for this process, and repair what a killed process left.
 
         Raises:
-            OptionError: another process has the run, or the folder cannot be written to.
+            OptionError: another process holds the lock, or the folder cannot be written to.
         """
         try:
             file = (self.path / LOCK).open("a")
@@ -113,45 +112,45 @@ class RunDir:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however that ends
                 except BlockingIOError:
-                    raise OptionError(f"{self.path}: another process is at work on this run; wait for it") from None
+                    raise OptionError(f"{self.path}: another process works on this run; wait until it ends") from None
                 except OSError:
                     pass  # a file system without locks
-            self._mend_study()
-            for left in self.path.glob(f"{SHARED}*"):
-                shutil.rmtree(left, ignore_errors=True)
+            self._repair_study()
+            for folder in self.path.glob(f"{SHARED}*"):
+                shutil.rmtree(folder, ignore_errors=True)
             yield
 
-    def _mend_study(self) -> None:
+    def _repair_study(self) -> None:
         """Remove the lock of a killed process, for which Optuna would wait, and the line it was writing."""
-        for left in self.path.glob(f"{self.study.name}.lock*"):
-            left.unlink()
+        for lock in self.path.glob(f"{self.study.name}.lock*"):
+            lock.unlink()
         if not self.study.exists():
             return
         content = self.study.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.truncate(self.study, whole)
+        n_whole = content.rfind(b"\n") + 1
+        if n_whole < len(content):
+            os.truncate(self.study, n_whole)
 
     def has_labels(self) -> bool:
-        """Whether there is something in it that a resumed run would not have to do again."""
+        """Whether there are labelled points, which a resumed run need not label again."""
         return any(self.labelled.glob("*.safetensors"))
 
     def discard(self) -> None:
-        """Remove what `create` made, for a run that has come to nothing."""
+        """Remove what `create` created, for a run that has no results."""
         for folder in (self.labelled, self.path / "trials"):
             shutil.rmtree(folder, ignore_errors=True)
         for file in (*map(self.path.joinpath, (CONFIG, SPACE, CLOCK, LOCK)), self.study):
             file.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # there is something else in it
+        with contextlib.suppress(OSError):  # the folder holds something else
             self.path.rmdir()
             if self.path.parent.name == "runs":
                 self.path.parent.rmdir()
 
     @property
     def has_exported(self) -> bool:
-        """Whether this run has begun to write its loss, so that a file of that name is its own."""
+        """Whether this run has started to write its loss, so that a file of that name is its own."""
         return (self.path / EXPORTED).exists()
 
     def note_export(self) -> None:
-        """Note that from now on files under the name of its loss are the run's own."""
+        """Record that files under the name of its loss are the run's own from now on."""
         (self.path / EXPORTED).touch()

@@ -35,13 +35,15 @@ def test_a_folder_that_is_not_empty_is_not_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["file", "file/run", "x" * 300])
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, place: str) -> None:
+def test_a_folder_that_cannot_be_created_is_an_error(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OptionError, match=r"--run-dir .*: cannot be made: (File exists|Not a directory|File name too)"):
+    with pytest.raises(
+        OptionError, match=r"--run-dir .*: cannot be created: (File exists|Not a directory|File name too)"
+    ):
         RunDir(tmp_path / place).create({}, "")
 
 
-@pytest.mark.parametrize("content", [None, "{", "\x00"])
+@pytest.mark.parametrize("content", [None, "{", "\x00", "[1]", "3"])
 def test_a_folder_without_options_is_no_run(tmp_path: Path, content: str | None) -> None:
     if content is not None:
         (tmp_path / "config.json").write_text(content)
@@ -50,18 +52,18 @@ def test_a_folder_without_options_is_no_run(tmp_path: Path, content: str | None)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no lock elsewhere")
-def test_two_processes_are_not_at_work_on_one_run(run: RunDir) -> None:
+def test_two_processes_do_not_work_on_one_run(run: RunDir) -> None:
     program = (
         "import sys; from autosurrogate.run.run_dir import RunDir\nwith RunDir(sys.argv[1]).session(): print('in')"
     )
     other = [sys.executable, "-c", program, str(run.path)]
     with run.session():
         refused = subprocess.run(other, capture_output=True, text=True, check=False)
-    assert "another process is at work on this run" in refused.stderr
+    assert "another process works on this run; wait until it ends" in refused.stderr
     assert subprocess.run(other, capture_output=True, text=True, check=True).stdout == "in\n"
 
 
-def test_what_a_killed_process_left_of_the_study_is_mended(run: RunDir) -> None:
+def test_what_a_killed_process_left_of_the_study_is_repaired(run: RunDir) -> None:
     run.study.write_bytes(b'{"op_code":0}\n{"op_code":4,"wor')
     lock = Path(f"{run.study}.lock")
     lock.symlink_to(run.study)
@@ -73,7 +75,7 @@ def test_what_a_killed_process_left_of_the_study_is_mended(run: RunDir) -> None:
         assert run.study.read_bytes() == b'{"op_code":0}\n'
 
 
-def test_a_run_that_came_to_nothing_leaves_nothing(run: RunDir, tmp_path: Path) -> None:
+def test_a_run_without_results_leaves_nothing(run: RunDir, tmp_path: Path) -> None:
     with run.session():
         assert not run.has_labels()
         run.discard()
@@ -89,18 +91,18 @@ def test_discarding_a_run_spares_other_runs_and_what_the_user_put_there(run: Run
     assert [p.name for p in run.path.iterdir()] == ["notes.txt"]
 
 
-def test_time_passes_in_a_session_and_is_noted_meanwhile(run: RunDir) -> None:
+def test_time_passes_in_a_session_and_is_saved_meanwhile(run: RunDir) -> None:
     with Clock(run, 60) as clock:
         time.sleep(0.8)
-        noted = json.loads((run.path / "clock.json").read_text())["spent_s"]
-        assert 0.3 <= noted <= clock.spent_s
+        saved = json.loads((run.path / "clock.json").read_text())["spent_s"]
+        assert 0.3 <= saved <= clock.spent_s
     with Clock(run, 60) as clock:
         assert 0.75 <= clock.spent_s <= 5
         assert clock.left_s == pytest.approx(60 - clock.spent_s, abs=0.1)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"spent_s": null}', '{"spent": 3}'])
-def test_a_clock_that_cannot_be_read_starts_anew(run: RunDir, content: str) -> None:
+def test_a_clock_that_cannot_be_read_starts_at_zero(run: RunDir, content: str) -> None:
     (run.path / "clock.json").write_text(content)
     assert Clock(run, 60).spent_s < 5
 
