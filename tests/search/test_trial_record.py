@@ -95,11 +95,11 @@ def test_a_pruned_trial_stays_pruned_when_its_process_is_killed_before_the_study
         (
             "validation_spearman",
             "high",
-            "trial 0 of the study: key 'validation_spearman': expected a number, got 'high'",
+            "key 'validation_spearman': expected a number, got 'high'",
         ),
-        ("network_settings", 3, "trial 0 of the study: key 'network_settings': expected an object, got 3"),
-        ("mended", 0.3, "trial 0 of the study: key 'mended' is unknown: expected one of number, "),
-        ("schema_version", 2, "trial 0 of the study: expected schema version 1, got 2; it was made by another version"),
+        ("network_settings", 3, "key 'network_settings': expected an object, got 3"),
+        ("mended", 0.3, "key 'mended' is unknown: expected one of number, "),
+        ("schema_version", 2, "expected schema version 1, got 2; it was made by another version of autosurrogate"),
     ],
 )
 def test_an_attribute_that_does_not_fit_is_named(run: RunDir, name: str, value: Any, message: str) -> None:
@@ -108,7 +108,7 @@ def test_an_attribute_that_does_not_fit_is_named(run: RunDir, name: str, value: 
     trial.set_user_attr(name, value)
     with pytest.raises(OptionError) as raised:
         trial_record.read(opened.trials[0])
-    assert str(raised.value).startswith(f"trial 0 of the study: {message}")
+    assert str(raised.value).startswith(f"{message}")
     assert str(raised.value).endswith("; start a new run")
 
 
