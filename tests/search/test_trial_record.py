@@ -108,7 +108,7 @@ def test_an_attribute_that_does_not_fit_is_named(run: RunDir, name: str, value: 
     trial.set_user_attr(name, value)
     with pytest.raises(OptionError) as raised:
         trial_record.read(opened.trials[0])
-    assert str(raised.value).startswith(f"{message}")
+    assert str(raised.value).startswith(f"trial 0 of the study: {message}")
     assert str(raised.value).endswith("; start a new run")
 
 
