@@ -11,7 +11,7 @@ from torch import Tensor
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.rank_correlation.agreement import Agreement
-from autosurrogate.rank_correlation.statistics import agreement, spearman
+from autosurrogate.rank_correlation.statistics import rank_agreement, spearman
 from autosurrogate.surrogates import Loss, loss_arguments
 from autosurrogate.tasks import Task
 
@@ -60,7 +60,7 @@ def compare(
     and so are more alike than points of different chunks.
     """
     losses, values = _losses_and_values(of_points, chunks, device)
-    return agreement(losses, values, higher_is_better, seed, [len(chunk) for chunk in chunks])
+    return rank_agreement(losses, values, higher_is_better, seed, [len(chunk) for chunk in chunks])
 
 
 def spearman_on(of_points: PointLosses, chunks: Sequence[Chunk], higher_is_better: bool, device: torch.device) -> float:

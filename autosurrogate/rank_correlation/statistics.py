@@ -125,7 +125,7 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def agreement(
+def rank_agreement(
     loss_values: np.ndarray,
     metric_values: np.ndarray,
     higher_is_better: bool,
@@ -144,10 +144,10 @@ def agreement(
     Raises:
         ShapeError: the two are not lists of one length, or `groups` are not of as many points.
 
-    >>> agreement(np.array([0.1, 0.5, 0.9]), np.array([30.0, 20.0, 10.0]), higher_is_better=True).spearman
+    >>> rank_agreement(np.array([0.1, 0.5, 0.9]), np.array([30.0, 20.0, 10.0]), higher_is_better=True).spearman
     1.0
     """
-    loss_values, metric_values = _two_lists("agreement", loss_values, metric_values)
+    loss_values, metric_values = _two_lists("rank_agreement", loss_values, metric_values)
     goodness = -loss_values if higher_is_better else loss_values
     return Agreement(
         spearman=spearman(goodness, metric_values),

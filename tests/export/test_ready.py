@@ -20,7 +20,7 @@ from autosurrogate.evaluation.shortfalls import shortfalls
 from autosurrogate.export import reader, ready, writer
 from autosurrogate.outputs.recorder import Recorder
 from autosurrogate.points import metric_calls, sampling, severity_calibration
-from autosurrogate.rank_correlation.statistics import agreement
+from autosurrogate.rank_correlation.statistics import rank_agreement
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.registry.store import builtins
@@ -78,7 +78,7 @@ def test_each_ranks_points_made_afresh_as_well_as_it_says(name: str) -> None:
         losses.append(point_losses.loss_of_points(loss, task)(examples, set_size).numpy()[there])
         values.append(value_of[there])
         sizes.append(int(there.sum()))
-    found = agreement(np.concatenate(losses), np.concatenate(values), metric.higher_is_better, 0, sizes)
+    found = rank_agreement(np.concatenate(losses), np.concatenate(values), metric.higher_is_better, 0, sizes)
     reported = metadata.quality.held_out_generated.loss
     assert found.spearman_interval[1] >= reported.spearman_interval[0]
     assert found.spearman >= reported.spearman - 0.1

@@ -17,10 +17,10 @@ from autosurrogate import outputs, tasks
 from autosurrogate.errors import OptionError, ShapeError
 from autosurrogate.rank_correlation.statistics import (
     Agreement,
-    agreement,
     bootstrap_interval,
     kendall,
     mean_agreement,
+    rank_agreement,
     spearman,
 )
 
@@ -138,7 +138,11 @@ def test_what_cannot_be_ranked_is_nan_without_a_warning(statistic: Correlation, 
 @both
 @pytest.mark.parametrize(("a", "b"), [((3,), (4,)), ((2, 3), (2, 3)), ((), ())])
 def test_refuses_other_shapes(statistic: Correlation, a: tuple[int, ...], b: tuple[int, ...]) -> None:
-    for function in (statistic, lambda x, y: bootstrap_interval(x, y, statistic), lambda x, y: agreement(x, y, True)):
+    for function in (
+        statistic,
+        lambda x, y: bootstrap_interval(x, y, statistic),
+        lambda x, y: rank_agreement(x, y, True),
+    ):
         with pytest.raises(ShapeError) as error:
             function(np.zeros(a), np.zeros(b))
         assert f"got {a} and {b}" in str(error.value)
@@ -283,14 +287,14 @@ def test_refuses_impossible_intervals(n_resamples: int, confidence: float) -> No
 def test_agreement_is_positive_where_loss_and_metric_agree(higher_is_better: bool) -> None:
     quality, loss = two_lists(60)
     metric_values = quality if higher_is_better else -quality
-    found = agreement(-loss, metric_values, higher_is_better, seed=4)
+    found = rank_agreement(-loss, metric_values, higher_is_better, seed=4)
     assert found.spearman == pytest.approx(SCIPY[spearman](quality, loss), abs=1e-12)
     assert found.kendall == pytest.approx(SCIPY[kendall](quality, loss), abs=1e-12)
     assert found.spearman > 0.3
     assert found.spearman_interval[0] < found.spearman < found.spearman_interval[1]
     assert found.kendall_interval[0] < found.kendall < found.kendall_interval[1]
     assert found.n_points == 60
-    other_way = agreement(loss, metric_values, higher_is_better, seed=4)
+    other_way = rank_agreement(loss, metric_values, higher_is_better, seed=4)
     assert other_way.spearman == pytest.approx(-found.spearman, abs=1e-12)
 
 
@@ -324,7 +328,7 @@ def test_losses_against_accuracy_on_real_outputs(data: Path, loss: str, rho: flo
     for seed in range(10):
         sets = recorded.sets(128, generator).numpy()
         loss_values, metric_values = losses[loss][sets].mean(1), correct[sets].mean(1)
-        found = agreement(loss_values, metric_values, True, seed)
+        found = rank_agreement(loss_values, metric_values, True, seed)
         assert found.spearman == pytest.approx(SCIPY[spearman](-loss_values, metric_values), abs=1e-12)
         assert found.kendall == pytest.approx(SCIPY[kendall](-loss_values, metric_values), abs=1e-12)
         shuffles.append(found)
@@ -340,4 +344,4 @@ def test_sets_that_mix_sources_would_not_show_it(data: Path) -> None:
     correct, losses = accuracy_and_losses(recorded)
     mixed = outputs.Recorded(recorded.examples, torch.zeros_like(recorded.source))
     sets = mixed.sets(128, torch.Generator().manual_seed(0)).numpy()
-    assert agreement(losses["cross-entropy"][sets].mean(1), correct[sets].mean(1), True).spearman < 0.9
+    assert rank_agreement(losses["cross-entropy"][sets].mean(1), correct[sets].mean(1), True).spearman < 0.9
