@@ -180,7 +180,7 @@ def refusal(dependences: Sequence[Dependence], task: Task) -> str | None:
 
 def _generate(task: Task, metric: Metric, seed: int) -> Iterator[tuple[Examples, dict[str, Examples]]]:
     """Batches of examples of every quality, each with its changed versions by property."""
-    generator = sampling.generator_of(seed, "unseen")
+    generator = sampling.generator_of(seed, "unseen")  # the name seeds the generator; another would change the points
     set_size = metric_calls.set_size_of(metric)
     for _ in range(N_BATCHES):
         severity = torch.rand(POINTS_A_BATCH, generator=generator)

@@ -109,25 +109,34 @@ def evaluate(
     with Labeller(resolved, timeout_s=CALL_LIMIT_S) as labeller:
         for k in range(1 if size is None else N_SHUFFLES):
             generator = torch.Generator().manual_seed(seed + k)
-            parts = [
+            files_examples = [
                 each.examples if size is None else each.examples[each.sets(size, generator).flatten()]
                 for each in recorded
             ]
-            points = [point for part in parts for point in points_of(task, resolved, part, size or 1)]
+            points = [point for examples in files_examples for point in points_of(task, resolved, examples, size or 1)]
             labels = labeller.label(points)
             check_labels(resolved, labels.values, labels.problems)
             n_dropped = max(n_dropped, len(labels.problems))
-            loss_agreements.append(_agreement(of_points, parts, size or 1, labels.values, resolved, seed))
+            loss_agreements.append(_agreement(of_points, files_examples, size or 1, labels.values, resolved, seed))
             regular_agreements.append(
-                _agreement(regular_of_points(task), parts, size or 1, labels.values, resolved, seed)
+                _agreement(regular_of_points(task), files_examples, size or 1, labels.values, resolved, seed)
             )
     return Evaluation(mean_agreement(loss_agreements), mean_agreement(regular_agreements), size, n_dropped)
 
 
 def _agreement(
-    of_points: PointLosses, parts: Sequence[Examples], set_size: int, values: np.ndarray, metric: Metric, seed: int
+    of_points: PointLosses,
+    files_examples: Sequence[Examples],
+    set_size: int,
+    values: np.ndarray,
+    metric: Metric,
+    seed: int,
 ) -> Agreement:
     with torch.no_grad():
-        losses = [of_points(block, set_size).double().numpy() for part in parts for block in blocks(part, set_size)]
+        losses = [
+            of_points(block, set_size).double().numpy()
+            for examples in files_examples
+            for block in blocks(examples, set_size)
+        ]
     valid = np.isfinite(values)
     return rank_agreement(np.concatenate(losses)[valid], values[valid], metric.higher_is_better, seed)

@@ -90,7 +90,7 @@ def fit(
         raise OptionError("--weights: are for several metrics, each with its --metric")
     if len(several) > 1:
         parts, weights = mixture_scaling.parts(several, weights)
-        parts = [with_tokenizer(part, tokenizer) for part in parts]
+        parts = [with_tokenizer(component, tokenizer) for component in parts]
         resolved = validation.check(mixtures.mixed(parts, weights))  # only to check the options; normalised below
     else:
         resolved = with_tokenizer(find(several[0] if several else metric), tokenizer)  # type: ignore[arg-type]

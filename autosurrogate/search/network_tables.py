@@ -97,7 +97,7 @@ class NetworkTables:
         widest, *parts = (
             surrogates.build(self._task, self._metric.level, network, **each).to(self._device) for each in settings
         )
-        names = {name for part in parts for name in part.network.feature_names()}
+        names = {name for loss in parts for name in loss.network.feature_names()}
         return [widest, *parts] if names >= set(widest.network.feature_names()) else [widest]
 
 

@@ -163,7 +163,7 @@ class Search:
             pending = self._ask()
             self._window.append(pending)
         network = pending.job.network
-        if network not in self._tabulated and any(one.job.network == network for one in self._window.running()):
+        if network not in self._tabulated and any(p.job.network == network for p in self._window.running()):
             return None  # the running one computes the feature tables of both
         return pending
 

@@ -25,8 +25,7 @@ EXPORTED = "exported_trial"  # user attribute of the study: the number of the tr
 def open_study(run: RunDir, name: str, first_trials: Sequence[Mapping[str, Any]]) -> optuna.Study:
     """Create or resume the study of a run.
 
-    A trial that an earlier session left running is told to the study: as completed or pruned if it had ended, else as
-    failed.
+    A trial that an earlier session left running ends as completed or pruned if its training had ended, else as failed.
 
     Args:
         run: the run.
@@ -77,7 +76,7 @@ def other_version(run: RunDir) -> OptionError:
 
 
 def outcome(trial: FrozenTrial) -> TrialState:
-    """How a trial ended, also before the study is told: failed, unless its record or why it was pruned is written."""
+    """How a trial ended, also before the study knows: failed, unless its record or why it was pruned is written."""
     if trial.state != TrialState.RUNNING:
         return TrialState.FAIL if trial.state == TrialState.WAITING else trial.state
     if trial_record.is_written(trial):

@@ -1,4 +1,4 @@
-"""The window of a search: the trials that the study has given out and not been told about yet."""
+"""The window of a search: the trials that the study has given out and whose results it does not know yet."""
 
 from __future__ import annotations
 
