@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._higher_order_ops.while_loop import while_loop
 
 
 def best_alignment(gain: Tensor, softness: float = 0.05) -> tuple[Tensor, Tensor]:
@@ -60,7 +61,6 @@ def _swept(step: Tensor) -> Tensor:
 
 def _swept_in_program(step: Tensor) -> Tensor:
     """The same in an exported program, where the number of diagonals stays dynamic."""
-    from torch._higher_order_ops.while_loop import while_loop
 
     def is_unfinished(i: Tensor, last: Tensor, before_last: Tensor, table: Tensor) -> Tensor:
         return i < step.size(0)
