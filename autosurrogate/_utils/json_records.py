@@ -60,8 +60,8 @@ def from_plain(kind: type[Record], value: Any, key: str = "") -> Record:
 
 @functools.cache
 def _types(kind: Any) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {field.name: hints[field.name] for field in fields(kind)}
+    type_hints = typing.get_type_hints(kind)
+    return {field.name: type_hints[field.name] for field in fields(kind)}
 
 
 def _read(kind: Any, value: Any, key: str) -> Any:
