@@ -71,7 +71,7 @@ def fit(
         objective: "correlation" (ReLoss, eq. 6) or "approximation" (eq. 5).
         space: TOML file of a search space; the task's own if None.
         tokenizer: of a metric of sequences, the file of the vocabulary whose tokens they are, see
-            docs/tasks.md: for metrics of how tokens are spelled. The loss is for that vocabulary.
+            docs/how-to/tokenizers.md: for metrics of how tokens are spelled. The loss is for that vocabulary.
         force: write the loss even if it is refused for quality.
         overwrite: replace `out` if it exists.
         progress: receives what happens.
