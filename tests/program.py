@@ -91,7 +91,35 @@ def run(
             command(*arguments), cwd=cwd, env={**ENVIRONMENT, **environment}, capture_output=True, text=True,
             timeout=timeout, check=False,
         )  # fmt: skip
-    return _warm_process().run(list(map(str, arguments)), cwd, {**ENVIRONMENT, **environment}, timeout)
+    process = _warm_process(sys.executable, IMPORTED)
+    return process.run("autosurrogate", None, list(map(str, arguments)), cwd, {**ENVIRONMENT, **environment}, timeout)
+
+
+def run_code(
+    code: str, *arguments: object, cwd: Path, python: str | Path = sys.executable, imported: tuple[str, ...] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run Python code to its end, as `python -c` does.
+
+    Args:
+        code: the code.
+        arguments: what `sys.argv` holds after "-c".
+        cwd: its working folder.
+        python: the interpreter.
+        imported: what the process that is forked has imported; what a fit imports if None.
+    """
+    texts = list(map(str, arguments))
+    if not FORKS:
+        return subprocess.run(
+            [python, "-c", code, *texts], cwd=cwd, env=environment_of(python), capture_output=True, text=True,
+            timeout=120, check=False,
+        )  # fmt: skip
+    process = _warm_process(str(python), IMPORTED if imported is None else imported)
+    return process.run(None, code, texts, cwd, environment_of(python), 120)
+
+
+def environment_of(python: str | Path) -> dict[str, str]:
+    """What processes of an interpreter get; where another one looks for modules is its own."""
+    return {k: v for k, v in ENVIRONMENT.items() if k != "PYTHONPATH" or str(python) == sys.executable}
 
 
 FORKS = sys.platform == "linux"
@@ -103,22 +131,36 @@ IMPORTED = (
 
 
 class WarmProcess:
-    """The parent's end of a `warm_process.py` for `python -m autosurrogate`."""
+    """The parent's end of a `warm_process.py`.
 
-    def __init__(self) -> None:
+    Args:
+        python: the interpreter.
+        imported: modules to import before the first run.
+    """
+
+    def __init__(self, python: str, imported: tuple[str, ...]) -> None:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         script = Path(__file__).with_name("warm_process.py")
         self._server = subprocess.Popen(
-            [sys.executable, script, str(theirs.fileno()), "autosurrogate", *IMPORTED],
-            env=ENVIRONMENT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
+            [python, script, str(theirs.fileno()), *imported],
+            env=environment_of(python), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()],
         )  # fmt: skip
         theirs.close()
 
     def run(
-        self, arguments: list[str], cwd: Path, environment: dict[str, str], timeout: float
+        self,
+        module: str | None,
+        code: str | None,
+        arguments: list[str],
+        cwd: Path,
+        environment: dict[str, str],
+        timeout: float,
     ) -> subprocess.CompletedProcess[str]:
-        """Run one process to its end."""
-        request = json.dumps({"arguments": arguments, "cwd": str(Path(cwd).resolve()), "environment": environment})
+        """Run a module, or else code, to its end."""
+        request = json.dumps(
+            {"module": module, "code": code, "arguments": arguments, "cwd": str(Path(cwd).resolve()),
+             "environment": environment}
+        )  # fmt: skip
         ends = [os.pipe() for _ in range(3)]
         with contextlib.ExitStack() as stack:
             stdout, stderr, reply = (stack.enter_context(os.fdopen(end, encoding="utf-8")) for end, _ in ends)
@@ -135,12 +177,12 @@ class WarmProcess:
             with ThreadPoolExecutor(2) as readers:
                 printed = [readers.submit(stream.read) for stream in (stdout, stderr)]
                 texts = [future.result() for future in printed]
-                code = int(reply.readline())
+                exit_code = int(reply.readline())
             timed_out = not timer.is_alive()
             timer.cancel()
         if timed_out:
-            raise subprocess.TimeoutExpired(command(*arguments), timeout, *texts)
-        return subprocess.CompletedProcess(command(*arguments), code, *texts)
+            raise subprocess.TimeoutExpired(arguments, timeout, *texts)
+        return subprocess.CompletedProcess(arguments, exit_code, *texts)
 
     def close(self) -> None:
         """Let the process end."""
@@ -149,9 +191,8 @@ class WarmProcess:
 
 
 @functools.cache
-def _warm_process() -> WarmProcess:
-    """The one of this process."""
-    process = WarmProcess()
+def _warm_process(python: str, imported: tuple[str, ...]) -> WarmProcess:
+    process = WarmProcess(python, imported)
     atexit.register(process.close)
     return process
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import textwrap
 from pathlib import Path
 
@@ -171,10 +170,6 @@ def test_a_loss_is_exported_and_trains_a_model_where_there_is_torch_alone(
     program_beside = torch.export.load(tmp_path / "loss.pt2").module()
     arguments = surrogates.loss_arguments(tasks.get(task), tasks.get(task).as_model_output(examples.with_preds(preds)))
     torch.testing.assert_close(program_beside(*arguments), program.load(tmp_path / "loss.pt")(*arguments))
-    (tmp_path / "loop.py").write_text(FRAME.format(loop=textwrap.dedent(loop)), encoding="utf-8")
-    environment = {k: v for k, v in program.ENVIRONMENT.items() if k != "PYTHONPATH"}
-    trained = subprocess.run(
-        [python_with_torch_alone, "loop.py", "loss.pt"], cwd=tmp_path, env=environment, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
+    code = FRAME.format(loop=textwrap.dedent(loop))
+    trained = program.run_code(code, "loss.pt", cwd=tmp_path, python=python_with_torch_alone, imported=("torch",))
     assert (trained.returncode, trained.stdout) == (0, "True\n"), trained.stderr

@@ -1,10 +1,11 @@
-"""A process that has imported what the program needs, and forks itself for each run: a new process, seconds sooner.
+"""A process that has imported what programs need, and forks itself for each run: a new process, seconds sooner.
 
-    python warm_process.py FD MODULE [IMPORTED ...]
+    python warm_process.py FD [IMPORTED ...]
 
-It imports first, then reads requests from the socket FD. For each it forks, and the child runs MODULE as `python -m`
-does, with the request's arguments, folder, environment and standard streams, to the interpreter's usual end. The
-request's last file descriptor receives the child's number and, when it has ended, its exit code.
+It imports first, then reads requests from the socket FD. For each it forks, and the child runs the request's module as
+`python -m` does, or its code as `python -c` does, with its arguments, folder, environment and standard streams, to the
+interpreter's usual end. The request's last file descriptor receives the child's number and, when it has ended, its exit
+code.
 
 It starts no thread, so that a fork of it is a whole process.
 """
@@ -21,6 +22,7 @@ import select
 import signal
 import socket
 import sys
+import types
 from typing import Any
 
 
@@ -76,8 +78,7 @@ def ended() -> list[tuple[int, int]]:
 
 
 if __name__ == "__main__":
-    module = sys.argv[2]
-    for name in sys.argv[3:]:
+    for name in sys.argv[2:]:
         importlib.import_module(name)
     assert len(os.listdir("/proc/self/task")) == 1
     gc.freeze()  # what is there already is not looked through in every child
@@ -88,6 +89,12 @@ if __name__ == "__main__":
         os.environ.update(request["environment"])
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()  # a new process starts with fresh entropy
-        sys.argv = [module, *request["arguments"]]
-        sys.path[0] = request["cwd"]
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        if request["module"] is not None:
+            sys.argv = [request["module"], *request["arguments"]]
+            sys.path[0] = request["cwd"]
+            runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = ["-c", *request["arguments"]]
+            sys.path[0] = ""
+            main = sys.modules["__main__"] = types.ModuleType("__main__")
+            exec(compile(request["code"], "<string>", "exec"), main.__dict__)

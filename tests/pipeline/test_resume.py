@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +54,7 @@ def hook(event, arguments):
             os.kill(os.getpid(), signal.SIGKILL)
 
 sys.addaudithook(hook)
-from autosurrogate.cli import main
+from autosurrogate.cli.main import main
 sys.exit(main(sys.argv[3:]))
 """
 
@@ -99,12 +98,7 @@ class Run:
     def killed_before(self, name: str, times: int = 1, *arguments: str) -> None:
         """Start or resume it, and have it killed before it renames a file for that many times."""
         arguments = arguments or ("fit", "--resume", str(self.run_dir), "--quiet")
-        self._check(
-            subprocess.run(
-                [sys.executable, "-c", KILLED, name, str(times), *arguments], cwd=self.folder,
-                env=program.ENVIRONMENT, capture_output=True, text=True, timeout=120, check=False,
-            )
-        )  # fmt: skip
+        self._check(program.run_code(KILLED, name, times, *arguments, cwd=self.folder))
 
     def _check(self, done: subprocess.CompletedProcess[str]) -> None:
         assert done.returncode == -signal.SIGKILL, done.stderr
