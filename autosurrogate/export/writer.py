@@ -8,7 +8,6 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +57,11 @@ def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
 
 
 def write(
-    loss: Any, metadata: LossMetadata | None, examples: Sequence[tuple[Tensor | None, ...]], out: Path, writer: str = ""
+    loss: nn.Module,
+    metadata: LossMetadata | None,
+    examples: Sequence[tuple[Tensor | None, ...]],
+    out: Path,
+    writer: str = "",
 ) -> dict[str, int]:
     """Write a loss for use without this package: the TorchScript file, and beside it the `torch.export` program.
 

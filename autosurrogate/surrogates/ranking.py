@@ -4,7 +4,7 @@ Every network is given n lists, `set_size` for each point:
 
     scores     (n, L), float32, finite, 0 where there is no item
     relevance  (n, L), float32, 0 or more, 0 where there is no item
-    valid       (n, L), float32: 1 where there is an item, else 0
+    valid      (n, L), float32: 1 where there is an item, else 0
 
 No parameter depends on L or n.
 """
@@ -20,16 +20,16 @@ from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 
 N_CONTEXT = 2  # features that do not depend on the scores
-MIN_SPREAD = 1e-3  # of the scores of a list, below which they count as one
+MIN_SPREAD = 1e-3  # of the scores of a list; scores that are closer are not spread further apart
 
 
 class SoftRanks(nn.Module):
     """Soft ranks at several temperatures, and what ranking metrics make of them.
 
     The rank of an item is 1 plus a sigmoid of each other item's lead (Qin et al., Information Retrieval 2010). Leads
-    are in units of the mean distance of two scores of the list, so the scale of the scores does not matter. Features of
-    the ranks: NDCG with the relevance as gain and with 2^relevance - 1 and recall, all at several smooth cut-offs;
-    the reciprocal rank, average precision, and where ranks weighted by relevance stand between the best and the
+    are in units of the mean distance of two scores of the list, so the scale of the scores does not matter. Features
+    are NDCG, with the relevance and with 2^relevance - 1 as gain, and recall, all at several smooth cut-offs; the
+    reciprocal rank; average precision; and the place of the ranks, weighted by relevance, between the best and the
     worst order.
 
     Args:
@@ -70,9 +70,9 @@ class SoftRanks(nn.Module):
         gains = _gains(relevance)
         ordered = gains.sort(dim=1, descending=True)[0]
         place = torch.arange(1, scores.size(1) + 1, dtype=scores.dtype, device=scores.device).view(1, -1, 1)
-        most = _discounted(ordered, place, place <= self.cutoffs).clamp_min(1e-6)
-        early = (ordered * place).sum(1)[:, :1]
-        late = (ordered * (n_items.unsqueeze(2) + 1 - place)).sum(1)[:, :1]
+        ideal = _discounted(ordered, place, place <= self.cutoffs).clamp_min(1e-6)
+        best = (ordered * place).sum(1)[:, :1]
+        worst = (ordered * (n_items.unsqueeze(2) + 1 - place)).sum(1)[:, :1]
         counted, spread = torch.stack([valid, relevant], 2), _spread(scores, valid)
         scores = calmed(scores / spread, spread)
         features: list[Tensor] = []
@@ -83,11 +83,11 @@ class SoftRanks(nn.Module):
             within = torch.sigmoid((self.cutoffs + 0.5 - rank) / (0.1 + temperature))  # (n, L, n_cutoffs)
             reciprocal = relevant.unsqueeze(2) / rank
             features += [
-                _discounted(gains, rank, within) / most,
+                _discounted(gains, rank, within) / ideal,
                 (within * relevant.unsqueeze(2)).sum(1) / n_relevant,
                 reciprocal.amax(1),
                 (relevant_rank * reciprocal).sum(1) / n_relevant,
-                1 - ((gains[:, :, :1] * rank).sum(1) - early) / (late - early).clamp_min(1e-2),
+                1 - ((gains[:, :, :1] * rank).sum(1) - best) / (worst - best).clamp_min(1e-2),
             ]
         features += [1 / n_items.clamp_min(1), n_relevant / n_items.clamp_min(1)]
         return torch.cat(features, 1)
@@ -114,8 +114,9 @@ def _discounted(gains: Tensor, rank: Tensor, within: Tensor) -> Tensor:
 
 def _gains(relevance: Tensor) -> Tensor:
     """Relevance and 2^relevance - 1, both scaled so that the list's largest is about 1: (n, L) to (n, L, 2)."""
-    most = relevance.amax(1, keepdim=True)
-    return torch.stack([relevance / most.clamp_min(1e-6), torch.exp2(relevance - most) - torch.exp2(-most)], 2)
+    largest = relevance.amax(1, keepdim=True)
+    exponential = torch.exp2(relevance - largest) - torch.exp2(-largest)
+    return torch.stack([relevance / largest.clamp_min(1e-6), exponential], 2)
 
 
 def _spread(scores: Tensor, valid: Tensor, minimum: float = MIN_SPREAD) -> Tensor:

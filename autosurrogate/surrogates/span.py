@@ -59,18 +59,17 @@ class TargetAttention(nn.Module):
 class Overlap(nn.Module):
     """How the spans that the logits make likely overlap with the target, at several temperatures.
 
-    A span's probability is the product of the softmax of start and end, over all spans with start <= end: then a small
-    temperature sees the span that is predicted, large ones reach others with their gradient. All spans are summed over
-    in time O(L): given the sums of the starts before and of the ends behind each position, start and end have
-    distributions of their own, and a position is inside the span with the probability that the start is not behind
-    it, less that of the end before it.
+    A span's probability is the product of the softmax of start and end, normalised over all spans with start <= end: a
+    small temperature sees the predicted span, large ones reach others with their gradient. The sums over all spans take
+    time O(L). From cumulative sums of starts and ends follow the distributions of start and end. A position is inside
+    the span with the probability that the start is not behind it, less the probability that the end is before it.
 
     All features but those of the length grow as predictions get better, and the loss falls with each: no gradient leads
     away from the target in order to fix the order of other points.
 
     Args:
-        temperatures: of the softmax, in standard deviations of the logits: no metric sees how far all are apart. Where
-            that is less than 1, as in untrained models, the gradient is that of logits that are apart by 1.
+        temperatures: of the softmax, in standard deviations of the logits, as no metric depends on their scale. Where
+            the deviation is less than 1, as in untrained models, the gradient is that of logits whose deviation is 1.
         width: hidden units.
         n_hidden: hidden layers.
     """
@@ -81,9 +80,9 @@ class Overlap(nn.Module):
     def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.n_seen = len(self.PER_TEMPERATURE) * len(temperatures)
-        self.direct = _PositiveLinear(self.n_seen, 1)
-        self.first = _PositiveLinear(self.n_seen, width)
+        self.n_qualities = len(self.PER_TEMPERATURE) * len(temperatures)
+        self.direct = _PositiveLinear(self.n_qualities, 1)
+        self.first = _PositiveLinear(self.n_qualities, width)
         self.given = Linear(2, width)  # of the context; ready losses have their parameters under this name
         self.others = nn.ModuleList([_PositiveLinear(width, width) for _ in range(n_hidden - 1)])
         self.head = _PositiveLinear(width, 1)
@@ -111,11 +110,11 @@ class Overlap(nn.Module):
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number for each point, shape (n_points,)."""
-        seen = features[:, : self.n_seen]
-        hidden = torch.tanh(self.first(seen) + self.given(features[:, self.n_seen :]))
+        qualities = features[:, : self.n_qualities]
+        hidden = torch.tanh(self.first(qualities) + self.given(features[:, self.n_qualities :]))
         for layer in self.others:
             hidden = torch.tanh(layer(hidden))
-        return -(self.direct(seen) + self.head(hidden)).squeeze(1)
+        return -(self.direct(qualities) + self.head(hidden)).squeeze(1)
 
 
 class _PositiveLinear(nn.Module):
