@@ -18,32 +18,32 @@ class Task(ABC):
     """One kind of prediction: its shapes, its decoding for a metric, its random generator, its regular loss."""
 
     name: ClassVar[str]
-    #: view -> level -> type of (preds, target) as a metric gets them; the first view is the default.
+    #: view -> level -> types of (preds, target) as a metric gets them. The first view is the default.
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]]
-    #: What a trainer calls preds and target.
-    arguments: ClassVar[tuple[str, str]] = ("preds", "target")
-    #: Names of the arrays a loss is given after preds and target, in this order, where they are there.
+    #: Names of preds and target in examples of code that calls the loss.
+    argument_names: ClassVar[tuple[str, str]] = ("preds", "target")
+    #: Names of the optional arrays that a loss is called with after preds and target, in this order.
     extras: ClassVar[tuple[str, ...]] = ()
-    #: Names of the arrays that a metric needs and no loss is given; they ride with the extras.
-    context: ClassVar[tuple[str, ...]] = ()
-    #: Arrays whose examples may differ in size: what they are padded with, and along which axes of an example.
-    fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {}
-    #: What a user can do where no network sees a change, by the name of the change, see `changes`.
-    remedies: ClassVar[Mapping[str, str]] = {}
-    #: Of a task that is not built in: its networks by name, see `autosurrogate.surrogates`, and the text of its search
-    #: space. Built-in ones have files for them.
+    #: Names of the optional arrays that only a metric needs. They are kept in `Examples.extras`, too.
+    metric_extras: ClassVar[tuple[str, ...]] = ()
+    #: Arrays whose examples may differ in size: the padding value, and the axes of one example that are padded.
+    padding: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {}
+    #: What a user can do if no network sees a perturbation, by the name of the perturbation, see `perturbations`.
+    advice: ClassVar[Mapping[str, str]] = {}
+    #: Only of a user's task: its networks by name, see `autosurrogate.surrogates`, and its search space in TOML.
+    #: Built-in tasks have files for them.
     networks: ClassVar[Mapping[str, type[nn.Module]]] = {}
     search_space: ClassVar[str] = ""
 
     @abstractmethod
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
-        """Random examples (G_R) of one size each call, the size itself drawn.
+        """Random examples (G_R). All examples of a call have the same size, which is random.
 
         Args:
             severity: shape (n_points,), in [0, 1]: 0 is nearly always right, 1 nearly always wrong.
             generator: source of all randomness, on the CPU.
-            set_size: examples a point; the examples of a point share its severity.
-            view: the metric's, one of `views`, where that decides what is made; "" for the first.
+            set_size: examples of each point, which share its severity.
+            view: the metric's view, where it decides what is generated; "" for the first of `views`.
 
         Returns:
             n_points * set_size examples, point by point, on the CPU.
@@ -51,62 +51,61 @@ class Task(ABC):
 
     @abstractmethod
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
-        """What a metric with that view is given: preds and target, an item (or array row) an example."""
+        """Preds and target as a metric of this view gets them: an item or an array row for each example."""
 
-    def whole(self, examples: Examples) -> Examples:
-        """Generated examples as a model would give them, where they are made smaller."""
+    def as_model_output(self, examples: Examples) -> Examples:
+        """Generated examples in the shape of a model's outputs, where `generate` makes smaller ones to save time."""
         return examples
 
-    def kept(self, examples: Examples) -> np.ndarray | None:
-        """Which examples a metric is given, bool (n,); None means all of them."""
+    def has_target(self, examples: Examples) -> np.ndarray | None:
+        """Which examples have a target, bool (n,); a set-level metric gets only these. None: all have one."""
         return None
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
-        """Predictions of the same quality, changed in what a metric may mind and the task's networks may not see.
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """The same examples, changed in ways that a metric may depend on and the task's networks may not see.
 
         Args:
             examples: on the CPU.
             generator: source of all randomness.
 
         Returns:
-            The changed examples, by what was changed, in words that suit "it depends on ...".
+            The changed examples by what was changed, in words that complete "the metric depends on ...".
         """
         return {}
 
     def unit(self, examples: Examples) -> Tensor | float:
-        """How far a prediction moves to matter; gradients are measured, and predictions moved, in this unit.
+        """The size of a typical change of the predictions. Norms of gradients and distances are measured in it.
 
         Returns:
-            1, as suits logits, or a tensor that broadcasts to `preds`, positive and without gradient.
+            1, which suits logits, or a positive tensor that broadcasts to `preds`, without gradient.
         """
         return 1.0
 
-    def configure(self, loss: Any, examples: Examples) -> None:  # noqa: B027, most tasks have nothing to say
-        """Set the attributes of a loss that say how its arguments are read, where the examples tell it."""
+    def configure(self, loss: Any, examples: Examples) -> None:  # noqa: B027, most losses have no such attributes
+        """Set the attributes of a loss that depend on the examples, such as the end-of-sequence id."""
 
     def points(self, examples: Examples, view: str, set_size: int | None) -> list[tuple[Any, Any]]:
-        """The arguments of each call of a metric.
+        """The arguments of each call of a metric, a pair (preds, target) for each point.
 
         Args:
             examples: n examples, point by point.
             view: one of `views`.
-            set_size: examples a point; None for a metric of single examples.
+            set_size: examples of each point; None for a metric of single examples.
         """
         preds, target = self.decode(examples, view)
         if set_size is None:
             return list(zip(preds, target, strict=True))
-        kept = self.kept(examples)
+        has_target = self.has_target(examples)
         starts = range(0, len(examples), set_size)
-        if kept is None:
+        if has_target is None:
             return [(preds[i : i + set_size], target[i : i + set_size]) for i in starts]
         return [
-            (preds[i : i + set_size][kept[i : i + set_size]], target[i : i + set_size][kept[i : i + set_size]])
-            for i in starts
+            (preds[at][has_target[at]], target[at][has_target[at]]) for at in (slice(i, i + set_size) for i in starts)
         ]
 
     @abstractmethod
     def regular_loss(self, examples: Examples) -> Tensor:
-        """The loss the task is trained with anyway, shape (n,), differentiable in `preds`."""
+        """The loss that such models are usually trained with, shape (n,), differentiable in `preds`."""
 
     @abstractmethod
     def check(self, arrays: Mapping[str, np.ndarray]) -> None:

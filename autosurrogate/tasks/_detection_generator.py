@@ -14,8 +14,8 @@ from autosurrogate.tasks._draw import Draw
 MAX_CLASSES = 5
 MIN_TARGETS, MAX_TARGETS = 2, 6
 MIN_SPARE, MAX_SPARE = 2, 12  # queries beyond one for each target
-ABSENT = -1e4  # logit of a query that is not there
-KINDS = 6  # of errors
+ABSENT = -1e4  # logit of a query that pads
+KINDS = 6  # of errors: see `generate`
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,14 @@ class _Targets:
     Args:
         boxes: shape (n, M, 4), xyxy pixels.
         classes: shape (n, M).
-        real: shape (n, M), which of them there are.
+        valid: shape (n, M), which of them are boxes rather than padding.
         prior: shape (n, C), how frequent the classes are.
         width: shape (n, 1), of the image; so is `height`.
     """
 
     boxes: Tensor
     classes: Tensor
-    real: Tensor
+    valid: Tensor
     prior: Tensor
     width: Tensor
     height: Tensor
@@ -40,21 +40,22 @@ class _Targets:
 
 @dataclass(frozen=True)
 class _Queries:
-    """The boxes that were found in n images, Q each.
+    """The predicted boxes of n images, Q each.
 
     Args:
         boxes: shape (n, Q, 4), xyxy pixels.
         labels: shape (n, Q), the class of the largest logit.
-        near: shape (n, Q), the class of the target that the box was made from.
-        rank: shape (n, Q): 1 for a target's own detection, 0.3 for another of the same target, -0.5 for one of nothing.
-        real: shape (n, Q), which of them there are.
+        near: shape (n, Q), the class of the true box that this box was derived from.
+        rank: shape (n, Q): 1 for the detection of a true box, 0.3 for a duplicate, -0.5 for one of the background, -3
+            for padding.
+        valid: shape (n, Q), which of them are queries rather than padding.
     """
 
     boxes: Tensor
     labels: Tensor
     near: Tensor
     rank: Tensor
-    real: Tensor
+    valid: Tensor
 
 
 def generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
@@ -62,12 +63,12 @@ def generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     n_sets = severity.shape[0]
     n_classes = int(draw.log_uniform(1, MAX_CLASSES + 1, 1).item())
     # Each set has more of one kind of error than of another: localisation, misses, classes, doubles, background, order.
-    share = KINDS * (1.5 * draw.normal(n_sets, KINDS)).softmax(-1)
-    levels = 1 - (1 - severity[:, None].clamp(max=0.999)) ** share
+    error_level = KINDS * (1.5 * draw.normal(n_sets, KINDS)).softmax(-1)
+    levels = 1 - (1 - severity[:, None].clamp(max=0.999)) ** error_level
     targets = _targets(n_sets, set_size, n_classes, draw)
-    found = _queries(targets, levels, set_size, draw)
-    preds = torch.cat([found.boxes, _logits(targets, found, levels[:, 5:], set_size, draw)], -1)
-    classes = torch.where(targets.real, targets.classes, -1)
+    queries = _queries(targets, levels, set_size, draw)
+    preds = torch.cat([queries.boxes, _logits(targets, queries, levels[:, 5:], set_size, draw)], -1)
+    classes = torch.where(targets.valid, targets.classes, -1)
     return Examples(preds, torch.cat([targets.boxes, classes[..., None].to(torch.float32)], -1))
 
 
@@ -91,17 +92,17 @@ def _targets(n_sets: int, set_size: int, n_classes: int, draw: Draw) -> _Targets
     prior = each((draw.log_uniform(0.1, 1.5, n_sets, 1) * draw.normal(n_sets, n_classes)).softmax(-1))
     classes = torch.multinomial(prior, n_targets, replacement=True, generator=draw.generator)
     empty = draw.uniform(n, 1) < 0.05
-    empty[::set_size] = False  # the first of a set, for without a true box most metrics have no value
+    empty[::set_size] = False  # never the first of a set: without a true box most metrics have no value
     count = torch.where(empty, 0.0, 1 + (draw.uniform(n, 1) * n_targets).floor())
     boxes = torch.cat([centres - sizes / 2, centres + sizes / 2], -1)
     return _Targets(boxes, classes, torch.arange(n_targets) < count, prior, width, height)
 
 
 def _queries(targets: _Targets, levels: Tensor, set_size: int, draw: Draw) -> _Queries:
-    """One query for each target, some of them missing, then doubles, boxes of nothing, and queries that are not there.
+    """One query for each true box, some of them missing; then duplicates, boxes of the background, and padding.
 
     Args:
-        targets: what is to be found.
+        targets: the true boxes.
         levels: shape (n_sets, KINDS), in [0, 1], how bad each kind of error is.
         set_size: images a set.
         draw: source of randomness.
@@ -111,7 +112,7 @@ def _queries(targets: _Targets, levels: Tensor, set_size: int, draw: Draw) -> _Q
     n_spare = int(draw.log_uniform(MIN_SPARE, MAX_SPARE + 1, 1).item())
     badly, missed, misnamed, doubled, invented, _ = levels.repeat_interleave(set_size, 0)[:, :, None].unbind(1)
 
-    count = targets.real.sum(1, keepdim=True).clamp_min(1)
+    count = targets.valid.sum(1, keepdim=True).clamp_min(1)
     source = (draw.uniform(n, n_spare) * count).floor().long()
     source = torch.cat([torch.arange(n_targets).expand(n, -1), source], 1)
     own = torch.arange(n_targets + n_spare) < n_targets
@@ -125,11 +126,11 @@ def _queries(targets: _Targets, levels: Tensor, set_size: int, draw: Draw) -> _Q
     uneven = draw.log_uniform(0.2, 1.0, n_sets, 1).repeat_interleave(set_size, 0) * draw.normal(*near.shape)
     boxes = _displaced(boxes, 0.006 * (150**badly) * (hard + uneven).exp(), draw)
 
-    real_source = targets.real.gather(1, source)
-    found = own & real_source & (draw.uniform(*near.shape) >= missed ** torch.exp(-hard))
-    double = ~own & real_source & (draw.uniform(*near.shape) < 0.8 * doubled)
-    of_nothing = ~(found | double) & (draw.uniform(*near.shape) < 0.8 * invented)
-    junk = ~(found | double | of_nothing) & (draw.uniform(n_sets, 1) < 0.5).repeat_interleave(set_size, 0)
+    valid_source = targets.valid.gather(1, source)
+    detected = own & valid_source & (draw.uniform(*near.shape) >= missed ** torch.exp(-hard))
+    double = ~own & valid_source & (draw.uniform(*near.shape) < 0.8 * doubled)
+    of_nothing = ~(detected | double) & (draw.uniform(*near.shape) < 0.8 * invented)
+    junk = ~(detected | double | of_nothing) & (draw.uniform(n_sets, 1) < 0.5).repeat_interleave(set_size, 0)
     elsewhere = _displaced(boxes, torch.full_like(hard, 0.7), draw)
     anywhere = _anywhere(boxes, targets, draw)
     beside = (draw.uniform(*near.shape) < 0.3)[..., None]
@@ -139,8 +140,8 @@ def _queries(targets: _Targets, levels: Tensor, set_size: int, draw: Draw) -> _Q
     other = (near + 1 + (draw.uniform(*near.shape) * max(n_classes - 1, 0)).long()) % n_classes
     labels = torch.where(draw.uniform(*near.shape) < 0.95 * misnamed, other, near)
     labels = torch.where(of_nothing | junk, any_class, labels)
-    rank = torch.where(found, 1.0, torch.where(double, 0.3, torch.where(of_nothing, -0.5, -3.0)))
-    return _Queries(boxes, labels, near, rank, found | double | of_nothing | junk)
+    rank = torch.where(detected, 1.0, torch.where(double, 0.3, torch.where(of_nothing, -0.5, -3.0)))
+    return _Queries(boxes, labels, near, rank, detected | double | of_nothing | junk)
 
 
 def _displaced(boxes: Tensor, by: Tensor, draw: Draw) -> Tensor:
@@ -159,32 +160,32 @@ def _anywhere(boxes: Tensor, targets: _Targets, draw: Draw) -> Tensor:
     return torch.cat([corners, corners + sizes], -1)
 
 
-def _logits(targets: _Targets, found: _Queries, disorder: Tensor, set_size: int, draw: Draw) -> Tensor:
-    """Class logits (n, Q, C): high where a detection is good, the less so the more `disorder` (n_sets, 1) there is.
+def _logits(targets: _Targets, queries: _Queries, disorder: Tensor, set_size: int, draw: Draw) -> Tensor:
+    """Class logits (n, Q, C): high where a detection is good, less so the larger `disorder` (n_sets, 1) is.
 
     Scale and level are drawn apart from that.
     """
-    n, n_queries = found.labels.shape
+    n, n_queries = queries.labels.shape
     n_sets, n_classes = disorder.shape[0], targets.prior.shape[1]
 
     def each(drawn: Tensor) -> Tensor:
         return drawn.repeat_interleave(set_size, 0)
 
-    same = (found.labels[:, :, None] == targets.classes[:, None]) & targets.real[:, None]
-    quality = (overlaps(found.boxes, targets.boxes)[0] * same).amax(2)
+    same = (queries.labels[:, :, None] == targets.classes[:, None]) & targets.valid[:, None]
+    quality = (overlaps(queries.boxes, targets.boxes)[0] * same).amax(2)
     weight = each(draw.uniform(n_sets, 1))
-    value = 2 * weight * quality + (1 - weight) * found.rank
-    value = value - 3.0 * (found.rank < -1)
+    value = 2 * weight * quality + (1 - weight) * queries.rank
+    value = value - 3.0 * (queries.rank < -1)
     noise = draw.normal(n, n_queries) + each(draw.uniform(n_sets, 1)) * draw.normal(n, 1)
     disorder = each(disorder)
     value = (1 - disorder) * value + (0.1 + 1.4 * disorder) * noise
-    value = value + each(0.5 * draw.uniform(n_sets, 1) * draw.normal(n_sets, n_classes)).gather(1, found.labels)
+    value = value + each(0.5 * draw.uniform(n_sets, 1) * draw.normal(n_sets, n_classes)).gather(1, queries.labels)
     sure_from = each(1.6 * draw.uniform(n_sets, 1) - 0.8)  # the value whose score is a half, but for a shift
     best = each(draw.log_uniform(0.5, 5.0, n_sets, 1)) * (value - sure_from) + each(draw.normal(n_sets, 1))
 
     gap = each(draw.log_uniform(0.3, 6.0, n_sets, 1))[..., None] * (0.02 + draw.exponential(n, n_queries, n_classes))
     closer = torch.where(draw.uniform(n, n_queries, 1) < 0.5, 0.3, 1.0)
-    nearest = torch.arange(n_classes) == found.near[..., None]
+    nearest = torch.arange(n_classes) == queries.near[..., None]
     logits = best[..., None] - torch.where(nearest, closer * gap, gap)
-    logits = logits.scatter(2, found.labels[..., None], best[..., None])
-    return logits.masked_fill(~found.real[..., None], ABSENT)
+    logits = logits.scatter(2, queries.labels[..., None], best[..., None])
+    return logits.masked_fill(~queries.valid[..., None], ABSENT)

@@ -1,4 +1,4 @@
-"""The random generator of heatmaps: people, where a model sees their keypoints, and the maps it would give."""
+"""The random generator of heatmaps: people, where a model sees their keypoints, and the maps that it outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from autosurrogate.tasks._draw import Draw
 MIN_KEYPOINTS, MAX_KEYPOINTS, N_COCO_KEYPOINTS = 2, 8, 17  # similarities to 17 keypoints are those of COCO
 MIN_SIDE, MAX_SIDE = 12, 32  # of the longer side, in cells
 MAX_CELLS = 3000  # of all maps of an example
-LEAST_SIDE = 8
+MIN_SHORT_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _sizes(draw: Draw) -> tuple[int, int, int]:
     side = draw.log_uniform(MIN_SIDE, min(MAX_SIDE, (MAX_CELLS / n_keypoints) ** 0.5), 1).item()
     shape, turned = draw.uniform(2).tolist()
     aspect = 1.0 if shape < 0.4 else 0.75 if shape < 0.7 else draw.log_uniform(0.5, 1.0, 1).item()
-    sides = round(side), max(LEAST_SIDE, round(aspect * side))
+    sides = round(side), max(MIN_SHORT_SIDE, round(aspect * side))
     return n_keypoints, *(sides if turned < 0.7 else sides[::-1])
 
 
@@ -136,8 +136,8 @@ def _misplaced(people: _People, height: int, width: int, draw: Draw) -> Tensor:
     off = people.keypoints + distance[..., None] * torch.stack([angle.cos(), angle.sin()], -1)
     usual = people.usual + 0.5 * draw.normal(n_sets, set_size, n_keypoints, 2)
     places = torch.stack([people.keypoints[:, :, partner], anywhere, off, usual], -2)
-    share = (1.5 * draw.normal(n_sets, 4)).softmax(-1)
-    kind = torch.multinomial(share, set_size * n_keypoints, replacement=True, generator=draw.generator)
+    fraction = (1.5 * draw.normal(n_sets, 4)).softmax(-1)
+    kind = torch.multinomial(fraction, set_size * n_keypoints, replacement=True, generator=draw.generator)
     kind = kind.view(n_sets, set_size, n_keypoints, 1, 1).expand(-1, -1, -1, 1, 2)
     return places.gather(-2, kind).squeeze(-2)
 
@@ -147,9 +147,9 @@ def _inside(places: Tensor, height: int, width: int) -> Tensor:
 
 
 def _maps(seen: _Seen, spread: float, height: int, width: int, draw: Draw) -> Tensor:
-    """Heatmaps with one or two peaks, of any height, blurred or sharp, over a noise floor; scale and offset are drawn.
+    """Heatmaps with one or two peaks, of any height, blurred or sharp, over a noise floor; scale and offset are random.
 
-    How high a peak is tells in some sets whether it is right, in others not.
+    In some sets the height of a peak depends on whether it is right, in others not.
     """
     n_sets, set_size, n_keypoints = seen.right.shape
     widest = max(height, width) / 4
@@ -177,20 +177,20 @@ def _maps(seen: _Seen, spread: float, height: int, width: int, draw: Draw) -> Te
 def _heights(right: Tensor, draw: Draw) -> Tensor:
     """Height of each first peak, shape (n_sets, set_size, n_keypoints); a few are lost in the noise."""
     n_sets, set_size, n_keypoints = right.shape
-    told = 2 * right - 1
-    of_keypoint = _confidence(told, draw)
-    of_example = _confidence(told.mean(-1, keepdim=True), draw)
+    signal = 2 * right - 1
+    of_keypoint = _confidence(signal, draw)
+    of_example = _confidence(signal.mean(-1, keepdim=True), draw)
     height = torch.exp((of_keypoint + of_example).clamp(-3, 0.5))
     lost = draw.uniform(n_sets, set_size, n_keypoints) < 0.3 * draw.uniform(n_sets, 1, 1) * (1 - right)
     return torch.where(lost, 0.05 * draw.uniform(n_sets, set_size, n_keypoints), height)
 
 
-def _confidence(told: Tensor, draw: Draw) -> Tensor:
-    """Logarithms of heights that follow `told`, in [-1, 1], more or less, in each set as much as it likes."""
-    n_sets = told.shape[0]
+def _confidence(signal: Tensor, draw: Draw) -> Tensor:
+    """Logarithms of heights that follow `signal`, in [-1, 1]; how closely is random for each set."""
+    n_sets = signal.shape[0]
     follows = (1.3 * draw.uniform(n_sets, 1, 1) - 0.2).clamp(0, 1)
-    noise = (1 - follows**2).sqrt() * draw.normal(*told.shape)
-    return draw.log_uniform(0.05, 0.7, n_sets, 1, 1) * (follows * told + noise - 1)
+    noise = (1 - follows**2).sqrt() * draw.normal(*signal.shape)
+    return draw.log_uniform(0.05, 0.7, n_sets, 1, 1) * (follows * signal + noise - 1)
 
 
 def _noise(n_sets: int, set_size: int, n_keypoints: int, height: int, width: int, draw: Draw) -> Tensor:
@@ -198,8 +198,8 @@ def _noise(n_sets: int, set_size: int, n_keypoints: int, height: int, width: int
     white = draw.normal(n_sets, set_size, n_keypoints, height, width)
     coarse = draw.normal(n_sets * set_size, n_keypoints, math.ceil(height / 4), math.ceil(width / 4))
     smooth = F.interpolate(coarse, (height, width), mode="bilinear").view_as(white)
-    share = draw.uniform(n_sets, 1, 1, 1, 1)
-    return share * white + (1 - share) * smooth
+    fraction = draw.uniform(n_sets, 1, 1, 1, 1)
+    return fraction * white + (1 - fraction) * smooth
 
 
 def _peaks(places: Tensor, spread: Tensor, height: int, width: int) -> Tensor:

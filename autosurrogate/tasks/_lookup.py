@@ -1,4 +1,4 @@
-"""Finding tasks: those that come with the package by the names of their files, those of users by their own."""
+"""Looking up tasks: built-in ones by the names of their files, users' ones by the names that they declare."""
 
 from __future__ import annotations
 
@@ -12,30 +12,40 @@ from autosurrogate._utils import digests
 from autosurrogate.errors import MetricError, RegistryError
 from autosurrogate.tasks._base import Task
 
-__all__ = ["SPELLED", "Task", "add", "get", "is_own", "kind", "names", "spelled"]
+__all__ = [
+    "VOCABULARY_PREFIX",
+    "Task",
+    "get",
+    "is_user_task",
+    "name_with_vocabulary",
+    "name_without_vocabulary",
+    "names",
+    "register",
+    "unregister",
+]
 
-#: What the name of the task of sequences of one vocabulary begins with; the file's digest and path follow.
-SPELLED = "sequence:"
-_OWN: dict[str, Task] = {}
+#: Start of the name of a sequence task with a vocabulary; the digest and the path of the vocabulary's file follow.
+VOCABULARY_PREFIX = "sequence:"
+_USER_TASKS: dict[str, Task] = {}
 
 
 def names() -> list[str]:
-    """The names of all tasks, sorted, those of users among them."""
-    return sorted([*_built_in(), *_OWN])
+    """The sorted names of all tasks, users' tasks included."""
+    return sorted([*_built_in(), *_USER_TASKS])
 
 
 def get(name: str) -> Task:
     """The task called `name`.
 
     Raises:
-        MetricError: there is none of that name.
-        OptionError: the vocabulary that it names cannot be read.
+        MetricError: there is no task of this name.
+        OptionError: the file of its vocabulary cannot be read.
     """
-    if name in _OWN:
-        return _OWN[name]
-    if name.startswith(SPELLED):
-        of_one: Task = importlib.import_module("autosurrogate.tasks._spelled_sequence").named(name)
-        return of_one
+    if name in _USER_TASKS:
+        return _USER_TASKS[name]
+    if name.startswith(VOCABULARY_PREFIX):
+        with_vocabulary: Task = importlib.import_module("autosurrogate.tasks._spelled_sequence").named(name)
+        return with_vocabulary
     if name not in _built_in():
         near = difflib.get_close_matches(name, names(), 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -44,52 +54,59 @@ def get(name: str) -> Task:
     return task
 
 
-def spelled(path: str | Path) -> str:
-    """The name of the task of sequences of the tokens of a vocabulary's file, as it is now."""
-    return f"{SPELLED}{digests.of_file(path)}:{Path(path).absolute()}"
+def name_with_vocabulary(path: str | Path) -> str:
+    """The name of the sequence task whose tokens are those of a vocabulary's file, with the file's present digest."""
+    return f"{VOCABULARY_PREFIX}{digests.of_file(path)}:{Path(path).absolute()}"
 
 
-def kind(name: str) -> str:
-    """The name of a task, without the vocabulary if it is of one.
+def name_without_vocabulary(name: str) -> str:
+    """The name of a task without its vocabulary, if it has one.
 
-    >>> kind("sequence:4f2a:/data/tokenizer.json"), kind("sequence"), kind("my:task")
-    ('sequence', 'sequence', 'my:task')
+    >>> name_without_vocabulary("sequence:4f2a:/data/tokenizer.json")
+    'sequence'
+    >>> name_without_vocabulary("my:task")
+    'my:task'
     """
-    return SPELLED[:-1] if name.startswith(SPELLED) else name
+    return VOCABULARY_PREFIX[:-1] if name.startswith(VOCABULARY_PREFIX) else name
 
 
-def is_own(name: str) -> bool:
-    """Whether a task is a user's."""
-    return name in _OWN
+def is_user_task(name: str) -> bool:
+    """Whether a user registered the task."""
+    return name in _USER_TASKS
 
 
-def add(task: Task | type[Task]) -> str:
-    """Make a task of a user known under its name, and return that; the latest of the same class counts.
+def register(task: Task | type[Task]) -> str:
+    """Register a user's task and return its name. A task of the same class replaces the one before.
 
     Raises:
         MetricError: it has no name, no views, no networks or no search space.
         RegistryError: another task has its name.
     """
-    made = task() if isinstance(task, type) else task
-    who = f"task {type(made).__qualname__} of {type(made).__module__}"
+    instance = task() if isinstance(task, type) else task
+    who = f"task {type(instance).__qualname__} of {type(instance).__module__}"
     for attribute in ("name", "views", "networks", "search_space"):
-        if not getattr(made, attribute, None):
-            raise MetricError(f"{who} has no {attribute!r}; a task of one's own says it as an attribute of its class")
-    if made.extras:
-        raise MetricError(
-            f"{who}: losses of one's own tasks are called with preds and target alone; leave out 'extras'"
+        if not getattr(instance, attribute, None):
+            raise MetricError(f"{who} has no {attribute!r}; set it as an attribute of the class")
+    if instance.extras:
+        raise MetricError(f"{who}: losses of users' tasks are called with preds and target only; leave out 'extras'")
+    known = _USER_TASKS.get(instance.name)
+    if instance.name.startswith(VOCABULARY_PREFIX):
+        raise RegistryError(
+            f"{who}: names that begin with {VOCABULARY_PREFIX!r} are reserved for vocabularies; choose another name"
         )
-    known = _OWN.get(made.name)
-    if made.name.startswith(SPELLED):
-        raise RegistryError(f"{who}: names that begin with {SPELLED!r} are kept for vocabularies; give it another")
-    if made.name in _built_in() or (known is not None and _owner(known) != _owner(made)):
-        raise RegistryError(f"{who}: there is another task called {made.name!r}; give it a name of its own")
-    _OWN[made.name] = made
-    return made.name
+    if instance.name in _built_in() or (known is not None and _owner(known) != _owner(instance)):
+        raise RegistryError(f"{who}: there is already another task called {instance.name!r}; choose another name")
+    _USER_TASKS[instance.name] = instance
+    return instance.name
+
+
+def unregister(name: str) -> None:
+    """Forget a user's task; nothing happens if there is none of this name."""
+    _USER_TASKS.pop(name, None)
 
 
 def _owner(task: Task) -> tuple[str, str]:
-    """File and name of a task's class; a file or a notebook's cell may be run again."""
+    """File and name of a task's class; they stay the same when a file or a notebook's cell is run again."""
     module = type(task).__module__
     return str(getattr(sys.modules.get(module), "__file__", None) or module), type(task).__qualname__
 

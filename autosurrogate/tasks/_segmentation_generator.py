@@ -14,7 +14,7 @@ from autosurrogate.tasks._draw import Draw
 IGNORE_INDEX = -100
 MIN_CLASSES, MAX_CLASSES = 2, 8
 MIN_SIDE, MAX_SIDE = 8, 32  # of an image, in pixels
-MOST_NUMBERS = 3_000_000  # logits of a call: of many images, smaller ones are made
+MOST_NUMBERS = 3_000_000  # logits of a call; the more images, the smaller they are
 MAX_SHAPES = 6  # of an image
 MAX_INVENTED = 2  # shapes that only the prediction has
 LEAST_MARGIN = 0.05  # by which the predicted class is ahead, before logits are scaled
@@ -24,7 +24,7 @@ def generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     """Images and logits of sets that share a severity, see `Segmentation.generate`.
 
     Returns:
-        preds float16, whose argmax is the prediction that was made; target int64.
+        preds float16, whose argmax is the generated prediction; target int64.
     """
     n_classes = int(draw.log_uniform(MIN_CLASSES, MAX_CLASSES + 1, 1).item())
     most = int((MOST_NUMBERS / (len(severity) * set_size * n_classes)) ** 0.5)
@@ -67,16 +67,16 @@ class _Canvas:
         return values.repeat_interleave(self.set_size, 0)
 
     def strength(self, low: float, high: float) -> Tensor:
-        """Log-uniform numbers, one a set, shape (n, 1, 1)."""
+        """Log-uniform numbers, one for each set, shape (n, 1, 1)."""
         return self.of_sets(self.draw.log_uniform(low, high, self.n_sets, 1, 1))
 
-    def some(self, share: float | Tensor) -> Tensor:
-        """Which images are among a share of them, bool (n, 1, 1)."""
-        return self.draw.uniform(self.n, 1, 1) < share
+    def some(self, fraction: float | Tensor) -> Tensor:
+        """A random selection of about that fraction of the images, bool (n, 1, 1)."""
+        return self.draw.uniform(self.n, 1, 1) < fraction
 
-    def some_sets(self, share: float) -> Tensor:
-        """Which images are of a share of the sets, bool (n, 1, 1)."""
-        return self.of_sets(self.draw.uniform(self.n_sets, 1, 1) < share)
+    def some_sets(self, fraction: float) -> Tensor:
+        """The images of a random selection of about that fraction of the sets, bool (n, 1, 1)."""
+        return self.of_sets(self.draw.uniform(self.n_sets, 1, 1) < fraction)
 
     def pixels(self) -> Tensor:
         """Evenly in [0, 1), shape (n, height, width)."""
@@ -106,7 +106,7 @@ class _Scene:
         angle: of the axes, in radians, (n, n_shapes).
         power: 1 a rhomb, 2 an ellipse, more nearly a box, (n, n_shapes).
         label: class, (n, n_shapes).
-        there: whether the shape is there at all, bool (n, n_shapes).
+        present: whether the shape is in the image, bool (n, n_shapes).
         outline: how far inside a pixel is more than by the shape alone, in its size, (n, n_shapes, height, width).
         ground: class of what no shape covers, (n, height, width).
     """
@@ -118,23 +118,23 @@ class _Scene:
     angle: Tensor
     power: Tensor
     label: Tensor
-    there: Tensor
+    present: Tensor
     outline: Tensor
     ground: Tensor
 
     def painted(self, canvas: _Canvas) -> Tensor:
         """Class of each pixel, shape (n, height, width); later shapes cover earlier ones."""
         rows, columns = torch.arange(canvas.height)[:, None] + 0.5, torch.arange(canvas.width)[None] + 0.5
-        shapes = (self.row, self.column, self.across, self.along, self.angle, self.power, self.label, self.there)
-        found = self.ground
+        shapes = (self.row, self.column, self.across, self.along, self.angle, self.power, self.label, self.present)
+        painted = self.ground
         for k in range(self.row.shape[1]):
-            row, column, across, along, angle, power, label, there = (v[:, k, None, None] for v in shapes)
+            row, column, across, along, angle, power, label, present = (v[:, k, None, None] for v in shapes)
             down, right = rows - row, columns - column
             first = ((down * angle.cos() + right * angle.sin()) / across).abs().clamp_min(1e-3)
             second = ((right * angle.cos() - down * angle.sin()) / along).abs().clamp_min(1e-3)
             inside = (first**power + second**power) ** (1 / power) < 1 + self.outline[:, k]
-            found = torch.where(inside & there, label, found)
-        return found
+            painted = torch.where(inside & present, label, painted)
+        return painted
 
 
 def _scene(canvas: _Canvas) -> _Scene:
@@ -159,7 +159,7 @@ def _scene(canvas: _Canvas) -> _Scene:
         angle=draw.uniform(n, n_shapes) * torch.pi,
         power=draw.log_uniform(1.0, 10.0, n, n_shapes),
         label=label,
-        there=draw.uniform(n, n_shapes) < 0.85,
+        present=draw.uniform(n, n_shapes) < 0.85,
         outline=roughness * canvas.patches(n_shapes),
         ground=torch.where(canvas.some_sets(0.3), regions, ground),
     )
@@ -169,17 +169,17 @@ def _mistaken(scene: _Scene, severity: Tensor, canvas: _Canvas) -> Tensor:
     """The classes that are predicted, shape (n, height, width): the scene with errors of a few kinds."""
     draw = canvas.draw
     preference = canvas.of_sets(1.5 * draw.normal(canvas.n_sets, 9)) + draw.normal(canvas.n, 9)
-    share = preference.softmax(-1) * (2.0 * severity)[:, None]
-    miss, move, swell, roughen, confuse, invent, patch, salt, coarsen = share[:, :, None].unbind(1)
+    fraction = preference.softmax(-1) * (2.0 * severity)[:, None]
+    miss, move, swell, roughen, confuse, invent, patch, salt, coarsen = fraction[:, :, None].unbind(1)
     shapes = _displaced(scene, miss, move, swell, roughen, confuse, canvas)
-    found = _with_invented(shapes, invent, canvas).painted(canvas)
-    found = torch.where(canvas.some(coarsen[..., None]), _coarsened(found, 2 + int(3 * draw.uniform(1).item())), found)
+    label = _with_invented(shapes, invent, canvas).painted(canvas)
+    label = torch.where(canvas.some(coarsen[..., None]), _coarsened(label, 2 + int(3 * draw.uniform(1).item())), label)
     # Patches and single pixels of other classes: one class an image, or any.
     other = torch.where(canvas.some_sets(0.5), canvas.any_class(1, 1), canvas.any_class(canvas.height, canvas.width))
-    wrong = torch.sigmoid(1.7 * canvas.patches(1)[:, 0]) < patch[..., None]  # so that about that share is below
-    found = torch.where(wrong, canvas.any_class(1, 1), found)
-    found = torch.where(canvas.pixels() < salt[..., None], other, found)
-    return _renamed(found, severity, canvas)
+    wrong = torch.sigmoid(1.7 * canvas.patches(1)[:, 0]) < patch[..., None]  # so that about that fraction is below
+    label = torch.where(wrong, canvas.any_class(1, 1), label)
+    label = torch.where(canvas.pixels() < salt[..., None], other, label)
+    return _renamed(label, severity, canvas)
 
 
 def _displaced(
@@ -192,31 +192,31 @@ def _displaced(
         return draw.normal(*shape) + canvas.of_sets(draw.normal(canvas.n_sets, 1))
 
     size = (scene.across * scene.along).sqrt()
-    way = move * (0.7 * size + 1)
+    distance = move * (0.7 * size + 1)
     grown = torch.exp(0.8 * swell * normal())
     other = (scene.label + 1 + (draw.uniform(*shape) * (canvas.n_classes - 1)).long()) % canvas.n_classes
     return replace(
         scene,
-        row=scene.row + way * normal(),
-        column=scene.column + way * normal(),
+        row=scene.row + distance * normal(),
+        column=scene.column + distance * normal(),
         across=scene.across * grown,
         along=scene.along * grown * torch.exp(0.3 * swell * draw.normal(*shape)),
         angle=scene.angle + move * draw.normal(*shape),
         label=torch.where(draw.uniform(*shape) < confuse, other, scene.label),
-        there=scene.there & (draw.uniform(*shape) >= miss),
+        present=scene.present & (draw.uniform(*shape) >= miss),
         outline=scene.outline + roughen[..., None, None] * canvas.patches(shape[1]),
     )
 
 
 def _with_invented(scene: _Scene, invent: Tensor, canvas: _Canvas) -> _Scene:
-    """A few shapes more."""
+    """The scene with a few more shapes, which only the prediction has."""
     more = _scene(canvas)
     joined = {
         name: torch.cat([getattr(scene, name), getattr(more, name)[:, :MAX_INVENTED]], 1)
         for name in ("row", "column", "across", "along", "angle", "power", "label", "outline")
     }
-    invented = canvas.draw.uniform(*more.there[:, :MAX_INVENTED].shape) < invent
-    return replace(scene, **joined, there=torch.cat([scene.there, invented], 1))
+    invented = canvas.draw.uniform(*more.present[:, :MAX_INVENTED].shape) < invent
+    return replace(scene, **joined, present=torch.cat([scene.present, invented], 1))
 
 
 def _coarsened(label: Tensor, step: int) -> Tensor:
@@ -226,15 +226,15 @@ def _coarsened(label: Tensor, step: int) -> Tensor:
 
 
 def _renamed(label: Tensor, severity: Tensor, canvas: _Canvas) -> Tensor:
-    """Some classes are taken for another by a whole set; nearly all of them where the severity is largest."""
+    """Some classes are predicted as another one in a whole set; nearly all of them where the severity is largest."""
     draw = canvas.draw
-    share = canvas.draw.uniform(canvas.n_sets, 1) * 0.5 * severity[:: canvas.set_size, None]
-    share = share + ((severity[:: canvas.set_size, None] - 0.7) / 0.3).clamp_min(0)
+    fraction = canvas.draw.uniform(canvas.n_sets, 1) * 0.5 * severity[:: canvas.set_size, None]
+    fraction = fraction + ((severity[:: canvas.set_size, None] - 0.7) / 0.3).clamp_min(0)
     shape = (canvas.n_sets, canvas.n_classes)
     own = torch.arange(canvas.n_classes).expand(shape)
     other = (own + 1 + (draw.uniform(*shape) * (canvas.n_classes - 1)).long()) % canvas.n_classes
     ground = torch.where(draw.uniform(canvas.n_sets, 1) < 0.5, 0, other)
-    name = torch.where(draw.uniform(*shape) < share, torch.where(own > 0, ground, other), own)
+    name = torch.where(draw.uniform(*shape) < fraction, torch.where(own > 0, ground, other), own)
     return canvas.of_sets(name).gather(1, label.flatten(1)).view_as(label)
 
 
@@ -252,9 +252,9 @@ def _logits(predicted: Tensor, target: Tensor, canvas: _Canvas) -> Tensor:
     sure = LEAST_MARGIN + sure * field.exp() * (0.1 - canvas.pixels().clamp_min(1e-3).log() * canvas.some_sets(0.5))
     sure = sure * torch.where(canvas.some_sets(0.7), _alike(predicted), torch.ones(()))
     height = logits.amax(1) + sure
-    for label, share in ((target, 0.8), (predicted.roll(1, 1), 0.5), (predicted.roll(-1, 2), 0.5)):
+    for label, fraction in ((target, 0.8), (predicted.roll(1, 1), 0.5), (predicted.roll(-1, 2), 0.5)):
         gap = canvas.strength(0.3, 6.0) * (0.1 - canvas.pixels().clamp_min(1e-3).log())
-        _raise_to(logits, label, torch.where(canvas.some_sets(share), height - gap, -torch.inf))
+        _raise_to(logits, label, torch.where(canvas.some_sets(fraction), height - gap, -torch.inf))
     _raise_to(logits, predicted, height)
     return (logits - height[:, None]) * canvas.strength(0.3, 4.0)[:, None]
 
@@ -275,9 +275,9 @@ def _raise_to(logits: Tensor, label: Tensor, height: Tensor) -> None:
 
 
 def _with_ignored(target: Tensor, canvas: _Canvas) -> Tensor:
-    """In some sets patches are without a target, or the borders of shapes."""
+    """The target; in some sets, patches or the borders of shapes have none."""
     patches = canvas.patches(1)[:, 0] > canvas.strength(0.7, 2.0)
     borders = (_alike(target) < 1) & (canvas.pixels() < 0.8)
     left_out = (canvas.some_sets(0.2) & patches) | (canvas.some_sets(0.1) & borders)
-    left_out[:, 0, 0] = False  # no image is without any
+    left_out[:, 0, 0] = False  # every image has some target
     return target.masked_fill(left_out, IGNORE_INDEX)

@@ -12,7 +12,7 @@ from autosurrogate.examples import Examples
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._sequence_positions import IGNORE_INDEX
 
-SHARE_OF_WORDS = 0.4  # of the batches; the others are sentences
+FRACTION_OF_WORDS = 0.4  # of the batches; the others are sentences
 SENTENCES = (16, 128), (6, 28)  # vocabulary and length, from and to
 WORDS = (10, 64), (5, 14)
 
@@ -23,42 +23,42 @@ class _References:
 
     Args:
         tokens: shape (n, n_tokens).
-        length: shape (n, 1), how many of the tokens are real.
-        real: shape (n, n_tokens), which.
+        length: shape (n, 1), number of tokens that are no padding.
+        valid: shape (n, n_tokens), which tokens are no padding.
         frequency: shape (vocabulary,), how often each token is drawn, up to a factor.
-        paired: whether tokens 0 and 1, 2 and 3, ... are alike.
+        paired: whether tokens 0 and 1, 2 and 3, ... are spelled similarly.
     """
 
     tokens: Tensor
     length: Tensor
-    real: Tensor
+    valid: Tensor
     frequency: Tensor
     paired: bool
 
-    def alike(self) -> Tensor:
-        """The token that is like each of the references' tokens where they are paired, shape (n, n_tokens)."""
+    def similar(self) -> Tensor:
+        """For each token the one that it is paired with, shape (n, n_tokens)."""
         return (self.tokens ^ 1).clamp(max=len(self.frequency) - 1)
 
 
 def generate(severity: Tensor, set_size: int, draw: Draw, *, most_tokens: int | None = None) -> Examples:
-    """Sets of hypotheses; within a set some fare better than others, more so in some sets.
+    """Sets of hypotheses. The quality varies within a set, more so in some sets.
 
     Args:
         severity: shape (n_points,), in [0, 1].
         set_size: hypotheses a point.
         draw: source of randomness.
-        most_tokens: of a vocabulary that the tokens are of; 0 and 1, 2 and 3, ... are then alike, and a token is often
-            written for the one like it.
+        most_tokens: of the vocabulary. If given, tokens 0 and 1, 2 and 3, ... are spelled similarly, and one often
+            replaces the other.
     """
     each = severity[:, None].expand(-1, set_size)
     if set_size > 1:
         spread = 1.5 * draw.uniform(len(severity), 1)
         each = (each * torch.exp(spread * draw.normal(len(severity), set_size))).clamp(max=1)
-    of_words = draw.uniform(1).item() < SHARE_OF_WORDS
+    of_words = draw.uniform(1).item() < FRACTION_OF_WORDS
     references = _references(each.numel(), WORDS if of_words else SENTENCES, draw, most_tokens)
-    hypothesis, keep = _hypotheses(references, each.flatten(), draw)
+    hypothesis, hyp_mask = _hypotheses(references, each.flatten(), draw)
     logits = _logits(references, hypothesis, draw)
-    return Examples(logits, references.tokens.masked_fill(~references.real, IGNORE_INDEX), {"preds_mask": keep})
+    return Examples(logits, references.tokens.masked_fill(~references.valid, IGNORE_INDEX), {"preds_mask": hyp_mask})
 
 
 def _references(
@@ -74,40 +74,42 @@ def _references(
 
 
 def _hypotheses(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """Edited references: tokens (n, n_positions), and which positions belong to the hypothesis."""
+    """Edited references: tokens (n, n_positions), and the positions of the hypothesis (n, n_positions)."""
     n, n_tokens = references.tokens.shape
-    tokens, keys, here = _edited(references, severity, draw)
-    told_length = draw.uniform(1).item() < 0.5  # as many positions as the reference, as a model that is told the length
-    n_positions = n_tokens if told_length else max(2, int(n_tokens * (0.9 + 0.5 * draw.uniform(1).item())))
-    order = keys.masked_fill(~here, math.inf).argsort(1)[:, :n_positions]
-    hypothesis, keep = tokens.gather(1, order), here.gather(1, order)
-    if not told_length:
-        return hypothesis, keep
+    tokens, keys, present = _edited(references, severity, draw)
+    same_length = (
+        draw.uniform(1).item() < 0.5
+    )  # as many positions as the reference, as of a model that knows the length
+    n_positions = n_tokens if same_length else max(2, int(n_tokens * (0.9 + 0.5 * draw.uniform(1).item())))
+    order = keys.masked_fill(~present, math.inf).argsort(1)[:, :n_positions]
+    hypothesis, hyp_mask = tokens.gather(1, order), present.gather(1, order)
+    if not same_length:
+        return hypothesis, hyp_mask
     # The positions left over at the end are filled with repeats or any token.
     one_token = draw.uniform(n, 1) < 0.5
     filler = torch.where(one_token, hypothesis[:, :1], draw.categorical(references.frequency, n, n_positions))
-    last = hypothesis.gather(1, (keep.sum(1, keepdim=True) - 1).clamp_min(0))
+    last = hypothesis.gather(1, (hyp_mask.sum(1, keepdim=True) - 1).clamp_min(0))
     filler = torch.where(draw.uniform(n, n_positions) < 0.5, last, filler)
-    return torch.where(keep, hypothesis, filler), torch.arange(n_positions) < references.length
+    return torch.where(hyp_mask, hypothesis, filler), torch.arange(n_positions) < references.length
 
 
 def _edited(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-    """What the hypotheses are made of, each shape (n, 3 * n_tokens): tokens, keys to sort them by, and which are there.
+    """Candidate tokens of the hypotheses, keys to sort them by, and which of them are used, each (n, 3 * n_tokens).
 
     Each token of a reference yields itself, perhaps itself again, perhaps another token.
     """
     n, n_tokens = references.tokens.shape
     position = torch.arange(n_tokens).expand(n, -1)
-    # Edits of each kind in proportions drawn for each example, mostly one or two kinds.
-    share = (2.0 * draw.normal(n, 7)).softmax(-1)[:, :, None] * (severity * 1.8)[:, None, None]
-    substitute, omit, repeat, insert, swap, move, cut = share.unbind(1)
+    # Edits of each kind in random proportions for each example, mostly one or two kinds.
+    fraction = (2.0 * draw.normal(n, 7)).softmax(-1)[:, :, None] * (severity * 1.8)[:, None, None]
+    substitute, omit, repeat, insert, swap, move, cut = fraction.unbind(1)
 
     any_token = draw.uniform(n, n_tokens) < substitute
     token = torch.where(any_token, draw.categorical(references.frequency, n, n_tokens), references.tokens)
     elsewhere = references.tokens.gather(1, (draw.uniform(n, n_tokens) * references.length).long())
     token = torch.where(draw.uniform(n, n_tokens) < 0.3 * substitute, elsewhere, token)
     if references.paired:
-        token = torch.where(draw.uniform(n, n_tokens) < draw.uniform(n, 1) * substitute, references.alike(), token)
+        token = torch.where(draw.uniform(n, n_tokens) < draw.uniform(n, 1) * substitute, references.similar(), token)
 
     omitted = draw.uniform(n, n_tokens) < omit
     omitted |= position >= references.length * (1 - cut * draw.uniform(n, 1))
@@ -120,14 +122,14 @@ def _edited(references: _References, severity: Tensor, draw: Draw) -> tuple[Tens
     from_elsewhere = draw.uniform(n, n_tokens) < 0.5
     inserted = torch.where(from_elsewhere, elsewhere, draw.categorical(references.frequency, n, n_tokens))
     repeated = ~omitted & (draw.uniform(n, n_tokens) < repeat)
-    here = torch.cat([~omitted, repeated, draw.uniform(n, n_tokens) < insert], 1) & references.real.repeat(1, 3)
-    return torch.cat([token, token, inserted], 1), torch.cat([key, key + 0.01, key + 0.02], 1), here
+    present = torch.cat([~omitted, repeated, draw.uniform(n, n_tokens) < insert], 1) & references.valid.repeat(1, 3)
+    return torch.cat([token, token, inserted], 1), torch.cat([key, key + 0.01, key + 0.02], 1), present
 
 
 def _logits(references: _References, hypothesis: Tensor, draw: Draw) -> Tensor:
     """Logits (n, n_positions, vocabulary) whose largest is nearly always the hypothesis's token.
 
-    Close behind stand the reference's own token there, those beside it, and any other, each by a gap of its own.
+    Next come the reference's own token there, its neighbours, and any other token, each with a gap of its own.
     """
     n, n_positions = hypothesis.shape
     logits = draw.normal(n, n_positions, len(references.frequency)) * (0.3 + 1.2 * draw.uniform(n, 1, 1))
@@ -140,7 +142,7 @@ def _logits(references: _References, hypothesis: Tensor, draw: Draw) -> Tensor:
         height = sure - gap - spread * abs(shift) - draw.exponential(n, n_positions)
         _raise_to(logits, beside, height.masked_fill(draw.uniform(n, n_positions) > 0.6, -math.inf))
     if references.paired:
-        padded = torch.cat([references.alike(), draw.categorical(references.frequency, n, n_positions)], 1)
+        padded = torch.cat([references.similar(), draw.categorical(references.frequency, n, n_positions)], 1)
         height = sure - gap - draw.exponential(n, n_positions)
         _raise_to(logits, padded[:, :n_positions], height.masked_fill(draw.uniform(n, n_positions) > 0.6, -math.inf))
     absent = draw.uniform(n, n_positions) > 0.6

@@ -1,4 +1,4 @@
-"""Texts that spans are parts of: made at random, and read back."""
+"""Texts that spans are parts of: the random generator, and the text of a span."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_LETTERS = 12
 
 @dataclass(frozen=True)
 class _Words:
-    """A vocabulary; all arrays have a row a word.
+    """A vocabulary; all arrays have a row for each word.
 
     Args:
         characters: shape (n_words, MAX_LETTERS), code points, 0 after the end.
@@ -40,7 +40,7 @@ class _Words:
 
 
 def generate(examples: Examples, draw: Draw) -> dict[str, Tensor]:
-    """A passage for each example, and further right answers, which mostly lie about the target.
+    """A passage for each example, and further right answers, mostly near the target.
 
     Args:
         examples: their masked positions have no text.
@@ -49,31 +49,33 @@ def generate(examples: Examples, draw: Draw) -> dict[str, Tensor]:
     Returns:
         `text`, `offsets` and `answers`, see `SpanTask`.
     """
-    here = examples.preds.isfinite().all(1)
-    n, n_positions = here.shape
+    unmasked = examples.preds.isfinite().all(1)
+    n, n_positions = unmasked.shape
     words = _words(draw)
     word = draw.categorical(words.frequency, n, n_positions)
     n_others = len(ARTICLES) + len(MARKS)
     word.scatter_(1, examples.target[:, 1:], draw.categorical(words.frequency[:-n_others], n, 1))  # no answer is a mark
-    length = words.length[word] * here
+    length = words.length[word] * unmasked
     piece = draw.uniform(n, n_positions) < 0.3 * draw.uniform(1) * (draw.uniform(1) < 0.5)  # a word in several pieces
     joined = words.joins_before[word] | piece
     joined[:, 1:] |= words.joins_after[word[:, :-1]]
-    space = here & ~joined
+    space = unmasked & ~joined
     end = (length + space).cumsum(1)
-    offsets = torch.stack([end - length, end], 2) * here[..., None]
+    offsets = torch.stack([end - length, end], 2) * unmasked[..., None]
 
     capital = draw.uniform(n, n_positions) < 0.15
     characters = words.characters[word]
     first = characters[..., 0]
     characters[..., 0] = torch.where(capital & (first >= ord("a")) & (first <= ord("z")), first - 32, first)
     place = (end - length)[..., None] + torch.arange(MAX_LETTERS)
-    there = (torch.arange(MAX_LETTERS) < length[..., None]).flatten(1)
+    present = (torch.arange(MAX_LETTERS) < length[..., None]).flatten(1)
     n_characters = int(end.max())
-    text = torch.full((n, n_characters + 1), ord(" "), dtype=torch.int32)  # the last one takes what is not there
-    text.scatter_(1, torch.where(there, place.flatten(1), n_characters), characters.flatten(1).int())
+    text = torch.full(
+        (n, n_characters + 1), ord(" "), dtype=torch.int32
+    )  # the last column takes the letters that are not present
+    text.scatter_(1, torch.where(present, place.flatten(1), n_characters), characters.flatten(1).int())
     text = text[:, :n_characters].masked_fill(torch.arange(n_characters) >= end[:, -1:], 0)
-    return {"text": text, "offsets": offsets.to(torch.int32), "answers": _answers(examples.target, here, draw)}
+    return {"text": text, "offsets": offsets.to(torch.int32), "answers": _answers(examples.target, unmasked, draw)}
 
 
 def _words(draw: Draw) -> _Words:
@@ -99,15 +101,15 @@ def _words(draw: Draw) -> _Words:
     )
 
 
-def _answers(target: Tensor, here: Tensor, draw: Draw) -> Tensor:
-    """Up to two further right spans for each example (n, 2, 2), with an end or both moved; -1 where there is none."""
-    n, n_positions = here.shape
+def _answers(target: Tensor, unmasked: Tensor, draw: Draw) -> Tensor:
+    """Up to two further right spans for each example (n, 2, 2), with an end or both moved; -1 pads."""
+    n, n_positions = unmasked.shape
     shift = (draw.exponential(n, 2, 2) * 1.3).long() * torch.where(draw.uniform(n, 2, 2) < 0.5, -1, 1)
     spans = (target[:, None] + shift).sort(2).values
-    low, high = here.int().argmax(1), n_positions - 1 - here.flip(1).int().argmax(1)
+    low, high = unmasked.int().argmax(1), n_positions - 1 - unmasked.flip(1).int().argmax(1)
     spans = torch.minimum(torch.maximum(spans, low[:, None, None]), high[:, None, None])
-    there = (draw.uniform(n, 2) < 0.5 * draw.uniform(1)) & (spans != target[:, None]).any(2)
-    return spans.masked_fill(~there[..., None], -1)
+    present = (draw.uniform(n, 2) < 0.5 * draw.uniform(1)) & (spans != target[:, None]).any(2)
+    return spans.masked_fill(~present[..., None], -1)
 
 
 def of_spans(text: np.ndarray, offsets: np.ndarray, spans: np.ndarray) -> list[str]:
@@ -120,12 +122,12 @@ def of_spans(text: np.ndarray, offsets: np.ndarray, spans: np.ndarray) -> list[s
 def of_answers(text: np.ndarray, offsets: np.ndarray, spans: np.ndarray) -> list[list[str]]:
     """The texts of several spans (n, A, 2) of each example; spans of -1 are left out."""
     columns = [of_spans(text, offsets, spans[:, i]) for i in range(spans.shape[1])]
-    there = (spans[:, :, 0] >= 0).T
-    found: list[list[str]] = [[] for _ in spans]
-    for column, here in zip(columns, there, strict=True):
-        for i in np.flatnonzero(here):
-            found[i].append(column[i])
-    return found
+    present = (spans[:, :, 0] >= 0).T
+    answers: list[list[str]] = [[] for _ in spans]
+    for column, is_answer in zip(columns, present, strict=True):
+        for i in np.flatnonzero(is_answer):
+            answers[i].append(column[i])
+    return answers
 
 
 def _string(codes: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""Sequences of tokens whose spelling is known: those of one vocabulary."""
+"""Sequences of tokens of one vocabulary, whose spelling is known."""
 
 from __future__ import annotations
 
@@ -16,41 +16,43 @@ from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks import _vocabulary
 from autosurrogate.tasks._draw import Draw
-from autosurrogate.tasks._lookup import SPELLED
+from autosurrogate.tasks._lookup import VOCABULARY_PREFIX
 from autosurrogate.tasks._sequence_generator import generate
 from autosurrogate.tasks.sequence import SequenceTask
 
-N_COMPARED = 512  # tokens among which one is looked for that is spelled alike
-ABSENT = -30.0  # logit of a token that a generated example does without
+N_COMPARED = 512  # tokens among which a similarly spelled one is searched
+ABSENT = -30.0  # logit of a token that a generated example does not use
 
 
 class SpelledSequenceTask(SequenceTask):
     """As `SequenceTask`, where V is the size of the vocabulary.
 
-    Generated examples have logits of a few of its tokens, `columns` (n, V'), the same in all rows; metrics are given
-    the text of the tokens, and networks how they are spelled.
+    Generated examples have logits of only a few of its tokens, `columns` (n, V'), the same in all rows. Metrics get
+    the text of the tokens, networks their spelling.
 
     Args:
-        name: see `autosurrogate.tasks.spelled`; it ends with the file of the vocabulary.
+        name: see `autosurrogate.tasks.name_with_vocabulary`; it ends with the file of the vocabulary.
     """
 
-    context = (*SequenceTask.context, "columns")
+    metric_extras = (*SequenceTask.metric_extras, "columns")
 
     def __init__(self, name: str) -> None:
-        self.name = name  # type: ignore[misc]  # of an instance, for there is one for each vocabulary
-        self.vocabulary = _vocabulary.read(name.removeprefix(SPELLED).partition(":")[2])
+        self.name = name  # type: ignore[misc]  # an attribute of the instance: there is one for each vocabulary
+        self.vocabulary = _vocabulary.read(name.removeprefix(VOCABULARY_PREFIX).partition(":")[2])
         self.search_space = _search_space()  # type: ignore[misc]
         self._grams = torch.from_numpy(self.vocabulary.grams)
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
-        """As `SequenceTask.generate`; every other token of the few is spelled like the one before.
+        """As `SequenceTask.generate`; every second token is spelled like the one before.
 
-        Wrong tokens are often those that are spelled alike.
+        Wrong tokens are often similarly spelled ones.
         """
         draw = Draw(generator)
-        made = generate(severity, set_size, draw, most_tokens=len(self.vocabulary.spelled))
-        columns = self._columns(made.preds.shape[2], draw)
-        return Examples(made.preds, made.target, {**made.extras, "columns": columns.expand(len(made), -1)})
+        examples = generate(severity, set_size, draw, most_tokens=len(self.vocabulary.spelled))
+        columns = self._columns(examples.preds.shape[2], draw)
+        return Examples(
+            examples.preds, examples.target, {**examples.extras, "columns": columns.expand(len(examples), -1)}
+        )
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Lists of tokens, or their text."""
@@ -66,15 +68,15 @@ class SpelledSequenceTask(SequenceTask):
         return [self.vocabulary.text(row) for row in hypotheses], [self.vocabulary.text(row) for row in references]
 
     def configure(self, loss: Any, examples: Examples) -> None:
-        """Tell the loss the ids of the end and of the blank, and a network that asks for it how tokens are spelled."""
+        """Set the ids of the end and of the blank, and the n-grams of the tokens where the network has `grams`."""
         super().configure(loss, examples)
         if hasattr(loss.network, "grams"):
             columns = examples.extras.get("columns")
             grams = self._grams if columns is None or not len(columns) else self._grams[columns[0].cpu()]
             loss.network.grams = grams.to(examples.preds.device)
 
-    def whole(self, examples: Examples) -> Examples:
-        """Generated examples with logits of the whole vocabulary, as models give them."""
+    def as_model_output(self, examples: Examples) -> Examples:
+        """Generated examples with logits of the whole vocabulary."""
         extras = dict(examples.extras)
         columns = extras.pop("columns")
         preds = examples.preds.new_full((*examples.preds.shape[:2], len(self.vocabulary)), ABSENT)
@@ -82,8 +84,8 @@ class SpelledSequenceTask(SequenceTask):
         target = examples.target.long()
         return Examples(preds, torch.where(target >= 0, columns[0][target.clamp_min(0)], target), extras)
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
-        """None: how tokens are spelled is seen."""
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """None: the networks see how tokens are spelled."""
         return {}
 
     def check(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -96,13 +98,13 @@ class SpelledSequenceTask(SequenceTask):
             )
 
     def _columns(self, n: int, draw: Draw) -> Tensor:
-        """Tokens that n columns stand for, shape (n,), all different; each second one is like the one before."""
-        spelled = torch.from_numpy(self.vocabulary.spelled)
-        found = spelled[torch.randperm(len(spelled), generator=draw.generator)]
-        first, others = found[: (n + 1) // 2], found[(n + 1) // 2 :][:N_COMPARED]
+        """Tokens of n columns, shape (n,), all different; each second one is spelled like the one before."""
+        tokens = torch.from_numpy(self.vocabulary.spelled)
+        shuffled = tokens[torch.randperm(len(tokens), generator=draw.generator)]
+        first, others = shuffled[: (n + 1) // 2], shuffled[(n + 1) // 2 :][:N_COMPARED]
         alike = _directions(self._grams[first]) @ _directions(self._grams[others]).T
         beside = torch.empty(n // 2, dtype=torch.long)
-        for i in range(n // 2):  # in turn, so that none is taken twice
+        for i in range(n // 2):  # one by one, so that none is used twice
             beside[i] = alike[i].argmax()
             alike[:, beside[i]] = -1
         columns = torch.empty(n, dtype=torch.long)
@@ -115,7 +117,7 @@ def _directions(grams: Tensor) -> Tensor:
 
 
 def _search_space() -> str:
-    """That of sequences, and before its networks those that see spelling."""
+    """The search space of sequences, preceded by the networks that see the spelling."""
     folder = resources.files("autosurrogate.search_spaces")
     texts = [folder.joinpath(f"{name}.toml").read_text(encoding="utf-8") for name in ("spelled_sequence", "sequence")]
     return "\n".join(texts)
@@ -123,5 +125,5 @@ def _search_space() -> str:
 
 @functools.lru_cache(maxsize=4)
 def named(name: str) -> SpelledSequenceTask:
-    """The task of that name, its vocabulary read once."""
+    """The task of that name. Its vocabulary is read once."""
     return SpelledSequenceTask(name)

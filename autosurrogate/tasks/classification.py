@@ -13,8 +13,8 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import WHICH_CLASS, renumbered
 from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._perturbations import WHICH_CLASS, renumbered
 
 IGNORE_INDEX = -100
 MIN_CLASSES, MAX_CLASSES = 2, 120
@@ -24,14 +24,14 @@ class Classification(Task):
     """preds: logits (n, C); target: class (n,), -100 is left out."""
 
     name = "classification"
-    arguments = ("logits", "classes")
+    argument_names = ("logits", "classes")
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "labels": {"sample": (int, int), "set": (np.ndarray, np.ndarray)},
         "probabilities": {"sample": (np.ndarray, int), "set": (np.ndarray, np.ndarray)},
     }
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
-        """Sets of logits whose error rate follows the severity, confidence being drawn apart from correctness.
+        """Sets of logits whose error rate follows the severity; confidence is independent of correctness.
 
         A set shares its error rate, its sharpness, the balance of its classes, how hard each class is, and how
         far behind the target falls when it is not first.
@@ -44,11 +44,11 @@ class Classification(Task):
         decoded = preds.argmax(-1) if view == "labels" else preds.softmax(-1)
         return decoded.cpu().numpy(), examples.target.long().cpu().numpy()
 
-    def kept(self, examples: Examples) -> np.ndarray:
+    def has_target(self, examples: Examples) -> np.ndarray:
         """Which examples have a target."""
         return (examples.target.long() != IGNORE_INDEX).cpu().numpy()  # in uint8, -100 is class 156
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Other numbers for the classes."""
         return {WHICH_CLASS: renumbered(examples, 1, generator)}
 

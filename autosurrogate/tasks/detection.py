@@ -12,13 +12,13 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import WHICH_CLASS, renumbered
 from autosurrogate.tasks._detection_generator import ABSENT, generate
 from autosurrogate.tasks._detection_loss import assigned_loss
 from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._perturbations import WHICH_CLASS, renumbered
 
-SCORED = -1e3  # a query whose logits are all lower is not there: its score would be 0 in any precision
-FARTHEST = 1e6  # pixels
+MIN_LOGIT = -1e3  # a query whose logits are all lower is padding: its score would be 0 in any precision
+MAX_COORDINATE = 1e6  # pixels
 BOX_UNIT = 0.2  # of the side of an image's true boxes
 
 
@@ -32,15 +32,15 @@ class Detection(Task):
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "boxes": {"sample": (dict, dict), "set": (list[dict], list[dict])},  # type: ignore[type-arg]
     }
-    arguments = ("preds", "boxes")
-    fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {"preds": (ABSENT, (0,)), "target": (-1, (0,))}
+    argument_names = ("preds", "boxes")
+    padding: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {"preds": (ABSENT, (0,)), "target": (-1, (0,))}
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
-        """Images with up to six true boxes, some of them found, and detections of nothing.
+        """Images with up to six true boxes, some of them detected, and detections of the background.
 
-        A set draws the size of its images, the sizes, shapes and classes of its boxes, and how much it errs in each
-        way: displaced boxes, missed ones, wrong classes, doubles, boxes of nothing, scores out of order. Scale and
-        level of the logits are drawn apart from that.
+        Each set has a random size of its images, sizes, shapes and classes of its boxes, and an amount of each error:
+        displaced boxes, missed ones, wrong classes, duplicates, detections of the background, scores out of order.
+        Scale and level of the logits are independent of that.
         """
         return generate(severity, Draw(generator), set_size)
 
@@ -48,21 +48,21 @@ class Detection(Task):
         """Of each image "boxes" (q, 4), "scores" (q,) and "labels" (q,); and "boxes" (m, 4) and "labels" (m,).
 
         Every query is a detection of the class of its largest logit, the score its sigmoid. A query whose logits are
-        all below -1000 is not there.
+        all below -1000 is padding.
         """
         preds = examples.preds.double().cpu()
         boxes, (best, label) = preds[..., :4].numpy(), preds[..., 4:].max(-1)
-        score, labels, present = best.sigmoid().numpy(), label.numpy(), (best > SCORED).numpy()
+        score, labels, present = best.sigmoid().numpy(), label.numpy(), (best > MIN_LOGIT).numpy()
         target = examples.target.double().cpu().numpy()
         classes = target[..., 4].astype(np.int64)
-        found = [
+        detections = [
             {"boxes": b[p], "scores": s[p], "labels": k[p]}
             for b, s, k, p in zip(boxes, score, labels, present, strict=True)
         ]
-        true = [{"boxes": t[k >= 0, :4], "labels": k[k >= 0]} for t, k in zip(target, classes, strict=True)]
-        return found, true
+        boxes = [{"boxes": t[k >= 0, :4], "labels": k[k >= 0]} for t, k in zip(target, classes, strict=True)]
+        return detections, boxes
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Other numbers for the classes."""
         classes = Examples(examples.preds[..., 4:].flatten(0, 1), examples.target[..., 4])
         other = renumbered(classes, 1, generator)
@@ -74,17 +74,17 @@ class Detection(Task):
         """Focal loss of the classes, generalised IoU and distance of the boxes, each true box paired with a query."""
         preds, target = examples.preds.float(), examples.target.float()
         logits = preds[..., 4:].clamp(ABSENT, -ABSENT)
-        present = preds[..., 4:].amax(-1) > SCORED
-        boxes = preds[..., :4].clamp(-FARTHEST, FARTHEST)
+        present = preds[..., 4:].amax(-1) > MIN_LOGIT
+        boxes = preds[..., :4].clamp(-MAX_COORDINATE, MAX_COORDINATE)
         return assigned_loss(boxes, logits, present, target[..., :4], target[..., 4].long())
 
     def unit(self, examples: Examples) -> Tensor:
-        """Logits by 1; boxes by a fifth of the side of the image's true boxes, the root of their mean area."""
+        """1 for logits; for boxes a fifth of the side of the image's true boxes, the root of their mean area."""
         target = examples.target.float()
-        real = (target[..., 4] >= 0).to(target.dtype)
+        valid = (target[..., 4] >= 0).to(target.dtype)
         area = (target[..., 2:4] - target[..., :2]).clamp_min(0).prod(-1)
-        side = ((area * real).sum(1) / real.sum(1).clamp_min(1)).sqrt()
-        side = torch.where(real.sum(1) > 0, side, side.mean()).clamp_min(1)
+        side = ((area * valid).sum(1) / valid.sum(1).clamp_min(1)).sqrt()
+        side = torch.where(valid.sum(1) > 0, side, side.mean()).clamp_min(1)
         unit = torch.ones(len(target), 1, examples.preds.shape[-1], device=target.device)
         unit[..., :4] = BOX_UNIT * side[:, None, None]
         return unit

@@ -1,4 +1,4 @@
-"""Heatmaps: for each of K keypoints a map, which is highest where the keypoint is."""
+"""Heatmaps: a map for each of K keypoints, which is highest where the keypoint is."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import reordered
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._heatmap_generator import generate
+from autosurrogate.tasks._perturbations import reordered
 
 Item = dict[str, np.ndarray]  # of an example
 
-AREA_SHARE = 0.25  # of the map that a person covers, where no area is given: a box with a margin, half filled
-UNIT_SHARE = 0.3  # of the height of an example's peaks
-LEAST_UNIT = 1e-3
+AREA_FRACTION = 0.25  # of the map that a person covers if no area is recorded: a box with a margin, half filled
+UNIT_FRACTION = 0.3  # of the height of an example's peaks
+MIN_UNIT = 1e-3
 
 
 class Heatmap(Task):
@@ -31,27 +31,27 @@ class Heatmap(Task):
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "keypoints": {"sample": (Item, Item), "set": (list[Item], list[Item])},
     }
-    arguments = ("heatmaps", "target_heatmaps")
+    argument_names = ("heatmaps", "target_heatmaps")
     extras = ("weight",)
-    context = ("area", "normaliser")
+    metric_extras = ("area", "normaliser")
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
         """Heatmaps of people, whose peaks are displaced, swapped, doubled or missing.
 
-        A set shares how often each kind of error occurs, how far peaks are off, their shape, the noise and the scale.
-        How high a peak is is drawn apart from whether it is right, in some sets more than in others.
+        A set shares the frequencies of the errors, the distance of the peaks, their shape, the noise and the scale. The
+        height of a peak is independent of whether it is right, in some sets more than in others.
         """
         return generate(severity, Draw(generator), set_size)
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
-        """A dict an example: the places (x, y) of the maps' maxima in cells, and what a metric measures them by.
+        """A dict for each example: positions (x, y) of the maps' maxima in cells, and sizes that scale distances.
 
         preds: `keypoints` (K, 2) and `scores` (K,), the maxima. target: `keypoints` (K, 2), `weight` (K,), `size`,
         the longer side of the map, `normaliser`, by default that side too, and `area`, by default a quarter of the map.
         """
         n, n_keypoints, height, width = examples.target.shape
         weight = examples.extras.get("weight", torch.ones(n, n_keypoints))
-        area = examples.extras.get("area", torch.full((n,), AREA_SHARE * height * width))
+        area = examples.extras.get("area", torch.full((n,), AREA_FRACTION * height * width))
         normaliser = examples.extras.get("normaliser", torch.full((n,), max(height, width)))
         ours, scores = _highest(examples.preds)
         theirs, _ = _highest(examples.target)
@@ -63,7 +63,7 @@ class Heatmap(Task):
         ]
         return preds, target
 
-    def kept(self, examples: Examples) -> np.ndarray | None:
+    def has_target(self, examples: Examples) -> np.ndarray | None:
         """Which examples have an annotated keypoint."""
         weight = examples.extras.get("weight")
         return None if weight is None else (weight > 0).any(1).cpu().numpy()
@@ -73,19 +73,21 @@ class Heatmap(Task):
         preds, target = self.decode(examples, view)
         if set_size is None:
             return list(zip(preds, target, strict=True))
-        kept = self.kept(examples)
-        if kept is None:
-            kept = np.ones(len(examples), dtype=bool)
-        starts = [slice(i, i + set_size) for i in range(0, len(examples), set_size)]
-        return [(list(compress(preds[at], kept[at])), list(compress(target[at], kept[at]))) for at in starts]
+        has_target = self.has_target(examples)
+        if has_target is None:
+            has_target = np.ones(len(examples), dtype=bool)
+        points = [slice(i, i + set_size) for i in range(0, len(examples), set_size)]
+        return [
+            (list(compress(preds[at], has_target[at])), list(compress(target[at], has_target[at]))) for at in points
+        ]
 
     def unit(self, examples: Examples) -> Tensor:
-        """A part of the height of an example's peaks above their surroundings, shape (n, 1, 1, 1)."""
+        """A fraction of the height of an example's peaks above their surroundings, shape (n, 1, 1, 1)."""
         maps = examples.preds.detach().float().flatten(2)
         heights = (maps.amax(2) - maps.mean(2)).mean(1)
-        return (UNIT_SHARE * heights).clamp_min(LEAST_UNIT).view(-1, 1, 1, 1)
+        return (UNIT_FRACTION * heights).clamp_min(MIN_UNIT).view(-1, 1, 1, 1)
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Another order of the keypoints, and higher peaks."""
         return {
             "which keypoint is which": reordered(examples, 1, generator, "weight"),

@@ -1,4 +1,4 @@
-"""Ranking: lists of items to be put in order, the most relevant first."""
+"""Ranking: lists of items that are sorted by score, the most relevant first."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import reordered
 from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._perturbations import reordered
 
 PADDING = -1
 MIN_LENGTH, MAX_LENGTH = 15, 60  # of the longest list of a call
@@ -27,16 +27,16 @@ class Ranking(Task):
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "lists": {"sample": (np.ndarray, np.ndarray), "set": (list[np.ndarray], list[np.ndarray])},
     }
-    arguments = ("scores", "relevance")
-    fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {"preds": (0, (0,)), "target": (PADDING, (0,))}
+    argument_names = ("scores", "relevance")
+    padding: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {"preds": (0, (0,)), "target": (PADDING, (0,))}
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
         """Lists whose scores follow their relevance closely, not at all, or the wrong way round, by the severity.
 
-        Each list draws its length, from 2 to 60, its share of relevant items, and whether relevance has grades or is
-        0 or 1. The noise may be of any shape, and stronger at the top or at the bottom; some lists have single
-        irrelevant items at the top, or relevant ones at the bottom. The scores' scale, offset and skew are drawn
-        beside all this.
+        Each list draws its length, from 2 to 60, its fraction of relevant items, and whether relevance has grades or
+        is 0 or 1. The noise may be of any shape, and stronger at the top or at the bottom; some lists have single
+        irrelevant items at the top, or relevant ones at the bottom. Scale, offset and skew
+        of the scores are random.
         """
         return _generate(severity.repeat_interleave(set_size), Draw(generator))
 
@@ -44,23 +44,23 @@ class Ranking(Task):
         """Lists of arrays (length,), without padding: scores, and relevance as integers where it comes as such."""
         preds, target = examples.preds.float().cpu().numpy(), examples.target
         relevance = (target.float() if target.is_floating_point() else target.long()).cpu().numpy()
-        real = relevance >= 0
+        valid = relevance >= 0
         return (
-            [row[kept] for row, kept in zip(preds, real, strict=True)],
-            [row[kept] for row, kept in zip(relevance, real, strict=True)],
+            [row[mask] for row, mask in zip(preds, valid, strict=True)],
+            [row[mask] for row, mask in zip(relevance, valid, strict=True)],
         )
 
     def unit(self, examples: Examples) -> Tensor:
         """The standard deviation of each list's scores, (n, 1): the order of a list does not depend on their scale."""
-        preds, (_, real) = examples.preds.detach().float(), _relevance(examples)
-        return _deviation(preds.masked_fill(~real, 0.0), real.float()).clamp_min(1e-3)
+        preds, (_, valid) = examples.preds.detach().float(), _relevance(examples)
+        return _deviation(preds.masked_fill(~valid, 0.0), valid.float()).clamp_min(1e-3)
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Another order of the items, and another scale and zero of the scores."""
-        there = examples.target >= 0
+        valid = examples.target >= 0
         return {
             "the order in which items are given": reordered(examples, 1, generator),
-            "the scale of the scores": examples.with_preds(torch.where(there, 3 * examples.preds + 1, examples.preds)),
+            "the scale of the scores": examples.with_preds(torch.where(valid, 3 * examples.preds + 1, examples.preds)),
         }
 
     def regular_loss(self, examples: Examples) -> Tensor:
@@ -68,9 +68,9 @@ class Ranking(Task):
 
         0 for a list without relevant items.
         """
-        relevance, real = _relevance(examples)
-        log_share = examples.preds.float().masked_fill(~real, -1e30).log_softmax(-1)
-        per_item = (relevance * log_share.masked_fill(~real, 0.0)).sum(-1)
+        relevance, valid = _relevance(examples)
+        log_fraction = examples.preds.float().masked_fill(~valid, -1e30).log_softmax(-1)
+        per_item = (relevance * log_fraction.masked_fill(~valid, 0.0)).sum(-1)
         return -per_item / relevance.sum(-1).clamp_min(1e-6)
 
     def check(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -91,31 +91,31 @@ class Ranking(Task):
 
 
 def _relevance(examples: Examples) -> tuple[Tensor, Tensor]:
-    """Relevance in float32, 0 for padding, and which items are real, both shape (n, L)."""
+    """Relevance in float32, 0 for padding, and which items are no padding, both shape (n, L)."""
     target = examples.target.float()
     return target.clamp_min(0), target >= 0
 
 
-def _deviation(scores: Tensor, real: Tensor) -> Tensor:
-    """Standard deviation of each row's real items, (n, 1); scores and `real` (0 or 1) of shape (n, L)."""
-    count = real.sum(1, keepdim=True).clamp_min(1)
-    mean = (scores * real).sum(1, keepdim=True) / count
-    return ((scores - mean).square() * real).sum(1, keepdim=True).div(count).sqrt()
+def _deviation(scores: Tensor, valid: Tensor) -> Tensor:
+    """Standard deviation of each row's valid items, (n, 1); scores and `valid` (0 or 1) of shape (n, L)."""
+    count = valid.sum(1, keepdim=True).clamp_min(1)
+    mean = (scores * valid).sum(1, keepdim=True) / count
+    return ((scores - mean).square() * valid).sum(1, keepdim=True).div(count).sqrt()
 
 
 def _generate(severity: Tensor, draw: Draw) -> Examples:
     n_items = round(MIN_LENGTH + (MAX_LENGTH - MIN_LENGTH) * draw.uniform(1).item() ** 3)
     length = (2 + (n_items - 2) * draw.uniform(len(severity), 1) ** 0.5).round()
-    real = torch.arange(n_items) < length
-    relevance = _graded(real, draw)
-    scores = _scores(relevance, real.float(), severity[:, None], draw)
-    return Examples(scores, relevance.masked_fill(~real, PADDING))
+    valid = torch.arange(n_items) < length
+    relevance = _graded(valid, draw)
+    scores = _scores(relevance, valid.float(), severity[:, None], draw)
+    return Examples(scores, relevance.masked_fill(~valid, PADDING))
 
 
-def _graded(real: Tensor, draw: Draw) -> Tensor:
+def _graded(valid: Tensor, draw: Draw) -> Tensor:
     """Relevance of 0 to 4, or of 0 and 1 alone, int64 (n, L): some relevant item in each list, and mostly another."""
-    n, n_items = real.shape
-    merit = draw.normal(n, n_items).masked_fill(~real, -9.0)
+    n, n_items = valid.shape
+    merit = draw.normal(n, n_items).masked_fill(~valid, -9.0)
     first = 0.3 + 1.3 * draw.normal(n, 1)  # merits above it are relevant
     steps = (0.2 + 1.2 * draw.uniform(n, 1)) * draw.exponential(n, N_GRADES - 2)
     steps = torch.where(draw.uniform(n, 1) < 0.4, 99.0, steps)
@@ -123,19 +123,19 @@ def _graded(real: Tensor, draw: Draw) -> Tensor:
     relevance = (merit[..., None] > limits[:, None]).sum(-1)
     best = merit.argmax(1, keepdim=True)
     relevance.scatter_(1, best, relevance.gather(1, best).clamp_min(1))
-    worst = merit.masked_fill(~real, 9.0).argmin(1, keepdim=True)
+    worst = merit.masked_fill(~valid, 9.0).argmin(1, keepdim=True)
     spared = draw.uniform(n, 1) < 0.2
     relevance.scatter_(1, worst, torch.where(spared, relevance.gather(1, worst), 0))
     return relevance
 
 
-def _scores(relevance: Tensor, real: Tensor, severity: Tensor, draw: Draw) -> Tensor:
-    """Scores of lists: relevance (n, L), `real` (n, L) of 0 and 1, severity (n, 1)."""
+def _scores(relevance: Tensor, valid: Tensor, severity: Tensor, draw: Draw) -> Tensor:
+    """Scores of lists: relevance (n, L), `valid` (n, L) of 0 and 1, severity (n, 1)."""
     n, n_items = relevance.shape
-    # How far apart the grades are in the model's eyes; equal grades are equal to it but for noise.
+    # How far apart the model sees the grades; equal grades differ by noise only.
     heights = (0.2 + draw.exponential(n, N_GRADES)).cumsum(1)
-    signal = _standardised(heights.gather(1, relevance), real)
-    noise = _noise(signal, real, draw)
+    signal = _standardised(heights.gather(1, relevance), valid)
+    noise = _noise(signal, valid, draw)
     angle = severity * torch.pi * (0.7 + 0.3 * draw.uniform(n, 1))
     scores = angle.cos() * signal + angle.sin() * noise
 
@@ -143,12 +143,12 @@ def _scores(relevance: Tensor, real: Tensor, severity: Tensor, draw: Draw) -> Te
     jumps = draw.uniform(n, n_items) < draw.uniform(n, 1) * 0.4 * severity * (draw.uniform(n, 1) < 0.4)
     away = torch.where(relevance > 0, -1.0, 1.0) * (0.5 + draw.exponential(n, n_items))
     only = torch.where(relevance > 0, draw.uniform(n, 1) < 0.6, draw.uniform(n, 1) < 0.6)
-    scores = _standardised(scores + 2 * away * (jumps & only), real)
+    scores = _standardised(scores + 2 * away * (jumps & only), valid)
 
-    return _as_a_model_s(scores, draw)
+    return _rescaled(scores, draw)
 
 
-def _as_a_model_s(scores: Tensor, draw: Draw) -> Tensor:
+def _rescaled(scores: Tensor, draw: Draw) -> Tensor:
     """Standardised scores (n, L) in the same order, but of another skew, scale and offset; rarely with ties."""
     n = len(scores)
     bend = 0.05 + 1.2 * draw.uniform(n, 1)
@@ -160,7 +160,7 @@ def _as_a_model_s(scores: Tensor, draw: Draw) -> Tensor:
     return draw.log_uniform(0.05, 8.0, n, 1) * (bent + draw.normal(n, 1) * draw.log_uniform(0.1, 5.0, n, 1))
 
 
-def _noise(signal: Tensor, real: Tensor, draw: Draw) -> Tensor:
+def _noise(signal: Tensor, valid: Tensor, draw: Draw) -> Tensor:
     """Standardised noise (n, L) of a shape drawn for each list, perhaps stronger for items of high or low signal."""
     n, n_items = signal.shape
     normal = draw.normal(n, n_items)
@@ -168,13 +168,13 @@ def _noise(signal: Tensor, real: Tensor, draw: Draw) -> Tensor:
     skewed = (draw.exponential(n, n_items) - 1) * torch.where(draw.uniform(n, 1) < 0.5, 1.0, -1.0)
     kind = draw.uniform(n, 1)
     noise = torch.where(kind < 0.4, normal, torch.where(kind < 0.7, heavy, skewed))
-    return _standardised(noise * (0.6 * draw.normal(n, 1) * signal).clamp(-3, 3).exp(), real)
+    return _standardised(noise * (0.6 * draw.normal(n, 1) * signal).clamp(-3, 3).exp(), valid)
 
 
-def _standardised(scores: Tensor, real: Tensor) -> Tensor:
-    """Rows of mean 0 and deviation 1 over their real items, 0 elsewhere; constant rows are 0."""
-    mean = (scores * real).sum(1, keepdim=True) / real.sum(1, keepdim=True).clamp_min(1)
-    return (scores - mean) * real / _deviation(scores, real).clamp_min(1e-6)
+def _standardised(scores: Tensor, valid: Tensor) -> Tensor:
+    """Rows of mean 0 and deviation 1 over their valid items, 0 elsewhere; constant rows are 0."""
+    mean = (scores * valid).sum(1, keepdim=True) / valid.sum(1, keepdim=True).clamp_min(1)
+    return (scores - mean) * valid / _deviation(scores, valid).clamp_min(1e-6)
 
 
 TASK = Ranking()

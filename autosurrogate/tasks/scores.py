@@ -1,4 +1,4 @@
-"""Scores: a logit for each example, or for each label of each example, that is right where it tells 1 from 0."""
+"""Scores: a logit for each example, or for each label of each example, which should be larger where the target is 1."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype
-from autosurrogate.tasks._changes import HOW_SURE, reordered
 from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._perturbations import HOW_SURE, reordered
 
 MIN_LABELS, MAX_LABELS = 2, 20
 MOST_LOGITS = 2048  # of a set with labels
@@ -25,18 +25,18 @@ class Scores(Task):
     """preds: logits (n,), or (n, K) for K labels; target: 0 or 1, of the same shape."""
 
     name = "scores"
-    arguments = ("logits", "labels")
+    argument_names = ("logits", "labels")
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "binary": {"set": (np.ndarray, np.ndarray)},
         "multilabel": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
     }
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
-        """Logits of two overlapping classes, cut at 0 in a place that is more or less well chosen.
+        """Logits of two overlapping classes, separated at 0 by a threshold that is more or less well chosen.
 
-        A set draws its share of positives, the shapes of both classes, how they are mixed up, where they are cut and
-        how far the logits spread. With labels, each has its own share and severity near those of the set; a set of a
-        single example is made as if its labels were the examples of a set.
+        Each set has its own random prevalence, shapes of both classes, overlap, threshold and spread of the logits.
+        With labels, the prevalence and the severity of each are near those of the set; a set of a single example is
+        generated as if its labels were the examples of a set.
         """
         draw = Draw(generator)
         if view != "multilabel":
@@ -68,12 +68,12 @@ class Scores(Task):
             preds, target = preds[:, None], target[:, None]
         return preds.cpu().numpy(), target.cpu().numpy()
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
-        """Surer logits of the same signs, and another order of the labels."""
-        surer = {HOW_SURE: examples.with_preds(3 * examples.preds)}
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """More confident logits of the same signs, and another order of the labels."""
+        more_confident = {HOW_SURE: examples.with_preds(3 * examples.preds)}
         if examples.preds.ndim == 1:
-            return surer
-        return {**surer, "which label is which": reordered(examples, 1, generator)}
+            return more_confident
+        return {**more_confident, "which label is which": reordered(examples, 1, generator)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Binary cross-entropy, the mean over the labels of an example."""
@@ -91,9 +91,9 @@ class Scores(Task):
             raise OutputsError(f"target must have the shape of preds {preds.shape}, got {target.shape}")
         wrong = (target != 0) & (target != 1)
         if wrong.any():
-            place = tuple(int(i) for i in np.argwhere(wrong)[0])
-            where = f"row {place[0]}" + (f", label {place[1]}" if len(place) > 1 else "")
-            raise OutputsError(f"target holds {target[place]} in {where}; expected 0 or 1")
+            location = tuple(int(i) for i in np.argwhere(wrong)[0])
+            where = f"row {location[0]}" + (f", label {location[1]}" if len(location) > 1 else "")
+            raise OutputsError(f"target holds {target[location]} in {where}; expected 0 or 1")
 
 
 def _generate(severity: Tensor, n_items: int, draw: Draw) -> tuple[Tensor, Tensor]:
@@ -115,11 +115,11 @@ def _generate(severity: Tensor, n_items: int, draw: Draw) -> tuple[Tensor, Tenso
     high = (target > 0) != wrong_side
 
     spread = torch.where(high, (0.4 * draw.normal(n_sets, 1, 1)).exp(), 1.0)
-    place = high * apart + spread * _noise(n_sets, n_items, n_labels, draw)
+    location = high * apart + spread * _noise(n_sets, n_items, n_labels, draw)
     # Cut where both errors are as many, or where the likelihoods meet, or beside it, further with the severity.
     odds = ((1 - prevalence) / prevalence).log() / apart.abs().clamp_min(1.0)
     beside = (0.2 + 1.5 * severity) * draw.uniform(n_sets, 1, n_labels) * draw.normal(n_sets, 1, n_labels)
-    logits = place - (apart / 2 + 1.2 * draw.uniform(n_sets, 1, 1) * odds + beside)
+    logits = location - (apart / 2 + 1.2 * draw.uniform(n_sets, 1, 1) * odds + beside)
 
     bend = (0.3 * draw.normal(n_sets, 1, 1)).exp()
     logits = logits.sign() * logits.abs() ** bend * draw.log_uniform(0.3, 5.0, n_sets, 1, 1)
@@ -143,8 +143,8 @@ def _targets(prevalence: Tensor, n_items: int, draw: Draw) -> Tensor:
 def _noise(n_sets: int, n_items: int, n_labels: int, draw: Draw) -> Tensor:
     """Of mean 0 and about unit spread: with light tails or heavy ones, even or skewed, the labels alike or not."""
     own = draw.normal(n_sets, n_items, n_labels)
-    share = 0.7 * draw.uniform(n_sets, 1, 1)
-    normal = share * draw.normal(n_sets, n_items, 1) + (1 - share**2).sqrt() * own
+    fraction = 0.7 * draw.uniform(n_sets, 1, 1)
+    normal = fraction * draw.normal(n_sets, n_items, 1) + (1 - fraction**2).sqrt() * own
     tails = (0.6 * draw.uniform(n_sets, 1, 1) * draw.normal(n_sets, n_items, n_labels)).exp()
     skew = 2 * draw.uniform(n_sets, 1, 1) - 1
     skewed = skew * (draw.exponential(n_sets, n_items, n_labels) - 1)

@@ -13,8 +13,8 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import WHICH_CLASS, renumbered
 from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._perturbations import WHICH_CLASS, renumbered
 from autosurrogate.tasks._segmentation_generator import generate
 
 IGNORE_INDEX = -100
@@ -28,17 +28,17 @@ class Segmentation(Task):
         "labels": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
         "probabilities": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
     }
-    arguments = ("logits", "classes")
-    fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {
+    argument_names = ("logits", "classes")
+    padding: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {
         "preds": (0, (1, 2)),
         "target": (IGNORE_INDEX, (0, 1)),
     }
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
-        """Images of a few shapes, and logits that find them more or less, confidence being apart from correctness.
+        """Images of a few shapes, and logits that find them more or less; confidence is independent of correctness.
 
-        Shapes are missed, displaced, swollen, roughened, taken for another class or made up; pixels are wrong in
-        patches or here and there; classes are never found by a whole set.
+        Shapes are missed, displaced, swollen, roughened, given another class or invented; pixels are wrong in patches
+        or one by one; some classes are never predicted in a whole set.
         """
         return generate(severity, Draw(generator), set_size)
 
@@ -47,30 +47,30 @@ class Segmentation(Task):
 
         Rows and columns at the end that have no target in any of the images are cut off: they are padding.
         """
-        counted = _counted(examples).any(0)
-        height, width = (int((counted.any(axis).cumsum(0) * counted.any(axis)).argmax()) + 1 for axis in (1, 0))
+        has_target = _has_target(examples).any(0)
+        height, width = (int((has_target.any(axis).cumsum(0) * has_target.any(axis)).argmax()) + 1 for axis in (1, 0))
         preds, target = examples.preds[:, :, :height, :width], examples.target[:, :height, :width]
         decoded = preds.argmax(1) if view == "labels" else preds.float().softmax(1)
         return decoded.cpu().numpy(), target.long().cpu().numpy()
 
-    def kept(self, examples: Examples) -> np.ndarray:
+    def has_target(self, examples: Examples) -> np.ndarray:
         """Which images have a pixel with a target."""
-        return _counted(examples).flatten(1).any(1).cpu().numpy()
+        return _has_target(examples).flatten(1).any(1).cpu().numpy()
 
     def unit(self, examples: Examples) -> Tensor:
         """A twentieth of a logit at each pixel with a target: its L2 norm over the image, shape (n, 1, 1, 1)."""
-        return _counted(examples).sum((1, 2), dtype=torch.float32).clamp_min(1).sqrt()[:, None, None, None] / 20
+        return _has_target(examples).sum((1, 2), dtype=torch.float32).clamp_min(1).sqrt()[:, None, None, None] / 20
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Other numbers for the classes but for 0, which may be the background."""
-        return {WHICH_CLASS: renumbered(examples, 1, generator, keep=1)}
+        return {WHICH_CLASS: renumbered(examples, 1, generator, n_fixed=1)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Cross-entropy, the mean over the pixels that have a target; 0 where there is none."""
         per_pixel = F.cross_entropy(
             examples.preds.float(), examples.target.long(), reduction="none", ignore_index=IGNORE_INDEX
         )
-        return per_pixel.sum((1, 2)) / _counted(examples).sum((1, 2)).clamp_min(1)
+        return per_pixel.sum((1, 2)) / _has_target(examples).sum((1, 2)).clamp_min(1)
 
     def check(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Preds (n, C, H, W) floating point with C >= 2; target (n, H, W) integer in [0, C) or -100."""
@@ -96,7 +96,7 @@ class Segmentation(Task):
             )
 
 
-def _counted(examples: Examples) -> Tensor:
+def _has_target(examples: Examples) -> Tensor:
     """Which pixels have a target, bool (n, H, W)."""
     return examples.target.long() != IGNORE_INDEX  # in uint8, -100 is class 156
 

@@ -1,4 +1,4 @@
-"""Sequences of tokens: a hypothesis of T positions for a reference of S tokens, lengths apart."""
+"""Sequences of tokens: a hypothesis of T positions for a reference of S tokens; the lengths may differ."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import renumbered
 from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._perturbations import renumbered
 from autosurrogate.tasks._sequence_generator import generate
 from autosurrogate.tasks._sequence_positions import IGNORE_INDEX as IGNORE_INDEX
 from autosurrogate.tasks._sequence_positions import hypothesis_positions, reference_positions
@@ -32,21 +32,21 @@ class SequenceTask(Task):
         "text": {"sample": (str, str), "set": (list[str], list[str])},
         "tokens": {"sample": (list[int], list[int]), "set": (list[list[int]], list[list[int]])},
     }
-    arguments = ("logits", "tokens")
+    argument_names = ("logits", "tokens")
     extras = ("preds_mask",)
-    context: ClassVar[tuple[str, ...]] = ("eos_id", "blank_id")
-    fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {
+    metric_extras: ClassVar[tuple[str, ...]] = ("eos_id", "blank_id")
+    padding: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {
         "preds": (0, (0,)),
         "target": (IGNORE_INDEX, (0,)),
         "preds_mask": (False, (0,)),
     }
 
-    remedies: ClassVar[Mapping[str, str]] = {
+    advice: ClassVar[Mapping[str, str]] = {
         "how tokens are spelled": "--tokenizer FILE (a tokenizer.json, or a list of tokens) lets it see them"
     }
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
-        """Hypotheses made from their references by edits, and logits that are more or less sure of them.
+        """Hypotheses that are edits of their references, and more or less confident logits.
 
         Substitutions, omissions, repetitions, insertions, swaps, moved blocks and cut ends, in proportions drawn
         for each example; the number of edits follows the severity. References are sentences or words.
@@ -56,26 +56,26 @@ class SequenceTask(Task):
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Lists of tokens, or their numbers joined by spaces, without padding, blanks and ends."""
         eos_id, blank_id = _ids(examples)
-        preds, mask = examples.preds, examples.extras.get("preds_mask")
-        _, keep = hypothesis_positions(preds, examples.target, mask, eos_id, blank_id)
-        hypotheses = _rows(preds.argmax(-1), keep)
+        preds, preds_mask = examples.preds, examples.extras.get("preds_mask")
+        _, hyp_mask = hypothesis_positions(preds, examples.target, preds_mask, eos_id, blank_id)
+        hypotheses = _rows(preds.argmax(-1), hyp_mask)
         references = _rows(examples.target, reference_positions(examples.target, eos_id))
         if view == "tokens":
             return hypotheses, references
         return [" ".join(map(str, row)) for row in hypotheses], [" ".join(map(str, row)) for row in references]
 
     def configure(self, loss: Any, examples: Examples) -> None:
-        """Tell the loss the ids of the end and of the blank."""
+        """Set the ids of the end and of the blank."""
         loss.eos_id, loss.blank_id = _ids(examples)
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
-        """Other numbers for the tokens, and so another spelling."""
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+        """Other numbers for the tokens, which changes their spelling."""
         return {"how tokens are spelled": renumbered(examples, 2, generator)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
-        """CTC's loss by the number of tokens where there is a blank (Graves et al., ICML 2006), else cross-entropy.
+        """CTC's loss by the number of tokens if there is a blank (Graves et al., ICML 2006), else cross-entropy.
 
-        Cross-entropy is the mean over the positions that hypothesis and reference both have.
+        Cross-entropy is the mean over the positions that both hypothesis and reference have.
         """
         eos_id, blank_id = _ids(examples)
         if blank_id >= 0:
@@ -127,42 +127,42 @@ class SequenceTask(Task):
 def _check_ids(name: str, ids: np.ndarray, vocabulary: int) -> None:
     expect_shape(name, ids, "(n,)", 1)
     expect_dtype(name, ids, np.integer)
-    found = np.unique(ids).tolist()
-    if len(found) > 1:
-        raise OutputsError(f"{name} must be the same in all rows, got {', '.join(map(str, found[:8]))}")
-    if not all(-1 <= token < vocabulary for token in found):
-        raise OutputsError(f"{name} is {found[0]}; expected a token, 0 to {vocabulary - 1}, or -1 for none")
+    values = np.unique(ids).tolist()
+    if len(values) > 1:
+        raise OutputsError(f"{name} must be the same in all rows, got {', '.join(map(str, values[:8]))}")
+    if not all(-1 <= token < vocabulary for token in values):
+        raise OutputsError(f"{name} is {values[0]}; expected a token, 0 to {vocabulary - 1}, or -1 for none")
 
 
 def _ids(examples: Examples) -> tuple[int, int]:
     """The ids of the end and of the blank; -1 where there is none."""
-    given = [examples.extras.get(name) for name in ("eos_id", "blank_id")]
-    end, blank = (-1 if ids is None or not len(ids) else int(ids[0]) for ids in given)
-    return end, blank
+    arrays = [examples.extras.get(name) for name in ("eos_id", "blank_id")]
+    eos_id, blank_id = (-1 if ids is None or not len(ids) else int(ids[0]) for ids in arrays)
+    return eos_id, blank_id
 
 
-def _rows(tokens: Tensor, keep: Tensor) -> list[list[int]]:
-    """The tokens of each row that are kept."""
-    return [row[kept].tolist() for row, kept in zip(tokens.cpu().numpy(), keep.cpu().numpy(), strict=True)]
+def _rows(tokens: Tensor, mask: Tensor) -> list[list[int]]:
+    """The tokens of each row where the mask is true."""
+    return [row[at].tolist() for row, at in zip(tokens.cpu().numpy(), mask.cpu().numpy(), strict=True)]
 
 
 def _ctc_loss(examples: Examples, eos_id: int, blank_id: int) -> Tensor:
-    """CTC's loss by the number of tokens, shape (n,); 0 where a reference does not fit in the frames."""
-    mask = examples.extras.get("preds_mask")
-    there, _ = hypothesis_positions(examples.preds, examples.target, mask, eos_id, blank_id)
-    real = reference_positions(examples.target, eos_id)
-    frames, tokens = ((~kept).byte().argsort(stable=True, dim=1) for kept in (there, real))
+    """CTC's loss divided by the number of tokens, shape (n,); 0 where a reference does not fit in the frames."""
+    preds_mask = examples.extras.get("preds_mask")
+    valid, _ = hypothesis_positions(examples.preds, examples.target, preds_mask, eos_id, blank_id)
+    ref_mask = reference_positions(examples.target, eos_id)
+    frames, tokens = ((~mask).byte().argsort(stable=True, dim=1) for mask in (valid, ref_mask))
     preds = examples.preds.float().gather(1, frames[:, :, None].expand_as(examples.preds))
-    found = F.ctc_loss(
+    losses = F.ctc_loss(
         preds.log_softmax(-1).transpose(0, 1),
-        (examples.target.long() * real).gather(1, tokens),
-        there.sum(1),
-        real.sum(1),
+        (examples.target.long() * ref_mask).gather(1, tokens),
+        valid.sum(1),
+        ref_mask.sum(1),
         blank=blank_id,
         reduction="none",
         zero_infinity=True,
     )
-    return found / real.sum(1).clamp_min(1)
+    return losses / ref_mask.sum(1).clamp_min(1)
 
 
 TASK = SequenceTask()

@@ -17,7 +17,7 @@ from autosurrogate.tasks import _span_logits, _span_text
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
 from autosurrogate.tasks._draw import Draw
 
-FAR = 1e4  # logits beyond are as good as masked
+FAR = 1e4  # logits beyond are clipped
 
 
 class SpanTask(Task):
@@ -35,9 +35,9 @@ class SpanTask(Task):
         "positions": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
         "text": {"sample": (str, list[str]), "set": (list[str], list[list[str]])},
     }
-    arguments = ("logits", "spans")
-    context = ("text", "offsets", "answers")
-    fill: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {
+    argument_names = ("logits", "spans")
+    metric_extras = ("text", "offsets", "answers")
+    padding: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {
         "preds": (-torch.inf, (1,)),
         "text": (0, (0,)),
         "offsets": (0, (0,)),
@@ -45,10 +45,10 @@ class SpanTask(Task):
     }
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
-        """Logits that peak at spans made from the target's: shifted, cut, stretched, elsewhere, or between two.
+        """Logits that peak at the target's span, or at one that is shifted, cut, stretched, elsewhere, or ambiguous.
 
-        How often a span is wrong, and how far, follows the severity. The examples of a point share how sure their
-        logits are. Texts of words, articles and punctuation are made for the view "text" alone.
+        How often a span is wrong, and how far, follows the severity. The examples of a point share the scale of
+        their logits. Texts of words, articles and punctuation are generated only for the view "text".
         """
         draw = Draw(generator)
         examples = _span_logits.generate(severity, draw, set_size)
@@ -91,18 +91,18 @@ class SpanTask(Task):
             answers = arrays["answers"]
             expect_shape("answers", answers, "(n, n_answers, 2)", 3)
             expect_dtype("answers", answers, np.integer)
-            there = ~(answers == -1).all(-1)
-            _check_spans("answers", answers[there], preds.shape[2], ", or -1 and -1 for padding")
+            is_span = ~(answers == -1).all(-1)
+            _check_spans("answers", answers[is_span], preds.shape[2], ", or -1 and -1 for padding")
 
 
 def _check_text(arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise `OutputsError` unless text and offsets fit each other, or neither is there."""
+    """Raise `OutputsError` unless text and offsets fit each other, or both are missing."""
     text, offsets = arrays.get("text"), arrays.get("offsets")
     if text is None and offsets is None:
         return
     if text is None or offsets is None:
-        there, lacking = ("text", "offsets") if offsets is None else ("offsets", "text")
-        raise OutputsError(f"holds {there} without {lacking}; the text of a position needs both")
+        present, missing = ("text", "offsets") if offsets is None else ("offsets", "text")
+        raise OutputsError(f"holds {present} without {missing}; the text of a position needs both")
     expect_shape("text", text, "(n, n_characters)", 2)
     expect_dtype("text", text, np.integer)
     expect_dtype("offsets", offsets, np.integer)
@@ -124,9 +124,9 @@ def _check_text(arrays: Mapping[str, np.ndarray]) -> None:
 def _check_spans(name: str, spans: np.ndarray, n_positions: int, otherwise: str) -> None:
     wrong = (spans[:, 0] < 0) | (spans[:, 1] >= n_positions) | (spans[:, 0] > spans[:, 1])
     if wrong.any():
-        found = spans[int(wrong.argmax())].tolist()
+        span = spans[int(wrong.argmax())].tolist()
         raise OutputsError(
-            f"{name} holds the span {found}; expected first <= last position, both 0 to {n_positions - 1}{otherwise}"
+            f"{name} holds the span {span}; expected first <= last position, both 0 to {n_positions - 1}{otherwise}"
         )
 
 

@@ -12,11 +12,11 @@ from torch import Tensor
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._changes import reordered
 from autosurrogate.tasks._draw import Draw
+from autosurrogate.tasks._perturbations import reordered
 
 MAX_COLUMNS = 4
-FEWEST = 16  # examples that are made together; of smaller sets the others are left out
+MIN_GENERATED = 16  # examples of a set; of smaller sets, the others are discarded
 MIN_SPREAD, MAX_SPREAD = 0.7, 1.4  # of generated targets
 
 
@@ -31,9 +31,9 @@ class Values(Task):
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
         """Sets of predictions that follow their targets closely, not at all, or the wrong way round, by the severity.
 
-        The quantity's distribution is drawn for each set: even, skewed, of two humps, or of few values; its mean and
-        its spread (from 0.7 to 1.4) for each call. Predictions err by noise of any shape, by a spread of their own,
-        by an offset, and by bending the scale, in drawn proportions. The coefficient of determination is mostly above
+        Each set has a random distribution: even, skewed, with two modes, or of few values. The mean and the spread
+        (from 0.7 to 1.4) are random in each call. Predictions err by noise of any shape, by a spread of their own,
+        by an offset, and by a bent scale, in random proportions. The coefficient of determination is mostly above
         -1.
         """
         return _generate(severity, Draw(generator), set_size)
@@ -48,7 +48,7 @@ class Values(Task):
         spread = target.var(0, correction=0).sqrt()
         return torch.where(spread > 1e-6 * target.mean(0).abs(), spread, 1.0).float()
 
-    def changes(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
+    def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Another unit and another zero of the values, and another order of the columns."""
         preds, target = examples.preds, examples.target
         return {
@@ -77,9 +77,9 @@ class Values(Task):
 
 
 def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
-    several = draw.uniform(1).item() < 0.3 or set_size == 1  # a metric of one number is hardly one
+    several = draw.uniform(1).item() < 0.3 or set_size == 1  # a metric of one number is of little use
     n_columns = int(2 + (MAX_COLUMNS - 1) * draw.uniform(1).item()) if several else 1
-    n = max(set_size, FEWEST)
+    n = max(set_size, MIN_GENERATED)
     target = _quantities(len(severity), n, n_columns, draw)
     preds = _predictions(target, 0.02 + 0.98 * severity[:, None, None], draw)
     # The mean and spread of a set differ a little from those of all the data it is drawn from.
@@ -87,54 +87,56 @@ def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     wider = ((0.1 + 0.7 * n**-0.5) * draw.normal(len(severity), 1, n_columns)).exp()
     spread = draw.log_uniform(MIN_SPREAD, MAX_SPREAD, n_columns)
     centre = 3.0 * draw.normal(n_columns)
-    whole = [spread * (centre + away + wider * part) for part in (preds, target)]
-    return Examples(*(part[:, :set_size].flatten(0, 1) for part in whole))
+    scaled = [spread * (centre + away + wider * values) for values in (preds, target)]
+    return Examples(*(values[:, :set_size].flatten(0, 1) for values in scaled))
 
 
 def _quantities(n_sets: int, set_size: int, n_columns: int, draw: Draw) -> Tensor:
     """Standardised targets (n_sets, set_size, n_columns), of a distribution drawn for each set and column."""
-    each, one = (n_sets, set_size, n_columns), (n_sets, 1, n_columns)
-    normal = draw.normal(*each)
-    sign = torch.where(draw.uniform(*one) < 0.5, -1.0, 1.0)
-    humps = normal * (0.2 + 0.6 * draw.uniform(*one)) + torch.where(draw.uniform(*each) < draw.uniform(*one), 1.5, -1.5)
-    skew = 0.3 + 0.7 * draw.uniform(*one)
-    levels = (0.8 + 2.2 * draw.uniform(*one)) * normal
-    kinds = torch.stack([normal, normal, draw.uniform(*each), sign * (skew * normal).exp(), humps, levels.round()])
-    kind = (len(kinds) * draw.uniform(*one)).long()
-    return _standardised(kinds.gather(0, kind.expand(each)[None])[0])
+    per_value, per_set = (n_sets, set_size, n_columns), (n_sets, 1, n_columns)
+    normal = draw.normal(*per_value)
+    sign = torch.where(draw.uniform(*per_set) < 0.5, -1.0, 1.0)
+    side = 0.2 + 0.6 * draw.uniform(*per_set)
+    humps = normal * side + torch.where(draw.uniform(*per_value) < draw.uniform(*per_set), 1.5, -1.5)
+    skew = 0.3 + 0.7 * draw.uniform(*per_set)
+    levels = (0.8 + 2.2 * draw.uniform(*per_set)) * normal
+    skewed = sign * (skew * normal).exp()
+    kinds = torch.stack([normal, normal, draw.uniform(*per_value), skewed, humps, levels.round()])
+    kind = (len(kinds) * draw.uniform(*per_set)).long()
+    return _standardised(kinds.gather(0, kind.expand(per_value)[None])[0])
 
 
 def _predictions(target: Tensor, severity: Tensor, draw: Draw) -> Tensor:
     """Predictions of standardised targets (n_sets, set_size, n_columns), at severities (n_sets, 1, 1)."""
     n_sets, _, n_columns = target.shape
-    one = (n_sets, 1, n_columns)
-    bend = 0.05 + 1.5 * draw.uniform(*one)
-    bent = torch.where(draw.uniform(*one) < 0.5, (bend * target).tanh(), (bend * target).clamp(-4, 4).sinh())
-    amount = severity * draw.uniform(*one) * (draw.uniform(*one) < 0.4)
+    per_set = (n_sets, 1, n_columns)
+    bend = 0.05 + 1.5 * draw.uniform(*per_set)
+    bent = torch.where(draw.uniform(*per_set) < 0.5, (bend * target).tanh(), (bend * target).clamp(-4, 4).sinh())
+    amount = severity * draw.uniform(*per_set) * (draw.uniform(*per_set) < 0.4)
     seen = _standardised((1 - amount) * target + amount * _standardised(bent))
-    angle = severity * torch.pi * (0.1 + 0.6 * draw.uniform(*one))
+    angle = severity * torch.pi * (0.1 + 0.6 * draw.uniform(*per_set))
     followed = _standardised(angle.cos() * seen + angle.sin() * _noise(target, draw))
     # A model that errs much is best off near the mean; one that is hardly trained is nearer, or anywhere.
-    spread = 1 + (angle.cos().clamp_min(0.05) - 1) * draw.uniform(*one)
-    nearer = 3.0 * draw.uniform(*one) * (draw.uniform(*one) < 0.4)
-    spread = spread * (severity * (0.7 * draw.normal(*one) - nearer)).exp()
-    offset = severity * draw.normal(*one) * draw.uniform(*one)
+    spread = 1 + (angle.cos().clamp_min(0.05) - 1) * draw.uniform(*per_set)
+    nearer = 3.0 * draw.uniform(*per_set) * (draw.uniform(*per_set) < 0.4)
+    spread = spread * (severity * (0.7 * draw.normal(*per_set) - nearer)).exp()
+    offset = severity * draw.normal(*per_set) * draw.uniform(*per_set)
     error = offset + spread * followed - target
-    most = 1.2 + draw.uniform(*one)
+    most = 1.2 + draw.uniform(*per_set)
     return target + error * (most / error.square().mean(1, keepdim=True).clamp_min(1e-9)).clamp_max(1).sqrt()
 
 
 def _noise(target: Tensor, draw: Draw) -> Tensor:
     """Standardised noise of the shape of `target`, of a distribution drawn for each set, perhaps wider at one end."""
-    each, one = target.shape, (target.shape[0], 1, target.shape[2])
-    normal = draw.normal(*each)
-    heavy = normal * (1.2 * draw.uniform(*one) * draw.normal(*each)).exp()
-    few = normal * torch.where(draw.uniform(*each) < 0.3 * draw.uniform(*one), 1.0, 0.1)
-    skewed = torch.where(draw.uniform(*one) < 0.5, -1.0, 1.0) * (draw.exponential(*each) - 1)
+    per_value, per_set = target.shape, (target.shape[0], 1, target.shape[2])
+    normal = draw.normal(*per_value)
+    heavy = normal * (1.2 * draw.uniform(*per_set) * draw.normal(*per_value)).exp()
+    few = normal * torch.where(draw.uniform(*per_value) < 0.3 * draw.uniform(*per_set), 1.0, 0.1)
+    skewed = torch.where(draw.uniform(*per_set) < 0.5, -1.0, 1.0) * (draw.exponential(*per_value) - 1)
     kinds = torch.stack([normal, heavy, few, skewed])
-    kind = (len(kinds) * draw.uniform(*one)).long()
-    noise = kinds.gather(0, kind.expand(each)[None])[0]
-    return _standardised(noise * (0.5 * draw.normal(*one) * target).clamp(-3, 3).exp())
+    kind = (len(kinds) * draw.uniform(*per_set)).long()
+    noise = kinds.gather(0, kind.expand(per_value)[None])[0]
+    return _standardised(noise * (0.5 * draw.normal(*per_set) * target).clamp(-3, 3).exp())
 
 
 def _standardised(values: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def test_generated_examples_have_the_task_s_shapes_and_dtypes() -> None:
         made = generated(0.5, 3, 7, seed)
         assert made.preds.shape == made.target.shape
         assert made.preds.shape[0] == 21
-        assert set(made.extras) == {"weight", "area", "normaliser"} == {*TASK.extras, *TASK.context}
+        assert set(made.extras) == {"weight", "area", "normaliser"} == {*TASK.extras, *TASK.metric_extras}
         assert {a.dtype for a in (made.preds, made.target, *made.extras.values())} == {torch.float32}
         assert made.preds.isfinite().all()
         TASK.check(arrays_of(made))
@@ -124,14 +124,14 @@ def test_what_is_not_given_has_a_default() -> None:
     examples = Examples(torch.rand(2, 3, 10, 6), torch.rand(2, 3, 10, 6))
     _, target = TASK.decode(examples, "keypoints")
     assert [(t["weight"].tolist(), t["area"], t["normaliser"]) for t in target] == [([1, 1, 1], 15, 10)] * 2
-    assert TASK.kept(examples) is None
+    assert TASK.has_target(examples) is None
     assert len(TASK.points(examples, "keypoints", 2)[0][0]) == 2
 
 
 def test_sets_leave_out_examples_without_an_annotated_keypoint() -> None:
     weight = torch.tensor([[0, 1], [0, 0], [0, 0], [1, 1]])
     examples = Examples(torch.rand(4, 2, 5, 5), torch.rand(4, 2, 5, 5), {"weight": weight})
-    kept: Any = TASK.kept(examples)
+    kept: Any = TASK.has_target(examples)
     assert kept.tolist() == [True, False, False, True]
     points = TASK.points(examples, "keypoints", 2)
     assert [len(preds) for preds, _ in points] == [len(target) for _, target in points] == [1, 1]

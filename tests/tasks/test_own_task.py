@@ -1,4 +1,4 @@
-"""A task of a user's file, as docs/own-task.md has it."""
+"""A task of a user's file, as docs/how-to/own-task.md has it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from autosurrogate.errors import MetricError, RegistryError
 from autosurrogate.registry import store
 from autosurrogate.registry.lookup import find
 
-PAGE = Path(__file__).parents[2] / "docs" / "own-task.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "own-task.md"
 
 
 @pytest.fixture(autouse=True)
@@ -45,17 +45,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_it_is_checked_from_the_command_line(folder: Path) -> None:
-    done = program.run("check", "intervals.py:found", cwd=folder)
+    done = program.run("check", "intervals.py:hit_rate", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "intervals, view 'ends', a set of 64 examples a call" in done.stdout
 
 
 @pytest.mark.slow
 def test_its_loss_ranks_recorded_outputs_in_another_process(folder: Path) -> None:
-    done = program.run("evaluate", "found.pt", "--outputs", "outputs.npz", "--set-size", 32, cwd=folder)
+    done = program.run("evaluate", "hit_rate.pt", "--outputs", "outputs.npz", "--set-size", 32, cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "regular loss" in done.stdout
-    loss = program.load(folder / "found.pt")
+    loss = program.load(folder / "hit_rate.pt")
     target = torch.tensor([[0.0, 4.0]] * 8)
     values = [float(loss(target + away, target)) for away in (0.0, 1.0, 2.0, 4.0)]
     assert values == sorted(values)
@@ -64,7 +64,7 @@ def test_its_loss_ranks_recorded_outputs_in_another_process(folder: Path) -> Non
 @pytest.mark.slow
 def test_outputs_that_do_not_fit_are_refused(folder: Path) -> None:
     np.savez(folder / "wrong.npz", preds=np.zeros((400, 3), np.float32), target=np.zeros((400, 2)))
-    done = program.run("evaluate", "found.pt", "--outputs", "wrong.npz", cwd=folder)
+    done = program.run("evaluate", "hit_rate.pt", "--outputs", "wrong.npz", cwd=folder)
     assert done.returncode == 2
     assert "wrong.npz: does not fit task 'intervals': ValueError: preds must have shape (n, 2)" in done.stderr
 
@@ -99,27 +99,27 @@ def test_a_class_or_an_instance_will_do() -> None:
 @pytest.mark.parametrize("attribute", ["name", "views", "networks", "search_space"])
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, attribute: str) -> None:
     monkeypatch.setattr(Whole, attribute, type(getattr(Whole, attribute))())
-    with pytest.raises(MetricError, match=f"task Whole of .* has no '{attribute}'"):
+    with pytest.raises(MetricError, match=f"task Whole of .* has no '{attribute}'; set it as an attribute of the class"):
         declared(Whole)
 
 
 def test_a_name_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Whole, "name", "sequence")
-    with pytest.raises(RegistryError, match="there is another task called 'sequence'"):
+    with pytest.raises(RegistryError, match="there is already another task called 'sequence'; choose another name"):
         declared(Whole)
 
 
 def test_a_name_that_is_kept_for_vocabularies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Whole, "name", "sequence:whole")
-    with pytest.raises(RegistryError, match="names that begin with 'sequence:' are kept for vocabularies"):
+    with pytest.raises(RegistryError, match="names that begin with 'sequence:' are reserved for vocabularies; choose another name"):
         declared(Whole)
 
 
 def test_a_name_with_a_colon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Whole, "name", "my:task")
     declared(Whole)
-    assert tasks.get("my:task").name == tasks.kind("my:task") == "my:task"
-    assert list(surrogates.networks("my:task")) == ["none"]
+    assert tasks.get("my:task").name == tasks.name_without_vocabulary("my:task") == "my:task"
+    assert list(surrogates.networks(tasks.get("my:task"))) == ["none"]
 
 
 def test_the_same_class_of_another_file_is_another_task(tmp_path: Path) -> None:
@@ -133,13 +133,13 @@ def test_the_same_class_of_another_file_is_another_task(tmp_path: Path) -> None:
     assert find(f"{tmp_path / 'one.py'}").task == "whole"
     (tmp_path / "one.py").write_text(text + "# changed\n", encoding="utf-8")
     assert find(f"{tmp_path / 'one.py'}").task == "whole"
-    with pytest.raises(RegistryError, match="there is another task called 'whole'"):
+    with pytest.raises(RegistryError, match="there is already another task called 'whole'; choose another name"):
         find(f"{tmp_path / 'two.py'}")
 
 
 def test_extras_are_told_to_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Whole, "extras", ("weight",))
-    with pytest.raises(MetricError, match="leave out 'extras'"):
+    with pytest.raises(MetricError, match="losses of users' tasks are called with preds and target only; leave out 'extras'"):
         declared(Whole)
 
 

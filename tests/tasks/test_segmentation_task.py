@@ -132,7 +132,7 @@ def test_any_integer_target_is_the_same_target(dtype: torch.dtype) -> None:
 
 def test_class_156_of_unsigned_bytes_is_not_taken_for_none() -> None:
     examples = Examples(torch.zeros(1, 200, 1, 1), torch.tensor([[[156]]], dtype=torch.uint8))
-    kept: Any = TASK.kept(examples)
+    kept: Any = TASK.has_target(examples)
     assert kept.tolist() == [True]
 
 

@@ -30,7 +30,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def task(file: Path) -> SpelledSequenceTask:
-    found = tasks.get(tasks.spelled(file))
+    found = tasks.get(tasks.name_with_vocabulary(file))
     assert isinstance(found, SpelledSequenceTask)
     return found
 
@@ -42,13 +42,13 @@ def generated(task: SpelledSequenceTask, severity: float, n: int = 24, seed: int
 def built(task: SpelledSequenceTask, network: str = "spelled", **settings: Any) -> Any:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        loss: Any = surrogates.build(task.name, "sample", network, **(settings or {"temperatures": [1.0, 0.1]}))
+        loss: Any = surrogates.build(task, "sample", network, **(settings or {"temperatures": [1.0, 0.1]}))
     return loss
 
 
 def losses(task: SpelledSequenceTask, loss: Any, examples: Examples) -> torch.Tensor:
     task.configure(loss, examples)
-    found: torch.Tensor = loss.per_sample(*surrogates.arguments(task, examples))
+    found: torch.Tensor = loss.per_sample(*surrogates.loss_arguments(task, examples))
     return found.detach()
 
 
@@ -69,11 +69,11 @@ def test_a_vocabulary_that_is_edited_is_read_again(tmp_path: Path) -> None:
     assert isinstance(first, SpelledSequenceTask)
     assert isinstance(second, SpelledSequenceTask)
     assert len(second.vocabulary) == len(first.vocabulary) + 1
-    assert tasks.kind(first.name) == tasks.kind(second.name) == "sequence"
+    assert tasks.name_without_vocabulary(first.name) == tasks.name_without_vocabulary(second.name) == "sequence"
 
 
 def test_the_networks_of_sequences_are_searched_after_those_that_see_spelling(task: SpelledSequenceTask) -> None:
-    found, plain = search_space.load(task.name), search_space.load("sequence")
+    found, plain = search_space.load(task), search_space.load(tasks.get("sequence"))
     assert list(found.networks) == ["spelled", *plain.networks]
     assert (found.training, found.soft_ranks) == (plain.training, plain.soft_ranks)
 
@@ -130,7 +130,7 @@ def test_a_metric_is_given_real_text_or_the_vocabulary_s_tokens(task: SpelledSeq
 @pytest.mark.parametrize("network", ["spelled", "match"])
 def test_logits_of_the_whole_vocabulary_are_the_same_predictions(task: SpelledSequenceTask, network: str) -> None:
     loss, made = built(task, network), generated(task, 0.4)
-    whole = task.whole(made)
+    whole = task.as_model_output(made)
     assert whole.preds.shape == (*made.preds.shape[:2], len(TOKENS))
     assert "columns" not in whole.extras
     assert task.decode(whole, "text") == task.decode(made, "text")
@@ -140,9 +140,9 @@ def test_logits_of_the_whole_vocabulary_are_the_same_predictions(task: SpelledSe
 def test_where_it_is_sure_the_network_counts_the_n_grams_that_are_decoded(task: SpelledSequenceTask) -> None:
     loss, made = built(task, temperatures=[1e-3]), generated(task, 0.5)
     task.configure(loss, made)
-    features = loss.features(*surrogates.arguments(task, made), 1)
+    features = loss.features(*surrogates.loss_arguments(task, made), 1)
     hypotheses, references = task.decode(made, "tokens")
-    columns = loss.network.columns()
+    columns = loss.network.feature_names()
     for row, (ours, theirs) in enumerate(zip(hypotheses, references, strict=True)):
         ends = np.cumsum(_vocabulary.BINS)
         for order, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True), 1):
@@ -167,8 +167,8 @@ def test_expected_counts_are_of_what_is_decoded_with_ends_and_blanks(
     extras = {name: torch.full((16,), i) for name, i in (("eos_id", eos_id), ("blank_id", blank_id))}
     examples, loss = Examples(preds, target, extras), built(task, temperatures=[1e-3])
     task.configure(loss, examples)
-    features = loss.features(*surrogates.arguments(task, examples), 1)
-    column = loss.network.columns().index("recalled of 1 characters at 0.001")
+    features = loss.features(*surrogates.loss_arguments(task, examples), 1)
+    column = loss.network.feature_names().index("recalled of 1 characters at 0.001")
     hypotheses, references = task.decode(examples, "tokens")
     for row, (ours, theirs) in enumerate(zip(hypotheses, references, strict=True)):
         found, wanted = (task.vocabulary.grams[ids, : _vocabulary.BINS[0]].astype(int).sum(0) for ids in (ours, theirs))
@@ -200,5 +200,5 @@ def test_a_mixture_s_parts_are_of_the_vocabulary_too(file: Path) -> None:
     from autosurrogate.registry import mixtures
 
     mixed = with_tokenizer(mixtures.mixed([find("chrf"), find("bleu")], [1.0, 1.0]), file)
-    assert {mixed.task, *(part.task for part in mixed.parts)} == {tasks.spelled(file)}
+    assert {mixed.task, *(part.task for part in mixed.parts)} == {tasks.name_with_vocabulary(file)}
     assert with_tokenizer(find("chrf"), None) is find("chrf")

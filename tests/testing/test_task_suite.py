@@ -67,8 +67,8 @@ def test_a_unit_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, unit: Tenso
 
 
 class SeesTheOrder(TargetProbability):
-    def score(self, features: Tensor, rows: int) -> Tensor:
-        return features[:, 0].view(-1, rows)[:, 0]
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
+        return features[:, 0].view(-1, n_rows)[:, 0]
 
 
 class SeesItsBatch(TargetProbability):
@@ -83,8 +83,8 @@ class HasNoGradientAtTies(TargetProbability):
 
 
 class CannotBeScripted(TargetProbability):
-    def score(self, features: Tensor, rows: int) -> Tensor:
-        return features[:, 0].view(-1, rows).mean(1) * float(f"{1:d}".encode().hex())
+    def score(self, features: Tensor, n_rows: int) -> Tensor:
+        return features[:, 0].view(-1, n_rows).mean(1) * float(f"{1:d}".encode().hex())
 
 
 class HasOneSize(TargetProbability):
@@ -111,7 +111,7 @@ def test_a_network_that_is_wrong(monkeypatch: pytest.MonkeyPatch, network: type[
 
 def test_padding_that_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     sequence = type(tasks.get("sequence"))
-    monkeypatch.setattr(sequence, "fill", {**sequence.fill, "preds_mask": (True, (0,))})
+    monkeypatch.setattr(sequence, "padding", {**sequence.padding, "preds_mask": (True, (0,))})
     with pytest.raises(ConformanceError, match="padding changes what a metric is given"):
         run("decodes padded examples alike", "sequence")
 
