@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     out = console()
     out.print(table)
     out.print(
-        "\nloss: Spearman's correlation of the ready loss with the metric on held-out points, in per cent.\n"
+        "\nloss: Spearman's correlation of the ready loss on held-out points, per cent.\n"
         "`autosurrogate export f1` writes a ready loss; autosurrogate.load('f1') loads it."
     )
     out.print("\nParameters, set as in --metric 'pck?threshold=0.1':")
