@@ -96,7 +96,11 @@ def run(
 
 
 def run_code(
-    code: str, *arguments: object, cwd: Path, python: str | Path = sys.executable, imported: tuple[str, ...] | None = None
+    code: str,
+    *arguments: object,
+    cwd: Path,
+    python: str | Path = sys.executable,
+    imported: tuple[str, ...] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run Python code to its end, as `python -c` does.
 
