@@ -1,1 +1,1 @@
-"""Helpers that know nothing of metrics, tasks or losses."""
+"""Helpers that do not depend on metrics, tasks or losses."""

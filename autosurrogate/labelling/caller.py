@@ -40,7 +40,7 @@ class Caller:
         self._began: float | None = None  # the running call
         self._is_set = False
         self._check_handler_at = 0.0  # when to check that a metric has not set a handler of its own
-        self._handler = self._ring  # kept, as each access to a method gives another object
+        self._handler = self._ring  # each access to a method gives another object, so store one
 
     def __enter__(self) -> Self:
         return self

@@ -48,7 +48,7 @@ class Labeller:
     """
 
     def __init__(self, metric: Metric, *, n_workers: int | None = None, timeout_s: float = 10.0) -> None:
-        n_workers = loky.cpu_count() if n_workers is None else n_workers  # knows containers' limits, too
+        n_workers = loky.cpu_count() if n_workers is None else n_workers  # respects containers' limits, too
         if n_workers < 1:
             raise OptionError(f"Labeller: n_workers must be 1 or more, got {n_workers}")
         if not 0 < timeout_s < math.inf:
@@ -223,7 +223,7 @@ class Labeller:
         with self._changed:
             start = batch.start
             batch.start += len(answers.outcomes)
-            if job not in self._unfinished:  # it has failed meanwhile
+            if job not in self._unfinished:  # it failed before these answers came
                 return
             for index, outcome in enumerate(answers.outcomes, start):
                 job.store(index, outcome)

@@ -19,7 +19,7 @@ SMALL = 65_536  # numbers; larger arrays are pickled as they are
 def pack(points: Any) -> bytes:
     """Points as bytes, see `unpack`.
 
-    Arrays of numbers of one kind, of the same shape but for the first axis, are laid end to end.
+    Arrays of numbers of one kind, of the same shape but for the first axis, are joined end to end.
 
     Raises:
         Exception: whatever pickling raises.
@@ -67,7 +67,7 @@ class _Pickler(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:  # called for all that are not plain Python objects
         kind = type(value)
-        if kind.__name__ != "ndarray" or kind.__module__ != "numpy":  # known without importing it
+        if kind.__name__ != "ndarray" or kind.__module__ != "numpy":  # checked without importing it
             return NotImplemented
         dtype, shape = value.dtype, value.shape
         if not shape or dtype.kind not in "biuf" or not dtype.isnative or value.size > SMALL:

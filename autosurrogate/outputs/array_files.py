@@ -26,7 +26,7 @@ _ADVICE = "write it again, for example with autosurrogate.outputs.Recorder"
 @contextlib.contextmanager
 def _open_npz(path: Path) -> Iterator[Opened]:
     try:
-        with path.open("rb") as stream:  # closed also where numpy, given a path, would forget to
+        with path.open("rb") as stream:  # closed here, as numpy does not always close a file that it opened
             if not zipfile.is_zipfile(stream):
                 raise OutputsError(f"is no whole .npz file (cut short, a pickle, or another format); {_ADVICE}")
             stream.seek(0)

@@ -1,8 +1,8 @@
 """Reading recorded outputs (G_M) of real models.
 
-A file is `.npz` or `.safetensors` and holds `preds`, `target`, the further arrays its task knows (`preds_mask` of a
-sequence, the text of a passage), and optionally `source`: an integer for each row, which says what model or checkpoint
-the row comes from.
+A file is `.npz` or `.safetensors` and holds `preds`, `target`, the further arrays that its task has (`preds_mask` of
+a sequence, the text of a passage), and optionally `source`: an integer for each row, the model or checkpoint that the
+row comes from.
 Arrays whose name begins with an underscore are not read.
 """
 
@@ -116,7 +116,7 @@ def read(path: str | Path, task: Task) -> Recorded:
 
 
 def _load(path: Path, task: Task) -> dict[str, np.ndarray]:
-    """The arrays the task knows, each read once."""
+    """The arrays that the task uses, each read once."""
     known = ["preds", "target", *task.extras, *task.metric_extras, "source"]
     with open_arrays(path) as (names, get):
         _check_names(names, known, task)

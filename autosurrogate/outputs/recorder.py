@@ -31,7 +31,7 @@ class Recorder:
     end. Memory is `max_per_source` rows for each source: let `source` be the epoch, or record every hundredth
     step, and do not make a source of every step. Processes that train together need a path each.
 
-    Batches of a task whose examples differ in size are padded, as the task says. Those of a sequence task may differ in
+    Batches of a task whose examples differ in size are padded as the task defines. Those of a sequence task may differ in
     length: `preds` are padded with 0, `target` with -100, and `preds_mask` says which positions are the hypothesis's.
 
     Args:
@@ -39,7 +39,7 @@ class Recorder:
         task: name of the task, such as "span": it decides which further arrays are allowed, and how batches of other
             sizes are padded. By default, `preds` of three axes with a `target` of two are sequences, and anything else
             has one size and no further arrays.
-        max_per_source: rows to keep of each source.
+        max_per_source: rows to sample of each source.
         seed: of the sample.
         overwrite: whether to replace an existing file.
         dtype: of the written preds; by default float16 where all were float16 or bfloat16, else float32. Finite values
@@ -120,7 +120,7 @@ class Recorder:
                 all until the first `eos_id`, or, where the target has as many and there is neither `eos_id` nor
                 `blank_id`, those whose target is not -100.
             source: an integer (an epoch, a step) for the whole batch, or one for each row; 0 if left out.
-            arrays: further arrays (n, ...) that the task knows, by name.
+            arrays: further arrays (n, ...) that the task has, by name.
 
         Raises:
             OutputsError: shapes or dtypes do not fit one another or the batches before, or the task has no such array.
@@ -234,7 +234,7 @@ def _batch(
 
 
 def _rows(examples: Examples, dtype: torch.dtype | None) -> list[_Row]:
-    """Each row on its own, so that none keeps its batch alive."""
+    """A copy of each row, so that its batch can be freed."""
     if dtype is None:
         dtype = torch.float16 if examples.preds.dtype in (torch.float16, torch.bfloat16) else torch.float32
     largest = torch.finfo(dtype).max

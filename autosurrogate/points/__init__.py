@@ -1,4 +1,4 @@
-"""Labelled points: generated or recorded, kept in a run's folder."""
+"""Labelled points: generated or recorded, stored in a run's folder."""
 
 from typing import TYPE_CHECKING
 

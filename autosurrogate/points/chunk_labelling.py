@@ -63,7 +63,7 @@ class ChunkLabeller:
         return wait
 
     def check(self, kind: str, labels: Labels | None = None, minimum: int = 1) -> None:
-        """Check all labels of a kind so far, once there are `minimum`: the first few may be alike, or all dropped.
+        """Check all labels of a kind so far, once there are `minimum`: the first few may all be equal, or all dropped.
 
         Raises:
             LabellingError: the metric fails on too many points, or is constant.

@@ -33,8 +33,8 @@ from autosurrogate.run.run_dir import RunDir
 from autosurrogate.tasks import Task
 
 SPLITS = {"train": 18, "validation": 6, "test": 6}  # chunks of generated points, at most: each set size alike
-SEARCH_SPLITS = ("train", "validation")  # what a search uses; the test is labelled beside it
-MAX_CHUNKS_PER_FILE = 10_000  # of recorded outputs: keeps the numbers of a file's chunks apart from the next file's
+SEARCH_SPLITS = ("train", "validation")  # what a search uses; the test is labelled at the same time
+MAX_CHUNKS_PER_FILE = 10_000  # of recorded outputs: the numbers of a file's chunks begin at a multiple of it
 
 
 @dataclass(frozen=True)

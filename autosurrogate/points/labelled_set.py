@@ -178,7 +178,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> int:
     checksum = 0
     for name, tensor in sorted(tensors.items()):
         checksum = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), checksum)
-        content: Any = tensor.reshape(-1).view(torch.uint8).numpy()  # a buffer, though its type hints do not say so
+        content: Any = tensor.reshape(-1).view(torch.uint8).numpy()  # a buffer, which its type hints do not show
         checksum = zlib.crc32(content, checksum)
     return checksum
 

@@ -1,4 +1,4 @@
-"""Training one surrogate on labelled points."""
+"""Training of one surrogate on labelled points."""
 
 from typing import TYPE_CHECKING
 

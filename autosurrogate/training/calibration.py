@@ -18,7 +18,7 @@ MIN_SLOPE = 0.1  # of the mean slope, everywhere: a gradient must lead out of wh
 
 
 def calibrate(loss: Loss, tables: Sequence[FeatureTable], higher_is_better: bool) -> None:
-    """Let a loss fall as the metric rises: by isotonic regression of the metric on the loss, made smooth.
+    """Let a loss fall as the metric rises: by isotonic regression of the metric on the loss, smoothed.
 
     The order of the losses does not change. A loss that is nearly constant is left as it is.
 
@@ -38,7 +38,7 @@ def calibrate(loss: Loss, tables: Sequence[FeatureTable], higher_is_better: bool
 def rising(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
     """A rising curve of the mean of y given x: knots, values and slopes there, each of shape (N_KNOTS,).
 
-    The means of equally many points each are made to rise by isotonic regression, and the curve between them is a
+    The means of groups of equally many points are fitted by isotonic regression, and the curve between them is a
     monotone cubic (Fritsch and Carlson, SIAM J. Numer. Anal. 1980).
 
     Args:
