@@ -42,7 +42,7 @@ def agreement_table(sections: Mapping[str, Mapping[str, Agreement]]) -> Table:
         sections: title to name of a loss to its correlations; an empty title is not shown.
     """
     table = Table(box=None, pad_edge=False)
-    table.add_column("", overflow="fold")
+    table.add_column("per cent", overflow="fold")
     for heading in ("Spearman", "95 % CI", "Kendall", "95 % CI", "points"):
         table.add_column(heading, justify="right", no_wrap=True)
     for title, rows in sections.items():

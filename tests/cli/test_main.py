@@ -135,7 +135,7 @@ REFUSED = {
     f"{FIT} --workers 0": r"--workers 0: must be 1 or more",
     f"{FIT} --trials -3": r"--trials -3: must be 1 or more",
     f"{FIT} --seed -1": r"--seed -1: must be 0 or more",
-    f"{FIT} --random-share 0.5": r"--random-share: needs recorded outputs to share with; add --outputs FILE",
+    f"{FIT} --random-share 0.5": r"--random-share: needs recorded outputs; add --outputs FILE",
     f"{FIT} --random-share 1.5 --outputs few.npz": r"--random-share 1\.5: is a probability, from 0 to 1",
     # where to write
     f"{FIT} --out nowhere/a.pt": r"--out .*a\.pt: cannot be written: there is no folder .*nowhere; create it first",
@@ -146,7 +146,7 @@ REFUSED = {
     f"{FIT} --out bad.py/a.pt": r"--out .*a\.pt: cannot be written: (there is no folder|Not a directory)",
     f"{FIT} --out {'x' * 300}.pt": r"--out .*: cannot be written: File name too long",
     f"{FIT} --run-dir a_folder.pt/../..": r"--run-dir .*: is not empty; choose another",
-    f"{FIT} --run-dir bad.py": r"--run-dir bad\.py: cannot be made: (File exists|Not a directory)",
+    f"{FIT} --run-dir bad.py": r"--run-dir bad\.py: cannot be created: (File exists|Not a directory)",
     # resuming
     "fit --resume .": r"--resume \.: is not the folder of a run \(no readable config\.json in it\)",
     "fit --resume nowhere": r"--resume nowhere: is not the folder of a run",
@@ -251,7 +251,7 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
         r"labelling  1,152 of 1,152 points  [\d,]+ points/s$",
         r"labelled [\d,]+ points to search with$",
         r"trial \d  best held-out Spearman \d+\.\d  regular loss \d+\.\d  \d+ s left$",
-        r" +Spearman +95 % CI +Kendall +95 % CI +points$",
+        r"per cent +Spearman +95 % CI +Kendall +95 % CI +points$",
         r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
         r"  regular loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
         r"descent check +metric improves by \S+ along regular loss \+ ([\d.]+ \* )?loss, by \S+ along the regular loss "

@@ -15,7 +15,7 @@ def test_a_table_without_titles_has_a_row_a_loss() -> None:
     table = agreement_table({"": {"bleu.pt": agreement(0.9), "regular loss": agreement(0.5)}})
     Console(file=out, width=80, highlight=False).print(table)
     lines = out.getvalue().splitlines()
-    assert lines[0].split() == ["Spearman", "95", "%", "CI", "Kendall", "95", "%", "CI", "points"]
+    assert lines[0].split() == ["per", "cent", "Spearman", "95", "%", "CI", "Kendall", "95", "%", "CI", "points"]
     assert [line.split("  ")[0].strip() for line in lines[1:]] == ["bleu.pt", "regular loss"]
 
 

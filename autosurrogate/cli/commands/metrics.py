@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     out.print(table)
     out.print(
         "\nloss: Spearman's correlation of the ready loss on held-out points, per cent.\n"
-        "`autosurrogate export f1` writes a ready loss; autosurrogate.load('f1') loads it."
+        "`autosurrogate export f1` writes the loss; autosurrogate.load('f1') loads it."
     )
     out.print("\nParameters, set as in --metric 'pck?threshold=0.1':")
     out.print("\n".join(settable), markup=False)
