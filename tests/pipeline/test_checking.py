@@ -198,10 +198,10 @@ def test_the_command_line_shows_it_all(file: Path) -> None:
         "                           target array(",
         "                           -> KeyError: 'class ",
         "calls                      272, ",
-        "values                     0 to 1; a mean of ",
+        "values                     0 to 1; mean ",
         "coverage                   ",
         "ties                       ",
-        "called again               the same",
+        "called again               the same values",
         "which class is which       does not matter",
         "the order of the examples  does not matter",
         "a loss can be fitted",
@@ -213,7 +213,7 @@ def test_the_command_line_shows_it_all(file: Path) -> None:
 def test_the_command_line_refuses_with_3_and_wrong_input_with_2(file: Path) -> None:
     refused = program.run("check", "mine.py:first", cwd=file.parent)
     assert refused.returncode == 3
-    assert "the order of the examples  moves " in refused.stdout
+    assert "the order of the examples  changes " in refused.stdout
     assert "no loss should be fitted:\nmetric 'first' depends on the order of the examples" in refused.stdout
     wrong = program.run("check", "mine.py:frist", cwd=file.parent)
     assert wrong.returncode == 2
