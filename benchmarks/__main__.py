@@ -25,7 +25,9 @@ This page is written by `python -m benchmarks`.
 
 def main() -> None:
     """Write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--docs", type=Path, default=PAGES, help="folder to write to (docs/measurements/)")
     folder = parser.parse_args().docs
     trained = list(rows.read(RESULTS))

@@ -126,7 +126,11 @@ class Fit:
 def main() -> None:
     """Measure what is not measured yet."""
     names = [m.name for m in builtins()]
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.correlation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--table", choices=("survey", "floors"), default="survey")
     parser.add_argument("--seeds", type=int, nargs="+", help="(0; of the floors 0 1 2)")
     parser.add_argument("--metrics", nargs="+", choices=names, metavar="NAME", help="(all; those that have a floor)")

@@ -76,7 +76,9 @@ thresholds for them; they are to be measured again.
 
 def main() -> None:
     """Train what has not been trained yet, and show what correlates with what was gained."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m studies.predictors", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("metric")
     parser.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="of `python -m studies.training --help`")
     parser.add_argument("--trials", type=int, default=16, help="of the search, at most, chosen at random (16)")

@@ -38,7 +38,11 @@ Each in a fresh file, through `check` and `fit`; what was printed. This page is 
 
 def main() -> None:
     """Run both commands on each file, and write what they print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.user_metrics",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--budget", default=BUDGET, help=f"of a fit ({BUDGET})")
     parser.add_argument("--page", type=Path, default=PAGE, help="file to write (docs/measurements/user-metrics.md)")
     options = parser.parse_args()
