@@ -31,8 +31,9 @@ class Recorder:
     end. Memory is `max_per_source` rows for each source: let `source` be the epoch, or record every hundredth
     step, and do not make a source of every step. Processes that train together need a path each.
 
-    Batches of a task whose examples differ in size are padded as the task defines. Those of a sequence task may differ in
-    length: `preds` are padded with 0, `target` with -100, and `preds_mask` says which positions are the hypothesis's.
+    Batches of a task whose examples differ in size are padded as the task defines. Those of a sequence task may
+    differ in length: `preds` are padded with 0, `target` with -100, and `preds_mask` says which positions are the
+    hypothesis's.
 
     Args:
         path: `.npz` or `.safetensors` file to write; its folder must exist.

@@ -222,19 +222,3 @@ def test_few_steps_are_enough(tables: Tables, n_steps: int) -> None:
 def test_batches_larger_than_the_table_take_all_of_it(tables: Tables) -> None:
     settings = dataclasses.replace(SETTINGS, n_steps=2, batch_points=100_000)
     assert np.isfinite(train(built(), tables, settings, higher_is_better=True, seed=0))
-
-
-@pytest.mark.parametrize("window", [0.02, 0.3, 1.0])
-def test_a_batch_comes_from_a_stretch_of_the_points_in_the_order_of_the_metric(window: float) -> None:
-    settings = dataclasses.replace(SETTINGS, batch_points=20, window=window)
-    order, generator = torch.randperm(200, generator=torch.Generator().manual_seed(1)), torch.Generator().manual_seed(0)
-    place = order.argsort()
-    spans, seen = [], set[int]()
-    for _ in range(300):
-        batch = loop._draw(order, settings, generator)
-        assert len(set(batch.tolist())) == 20
-        spans.append(int(place[batch].max() - place[batch].min()) + 1)
-        seen |= set(batch.tolist())
-    assert max(spans) <= max(20, 200 * window)
-    assert np.mean(spans) > 0.8 * max(20, 200 * window)
-    assert len(seen) > 190
