@@ -49,7 +49,7 @@ def other_metadata(**changes: Any) -> str:
     return json.dumps({"metric": "mine", **changes})
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(LossFileError, match=r"bleu\.pt: no such file; expected a loss written by `autosurrogate fit`"):
         load(tmp_path / "bleu.pt")
     with pytest.raises(LossFileError, match=r": is a folder; expected a loss"):

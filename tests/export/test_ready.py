@@ -142,7 +142,7 @@ def test_export_writes_a_file_of_the_user_s_own(tmp_path: Path) -> None:
     assert (tmp_path / "f1.pt").read_bytes() == ready.path("f1").read_bytes()
 
 
-def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_reported(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match=r"--out .*f1\.txt: must end in \.pt"):
         ready.export("f1", tmp_path / "f1.txt")
     with pytest.raises(OptionError, match="there is no folder"):

@@ -28,7 +28,7 @@ def test_an_installed_package_ships_a_metric(monkeypatch: pytest.MonkeyPatch) ->
     assert pickle.loads(pickle.dumps(found)).function([1, 2], [1]) == 0.5
 
 
-def test_a_name_that_is_nearly_a_package_s_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_is_nearly_a_package_s_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     shipped(monkeypatch, "glue", "shipping:sentence_glue")
     with pytest.raises(MetricError, match="did you mean 'glue'"):
         find("glues")

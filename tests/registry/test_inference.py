@@ -102,7 +102,7 @@ def test_the_level_settles_what_is_left() -> None:
         (hinted(list, list), "do not settle its task"),
     ],
 )
-def test_where_they_do_not_the_choices_are_told(function: Any, says: str) -> None:
+def test_where_they_do_not_the_choices_are_reported(function: Any, says: str) -> None:
     with pytest.raises(MetricError) as error:
         metric("open")(function)
     assert says in str(error.value)
@@ -112,7 +112,7 @@ def test_where_they_do_not_the_choices_are_told(function: Any, says: str) -> Non
 @pytest.mark.parametrize(
     ("given", "says"), [({"level": "sampel"}, "no level 'sampel'"), ({"view": "txt"}, "no view 'txt'")]
 )
-def test_a_word_that_there_is_not_is_told(given: Any, says: str) -> None:
+def test_a_word_that_there_is_not_is_reported(given: Any, says: str) -> None:
     with pytest.raises(MetricError, match=f"{says}: expected one of .*did you mean"):
         metric("open", **given)(hinted(list[str], list[str]))
 

@@ -152,15 +152,15 @@ def test_its_spec_makes_it_again_in_a_process_without_torch(file: Path) -> None:
         (("bleu", "rougel"), (), MetricError, "did you mean 'rougeL'"),
     ],
 )
-def test_what_cannot_be_mixed_is_told(
+def test_what_cannot_be_mixed_is_reported(
     specs: tuple[str, ...], weights: tuple[float, ...], error: type, says: str
 ) -> None:
-    with pytest.raises(error) as told:
+    with pytest.raises(error) as caught:
         normalised(*specs, weights=weights)
-    assert says in str(told.value)
+    assert says in str(caught.value)
 
 
-def test_a_part_that_cannot_be_ranked_is_told(file: Path) -> None:
+def test_a_part_that_cannot_be_ranked_is_reported(file: Path) -> None:
     with pytest.raises(LabellingError, match="metric 'constant' is constant"):
         normalised(f"{file}:hits", f"{file}:constant")
 
@@ -182,8 +182,8 @@ def test_one_loss_is_fitted_judged_and_inspected(file: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert " * hits + " in done.stdout
-    judged = program.run("evaluate", "hits-confidence.pt", "--outputs", "outputs.npz", cwd=folder)
-    assert judged.returncode == 0, judged.stderr
+    evaluated = program.run("evaluate", "hits-confidence.pt", "--outputs", "outputs.npz", cwd=folder)
+    assert evaluated.returncode == 0, evaluated.stderr
     inspected = program.run("inspect", "hits-confidence.pt", "--json", cwd=folder)
     metadata = json.loads(inspected.stdout)
     assert metadata["metric"] == "hits+confidence"

@@ -65,7 +65,7 @@ def test_a_loss_and_its_run_are_called_after_the_parameters(file: str) -> None:
         ("", "the metric's parameters must follow the \\?, as in .*nearness.py:near\\?name=value"),
     ],
 )
-def test_a_wrong_parameter_is_told(file: str, query: str, message: str) -> None:
+def test_a_wrong_parameter_is_reported(file: str, query: str, message: str) -> None:
     with pytest.raises(MetricError, match=message):
         find(f"{file}:near?{query}")
 

@@ -96,7 +96,7 @@ def test_another_kind_of_file(tmp_path: Path) -> None:
         ("assert False\n", r"\(line 1\): AssertionError$"),
     ],
 )
-def test_a_file_that_raises_is_told_on_one_line(tmp_path: Path, text: str, problem: str) -> None:
+def test_a_file_that_raises_is_reported_on_one_line(tmp_path: Path, text: str, problem: str) -> None:
     file = written(tmp_path, "broken.py", text)
     for _ in range(2):  # and nothing of it stays
         with pytest.raises(MetricError, match=rf"broken\.py cannot be loaded ?{problem}") as caught:

@@ -179,6 +179,8 @@ def test_a_loss_is_fitted_and_judged_from_the_command_line(tmp_path: Path) -> No
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "f1_score-average-macro-set_size-32.pt").exists()
-    judged = program.run("evaluate", "f1_score-average-macro-set_size-32.pt", "--outputs", "outputs.npz", cwd=tmp_path)
-    assert judged.returncode == 0, judged.stderr
-    assert "regular loss" in judged.stdout
+    evaluated = program.run(
+        "evaluate", "f1_score-average-macro-set_size-32.pt", "--outputs", "outputs.npz", cwd=tmp_path
+    )
+    assert evaluated.returncode == 0, evaluated.stderr
+    assert "regular loss" in evaluated.stdout
