@@ -48,8 +48,8 @@ def check_arguments(metric: Metric, set_size: object) -> None:
         raise MetricError(f"metric {metric.name!r} must be a function of (preds, target), got {metric.function!r}")
     if not isinstance(metric.name, str) or not re.fullmatch(r"\w[\w.+@-]*", metric.name):
         raise MetricError(
-            f"{describe(metric.function)}: a metric's name must start with a letter, digit or _, then may have these and "
-            f'. + @ -, got {metric.name!r}; write @metric("name", task=...)'
+            f"{describe(metric.function)}: a metric's name must start with a letter, digit or _ and continue with "
+            f'these or . + @ -, got {metric.name!r}; write @metric("name", task=...)'
         )
     if metric.level not in _LEVELS:
         raise MetricError(f"{metric.who}: there is no level {metric.level!r}: {one_of(metric.level, _LEVELS)}")
