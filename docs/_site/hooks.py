@@ -47,7 +47,7 @@ def _formula(found: re.Match[str]) -> str:
 
     if found[1]:
         return f'<div class="formula">{convert(found[1], display="block")}</div>'
-    return str(convert(found[2]))
+    return f"<span>{convert(found[2])}</span>"  # at the start of a line Markdown takes a <math> for a block
 
 
 def _generators() -> Mapping[str, Callable[[], str]]:
