@@ -70,6 +70,6 @@ class Loss(nn.Module):
         self.register_buffer("sign", torch.ones(()))
         self.calibration = Calibration()
 
-    def score(self, features: Tensor, set_size: int) -> Tensor:
+    def from_features(self, features: Tensor, set_size: int) -> Tensor:
         """The loss of each point from its features, shape (n_points,)."""
         return self.calibration(self.network.score(features, self.network.n_rows(set_size)) * self.sign)

@@ -28,7 +28,7 @@ class SetLoss(Loss):
 
     def points(self, preds: Tensor, target: Tensor, set_size: int) -> Tensor:
         """The loss of each point, shape (n // set_size,)."""
-        return self.score(self.features(preds, target.detach(), set_size), set_size)
+        return self.from_features(self.features(preds, target.detach(), set_size), set_size)
 
     def forward(self, preds: Tensor, target: Tensor) -> Tensor:
         """Scalar, lower is better; shapes as the task defines them."""
@@ -74,4 +74,4 @@ class SetLossWithExtra(Loss):
 
     def points(self, preds: Tensor, target: Tensor, extra: Tensor | None, set_size: int) -> Tensor:
         """The loss of each point, shape (n // set_size,)."""
-        return self.score(self.features(preds, target.detach(), extra, set_size), set_size)
+        return self.from_features(self.features(preds, target.detach(), extra, set_size), set_size)
