@@ -112,14 +112,14 @@ def test_another_metric_of_the_same_task_and_level_and_points_it_fails_on(
     arguments = ["evaluate", str(fitted / "accuracy.pt"), "--outputs", str(recorded)]
     assert main.main([*arguments, "--metric", f"{tmp_path}/mine.py:error", "--set-size", "30"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(r" +Spearman +95 % +Kendall +95 % +points", lines[0])
+    assert re.fullmatch(r"per cent +Spearman +95 % CI +Kendall +95 % CI +points", lines[0])
     assert re.fullmatch(r"accuracy\.pt( +\d+\.\d +\d+\.\d to \d+\.\d){2} +[56]\d", lines[1])  # agreement is positive
     assert lines[2].startswith("regular loss ")
-    assert lines[3] == "sets of 30, mean of 10 shuffles"
-    told = re.fullmatch(r"the metric failed on (\d+) points of a shuffle at most, which are left out", lines[4])
-    assert told is not None
+    assert lines[3] == "sets of 30 examples, mean of 10 shuffles"
+    failed = re.fullmatch(r"the metric failed on (\d+) points at most in a shuffle, which are left out", lines[4])
+    assert failed is not None
     n_sets = 3 * (700 // 30)  # of three sources
-    assert n_sets - int(told[1]) <= int(lines[1].split()[-1]) < n_sets
+    assert n_sets - int(failed[1]) <= int(lines[1].split()[-1]) < n_sets
 
 
 @pytest.mark.parametrize(
