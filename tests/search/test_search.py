@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from autosurrogate.run.progress import Progress
 from autosurrogate.run.run_dir import RunDir
 from autosurrogate.search import search_space, trial_record
 from autosurrogate.search.search import Search
+from autosurrogate.search.trial import Outcome
 from autosurrogate.search.trial_record import TrialRecord
 
 SPACE = """
@@ -206,6 +208,20 @@ def test_a_trial_that_hardly_ranks_is_not_chosen_for_gaining_a_little_more(
     one = search(tmp_path / "run", points, Evaluator({0.3: 1.2, 0.1: 1.2}))
     add_trials(one, tmp_path / "run", [(0.99, 1.0), (ranks, 1.4)])
     assert one.best(1.2)[1].number - 3 == chosen
+
+
+def test_a_pruned_trial_says_why(tmp_path: Path, points: Points) -> None:
+    one = search(tmp_path / "run", points)
+    pending = one._ask()
+    pending.job = replace(pending.job, thresholds={20: 0.5})
+    pending.outcome = Outcome({20: 0.25}, None)
+    one._window.append(pending)
+    one._evaluate(pending)
+    one._tell_first()
+    (trial,) = one.study.get_trials(states=(optuna.trial.TrialState.PRUNED,))
+    reason = "rank correlation 0.250 by step 20, below 0.500, which 75 % of earlier trials had reached"
+    assert trial.user_attrs == {"pruned": reason}
+    assert one.counts() == {"n_complete": 0, "n_pruned": 1}
 
 
 def test_a_lost_process_ends_the_search_only_if_no_other_ran_beside_it(tmp_path: Path, points: Points) -> None:
