@@ -10,6 +10,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 os.environ["AUTOSURROGATE_CACHE"] = "off"  # else a test would find what another, or the user, has labelled
 
+#: No examples are in them, and several modules of one name cannot be collected.
+collect_ignore_glob = ["*conftest.py"]
+
 #: Files whose tests share no costly fixture. Tests with the same name up to a colon stay together.
 SPLIT_FILES = ("tests/search/test_trainers.py", "tests/test_training_loops.py", "tests/testing/test_conformance.py")
 
