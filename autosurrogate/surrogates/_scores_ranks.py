@@ -12,7 +12,7 @@ N_CONTEXT = 2  # features that do not depend on the logits
 
 
 class Order(nn.Module):
-    """ROC AUC and average precision from soft ranks, see `_ranks`.
+    """ROC AUC and average precision from soft ranks.
 
     Args:
         temperatures: of the ranks; small ones see the order alone, large ones reach far apart items with their slope.
@@ -56,7 +56,7 @@ class Order(nn.Module):
 
 
 class Top(nn.Module):
-    """Precision among the items that score highest, from soft ranks, see `_ranks`.
+    """Precision among the items that score highest, from soft ranks.
 
     Args:
         temperatures: of the ranks; small ones see the order alone, large ones reach far apart items with their slope.

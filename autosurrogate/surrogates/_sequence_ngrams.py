@@ -125,7 +125,7 @@ class Match(NGrams):
     """A perceptron of soft n-gram matches.
 
     Args:
-        temperatures: see `NGrams`.
+        temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
         width: hidden units.
         n_hidden: hidden layers.
     """

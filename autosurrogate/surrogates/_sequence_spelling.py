@@ -19,7 +19,7 @@ class Spelled(NGrams):
     (Popović, WMT 2015), but for n-grams that lie across tokens, and for those that share a bin.
 
     Args:
-        temperatures: see `NGrams`.
+        temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
         width: hidden units.
         n_hidden: hidden layers.
 

@@ -22,10 +22,11 @@ from autosurrogate.run.options import Options
 from autosurrogate.search import search_space
 from autosurrogate.search.trial_record import SCHEMA_VERSION as TRIAL_SCHEMA_VERSION
 from autosurrogate.search.trial_record import VERSION_KEY, TrialRecord
+from autosurrogate.surrogates import sequence
 from autosurrogate.training.loop import Settings
 
 ROOT = Path(__file__).parents[2]
-SENTENCE = re.compile(r"(.*?\.)(?:\s|$)", re.DOTALL)
+SENTENCE = re.compile(r"(.*?(?<!\beq)(?<!\bal)\.)(?:\s|$)", re.DOTALL)  # but for eq. and et al.
 
 
 def commands() -> str:
@@ -37,7 +38,7 @@ def commands() -> str:
     for name, command in subparsers.choices.items():
         usage = " ".join(command.format_usage().split()).removeprefix("usage: ")
         rows = [(_invocation(action), _help(command, action)) for action in _shown(command)]
-        section = f"## {name}\n\n{_sentence(summaries[name])}\n\n```sh\n{_wrapped(usage)}\n```\n"
+        section = f"## {name}\n\n{_sentence(summaries[name])}\n\n```text\n{_wrapped(usage)}\n```\n"
         sections.append(section + ("\n" + table(("argument", "description"), rows) if rows else ""))
     return "\n".join(sections)
 
@@ -97,29 +98,26 @@ def views() -> str:
     for name in _task_names():
         for view, levels in tasks.get(name).views.items():
             cells = [" and ".join(map(_kind, levels[level])) if level in levels else "" for level in ("sample", "set")]
-            rows.append((name, f'`"{view}"`', *cells))
+            rows.append((name, f'`"{view}"`', *(cell.replace("object", "dict") for cell in cells)))
     return table(("task", "view", 'preds and target, `level="sample"`', 'preds and target, `level="set"`'), rows)
 
 
 def networks() -> str:
     """Each network of each task, with the settings of its constructor."""
-    rows = []
-    for name in _task_names():
-        task = tasks.get(name)
-        for network, kind in surrogates.networks(task).items():
-            settings = ", ".join(f"`{setting}`" for setting in surrogates.settings(task, network))
-            rows.append((name, f"`{network}`", _summary(kind), settings))
+    rows = [
+        (task, f"`{name}`", _summary(kind), ", ".join(f"`{setting}`" for setting in inspect.signature(kind).parameters))
+        for task, name, kind in _networks()
+    ]
     return table(("task", "network", "what it sees", "settings"), rows)
 
 
 def network_settings() -> str:
     """What each setting of a network is, once for all networks that describe it alike."""
     users: dict[tuple[str, str], list[str]] = {}
-    for name in _task_names():
-        for network, kind in surrogates.networks(tasks.get(name)).items():
-            described = _args(kind)
-            for setting in surrogates.settings(tasks.get(name), network):
-                users.setdefault((setting, described[setting]), []).append(f"{name} `{network}`")
+    for task, name, kind in _networks():
+        described = _args(kind)
+        for setting in inspect.signature(kind).parameters:
+            users.setdefault((setting, described[setting]), []).append(f"{task} `{name}`")
     rows = [(f"`{setting}`", text, ", ".join(users[setting, text])) for setting, text in sorted(users)]
     return table(("setting", "description", "networks"), rows)
 
@@ -203,6 +201,15 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(' '.join(cell.split()) for cell in line)} |\n" for line in lines)
 
 
+def _networks() -> Iterator[tuple[str, str, type]]:
+    """Task, name and class of each network, those included that are only for tasks with a vocabulary."""
+    for task in _task_names():
+        for name, kind in surrogates.networks(tasks.get(task)).items():
+            yield task, name, kind
+    for name in sequence.SPELLED.keys() - sequence.NETWORKS.keys():
+        yield "sequence with `--tokenizer`", name, sequence.SPELLED[name]
+
+
 def _task_names() -> list[str]:
     return sorted(tasks.names())
 
@@ -275,21 +282,24 @@ def _invocation(action: argparse.Action) -> str:
 
 
 def _help(command: argparse.ArgumentParser, action: argparse.Action) -> str:
-    return _sentence(command._get_formatter()._expand_help(action)) if action.help else ""
+    text = command._get_formatter()._expand_help(action) if action.help else ""
+    return _sentence(text.replace("<", "&lt;")) if text else ""
 
 
 def _sentence(text: str) -> str:
     """A text with a capital at its beginning and a full stop at its end."""
-    text = text[:1].upper() + text[1:] if not re.match(r"\w+\.\w", text) else text
+    begins_with_a_value = re.match(r"\w+(,|\.\w)", text)
+    text = text if begins_with_a_value else text[:1].upper() + text[1:]
     return text if text.endswith((".", ":")) else f"{text}."
 
 
 def _wrapped(usage: str, width: int = 76) -> str:
-    """A usage line, broken between its arguments."""
-    lines, line = [], ""
-    for part in re.findall(r"\[[^]]*\]|\([^)]*\)|\S+", usage):
-        if line and len(line) + 1 + len(part) > width:
+    """A usage line, broken between its arguments, which may hold spaces in brackets."""
+    lines, line, depth = [], "", 0
+    for word in usage.split():
+        if depth == 0 and len(line) + 1 + len(word) > width:
             lines.append(line)
             line = "   "
-        line = f"{line} {part}" if line else part
-    return " \\\n".join([*lines, line])
+        line = f"{line} {word}" if line else word
+        depth += word.count("[") + word.count("(") - word.count("]") - word.count(")")
+    return "\n".join([*lines, line])

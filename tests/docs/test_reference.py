@@ -116,6 +116,7 @@ def test_every_key_of_a_search_space_is_shown() -> None:
             assert all(f"`{setting}`" in row for setting in settings)
         for network in surrogates.networks(tasks.get(name)):
             assert f"| {name} | `{network}` |" in page
+    assert "| sequence with `--tokenizer` | `spelled` |" in page
 
 
 def keys(value: Any) -> set[str]:
