@@ -102,7 +102,7 @@ class Overlap(nn.Module):
         below = calmed((logits - logits.amax(2, keepdim=True)) / spread, spread)
         features: list[Tensor] = []
         for temperature in self.temperatures:
-            features.append(_overlap(below / temperature, target))
+            features.append(expected_overlaps(below / temperature, target))
         length = (target[:, 1:] - target[:, :1] + 1).to(logits.dtype)
         features += [1 / length, 4 / (3 + length)]
         of_examples = torch.cat(features, 1)
@@ -138,7 +138,7 @@ def _deviation(logits: Tensor, far: float = FAR) -> Tensor:
     return (variance.mean(1, keepdim=True) + 1e-6).sqrt()
 
 
-def _overlap(logits: Tensor, target: Tensor, lowest: float = -200.0, highest: float = 80.0) -> Tensor:
+def expected_overlaps(logits: Tensor, target: Tensor, lowest: float = -200.0, highest: float = 80.0) -> Tensor:
     """Expectations over all spans, shape (n, 6): the columns of `Overlap` at one temperature.
 
     Args:

@@ -59,8 +59,8 @@ class Detection(Task):
             {"boxes": b[p], "scores": s[p], "labels": k[p]}
             for b, s, k, p in zip(boxes, score, labels, present, strict=True)
         ]
-        boxes = [{"boxes": t[k >= 0, :4], "labels": k[k >= 0]} for t, k in zip(target, classes, strict=True)]
-        return detections, boxes
+        true_boxes = [{"boxes": t[k >= 0, :4], "labels": k[k >= 0]} for t, k in zip(target, classes, strict=True)]
+        return detections, true_boxes
 
     def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Other numbers for the classes."""

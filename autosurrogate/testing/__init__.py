@@ -1,9 +1,9 @@
-"""What every metric and every task must hold, as checks to run on your own.
+"""Checks that every metric and every task must pass; run them on your own.
 
     from autosurrogate.testing import check_metric
     check_metric("my_metrics.py:gleu")
 
-raises `ConformanceError` with all that is wrong. In pytest, a test each:
+raises `ConformanceError` with everything that is wrong. In pytest, each check is a test:
 
     @pytest.mark.parametrize("check", metric_checks("my_metrics.py:gleu"), ids=str)
     def test_it_conforms(check):

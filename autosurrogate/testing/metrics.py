@@ -1,4 +1,4 @@
-"""What every metric must hold."""
+"""The checks of a metric."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.testing._check import Check, ensure, run_all
 
-N_BATCHES = 12  # generated at each severity: sizes are drawn for each batch
-POINTS_A_BATCH = 2
-N_CHUNKS = 3  # to see what range they cover: of three set sizes
-LEAST_COVERAGE = 0.5  # of the metric's range by generated points
-MOST_DROPPED = 0.1  # of generated points, on which a metric may have no value
+N_BATCHES = 12  # generated at each severity; each has its own sizes
+N_POINTS = 2
+N_CHUNKS = 3  # whose coverage is measured, each of another set size
+MIN_COVERAGE = 0.5  # of the metric's range by generated points
+MAX_DROPPED = 0.1  # fraction of generated points on which a metric may have no value
 
 
 def check_metric(
@@ -31,17 +31,17 @@ def check_metric(
 
     Args:
         metric: what `autosurrogate.fit` takes.
-        bounds: least and largest value it may have; any finite value if None.
+        bounds: smallest and largest value that it may have; any finite value if None.
         seed: of the generated points.
 
     Raises:
         MetricError: there is no such metric, or it is not validly declared.
-        ConformanceError: something does not hold; the message names all that does not.
+        ConformanceError: something does not hold; the message names everything that does not.
 
     >>> check_metric("accuracy", bounds=(0, 1))
     """
-    found = find(metric)
-    run_all(found.who, metric_checks(found, bounds=bounds, seed=seed))
+    declared = find(metric)
+    run_all(declared.who, metric_checks(declared, bounds=bounds, seed=seed))
 
 
 def metric_checks(
@@ -53,12 +53,12 @@ def metric_checks(
         Check("returns a number within its bounds", case.returns_numbers),
         Check("is better for better predictions", case.has_its_direction),
         Check("takes values over its whole range", case.covers_its_range),
-        Check("is the same twice and leaves its arguments alone", case.is_pure),
-        Check("comes through a pickle", case.is_pickled),
+        Check("is deterministic and leaves its arguments unchanged", case.is_pure),
+        Check("can be pickled", case.is_pickled),
     ]
     if case.metric.level == "set":
         checks += [
-            Check("does not see the order of a set", case.ignores_the_order),
+            Check("does not depend on the order of a set", case.ignores_the_order),
             Check("takes sets of one example and of none", case.takes_small_sets),
         ]
     return checks
@@ -73,14 +73,14 @@ class _Case:
 
     def returns_numbers(self) -> None:
         low, high = self._bounds
-        room = 1e-9 * max(1.0, *(abs(bound) for bound in self._bounds if math.isfinite(bound)), 1.0)
+        margin = 1e-9 * max(1.0, *(abs(bound) for bound in self._bounds if math.isfinite(bound)), 1.0)
         for severity in (0.0, 0.5, 1.0):
             values = self._values(severity)
             dropped = float(np.isnan(values).mean())
-            ensure(dropped <= MOST_DROPPED, f"{100 * dropped:.0f} % of the values at severity {severity:g} are NaN")
+            ensure(dropped <= MAX_DROPPED, f"{100 * dropped:.0f} % of the values at severity {severity:g} are NaN")
             for value in values[~np.isnan(values)]:
                 ensure(math.isfinite(value), f"it returned {value}")
-                ensure(low - room <= value <= high + room, f"{value} is not within {low:g} and {high:g}")
+                ensure(low - margin <= value <= high + margin, f"{value} is not within {low:g} and {high:g}")
 
     def has_its_direction(self) -> None:
         easy, hard = (float(np.nanmean(self._values(severity))) for severity in (0.0, 1.0))
@@ -97,15 +97,15 @@ class _Case:
         severities = severity_calibration.calibrate(severity, pilot)
         values: list[float] = []
         for index in range(N_CHUNKS):
-            made = sampling.generate_chunk(self._task, self.metric, severities, self._seed, "conformance", index)
-            points = metric_calls.points_of(self._task, self.metric, made[0], made[1])
+            chunk = sampling.generate_chunk(self._task, self.metric, severities, self._seed, "conformance", index)
+            points = metric_calls.points_of(self._task, self.metric, chunk[0], chunk[1])
             values += [self.metric.function(*point) for point in points]
-        kept = np.array(values, dtype=float)
-        found = severity_calibration.coverage(kept[np.isfinite(kept)])
+        all_values = np.array(values, dtype=float)
+        coverage = severity_calibration.coverage(all_values[np.isfinite(all_values)])
         ensure(
-            found >= LEAST_COVERAGE,
-            f"generated points cover {100 * found:.0f} % of the range of its values, {np.nanmin(kept):.4g} to "
-            f"{np.nanmax(kept):.4g}",
+            coverage >= MIN_COVERAGE,
+            f"generated points cover {100 * coverage:.0f} % of the range of its values, {np.nanmin(all_values):.4g} to "
+            f"{np.nanmax(all_values):.4g}",
         )
 
     def is_pure(self) -> None:
@@ -144,12 +144,12 @@ class _Case:
     @functools.cache  # noqa: B019, a case lives as long as its checks
     def _pickled_points(self, severity: float) -> bytes:
         generator = torch.Generator().manual_seed(self._seed)
-        set_size, drawn = metric_calls.set_size_of(self.metric), list[tuple[Any, Any]]()
+        set_size, points = metric_calls.set_size_of(self.metric), list[tuple[Any, Any]]()
         for _ in range(N_BATCHES):
-            same = torch.full((POINTS_A_BATCH,), severity)
+            same = torch.full((N_POINTS,), severity)
             examples = self._task.generate(same, generator, set_size, self.metric.view)
-            drawn += metric_calls.points_of(self._task, self.metric, examples, set_size)
-        return pickle.dumps(drawn)
+            points += metric_calls.points_of(self._task, self.metric, examples, set_size)
+        return pickle.dumps(points)
 
 
 def _alike(a: float, b: float) -> bool:

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from network_cases import NetworkCase, differs, each_level
 from torch import Tensor
 
-from autosurrogate import surrogates, tasks
+from autosurrogate import tasks
 from autosurrogate.examples import Examples
 from autosurrogate.surrogates._detection_matching import N_CLOSE
 from autosurrogate.surrogates._detection_precision import N_LEVELS
+from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 TASK = tasks.get("detection")
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -20,15 +22,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 SHARP = 1e-3
 
 each_network = pytest.mark.parametrize("network", SETTINGS)
-each_level = pytest.mark.parametrize("level", ["sample", "set"])
-
-
-def built(network: str, level: str = "set", **changed: Any) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        loss: Any = surrogates.build(tasks.get("detection"), level, network, **{**SETTINGS[network], **changed})
-    loss.calibration.stretch(1.7)
-    return loss
 
 
 def examples(n: int = 8, seed: int = 0, severity: float = 0.3) -> Examples:
@@ -44,10 +37,6 @@ def same(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
 
 
-def differs(a: Tensor, b: Tensor) -> bool:
-    return bool((a - b).abs().max() > 1e-4)
-
-
 def feature(name: str, made: Examples, set_size: int, temperature: float = SHARP) -> Tensor:
     loss = built("matching", temperatures=[temperature])
     column = loss.network.feature_names().index(f"{name} at {temperature:g}")
@@ -55,18 +44,31 @@ def feature(name: str, made: Examples, set_size: int, temperature: float = SHARP
     return found
 
 
-def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks(tasks.get("detection")))
+def smallest(level: str) -> list[tuple[Tensor, Tensor]]:
+    batches = []
+    for n, n_queries, n_true, n_classes in ((1, 1, 1, 1), (1, 0, 2, 3), (2, 3, 0, 1), (1, 0, 0, 2)):
+        preds = torch.rand(n, n_queries, 4 + n_classes, generator=torch.Generator().manual_seed(0))
+        batches.append((preds, torch.tensor([0.0, 0, 1, 1, 0]).expand(n, n_true, 5)))
+    return batches
 
 
-@each_network
-def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
-    loss, made = built(network, "sample"), examples()
-    each = loss.per_sample(made.preds, made.target)
-    assert each.shape == (8,)
-    torch.testing.assert_close(loss(made.preds, made.target), each.mean())
-    assert differs(each, each.mean())
-    assert not hasattr(built(network, "set"), "per_sample")
+CASE = NetworkCase(
+    "detection",
+    SETTINGS,
+    lambda: (examples().preds, examples().target),
+    set_size=4,
+    tolerance=Tolerance(2e-5, 1e-4),
+    order_tolerance=Tolerance(2e-5, 1e-4),
+    smallest=smallest,
+    one_row=("matching", "target_probability"),
+)
+
+
+def built(network: str, level: str = "set", **changed: Any) -> Any:
+    return CASE.built(network, level, **changed)
+
+
+test_every_property = CASE.test()
 
 
 @each_network
@@ -114,22 +116,6 @@ def test_any_dtype_of_the_target(network: str, level: str, dtype: torch.dtype) -
 
 @each_network
 @each_level
-@pytest.mark.parametrize(
-    ("n", "n_queries", "n_true", "n_classes"), [(1, 1, 1, 1), (1, 0, 2, 3), (2, 3, 0, 1), (1, 0, 0, 2)]
-)
-def test_the_smallest_batches(network: str, level: str, n: int, n_queries: int, n_true: int, n_classes: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    preds = torch.rand(n, n_queries, 4 + n_classes, generator=generator).requires_grad_()
-    target = torch.tensor([0.0, 0, 1, 1, 0]).expand(n, n_true, 5)
-    found = built(network, level)(preds, target)
-    found.backward()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-
-
-@each_network
-@each_level
 def test_images_without_true_boxes_give_no_gradient(network: str, level: str) -> None:
     made = examples()
     preds = made.preds.requires_grad_()
@@ -148,31 +134,8 @@ def test_infinite_and_equal_logits_give_finite_gradients(network: str, level: st
     preds[2, :, 4:] = 0
     preds[3] = -math.inf
     preds[4, :, :4] = preds[4, :1, :4]
-    preds.requires_grad_()
-    found = built(network, level)(preds, made.target)
-    found.backward()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-    assert preds.grad[5:].abs().sum() > 0
-
-
-@each_network
-@each_level
-def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
-    loss, made = built(network, level), examples()
-    size = 1 if level == "sample" else 4
-    points = loss.points(made.preds, made.target, size)
-    for i in range(0, 8, size):
-        same(points[i // size], loss(made.preds[i : i + size], made.target[i : i + size]))
-
-
-@each_network
-def test_features_and_columns_are_as_many(network: str) -> None:
-    loss, made = built(network), examples()
-    columns = loss.network.feature_names()
-    assert loss.features(made.preds, made.target, 4).shape == (2, len(columns))
-    assert len(set(columns)) == len(columns)
+    gradient = finite_gradient(built(network, level), preds, made.target)
+    assert gradient[5:].abs().sum() > 0
 
 
 def row(n: int) -> Tensor:

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from network_cases import NetworkCase, differs, each_level, losses_of
 from torch import Tensor
 
-from autosurrogate import surrogates, tasks
+from autosurrogate import tasks
 from autosurrogate.examples import Examples
 from autosurrogate.export.writer import freeze
 from autosurrogate.rank_correlation.statistics import spearman
 from autosurrogate.registry.lookup import find
+from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "peaks": {"temperatures": [0.5, 0.1], "radii": [0.4, 0.1, 0.05]},
@@ -24,15 +26,6 @@ SHARP = 1e-3
 Arguments = tuple[Tensor, Tensor, Tensor]
 
 each_network = pytest.mark.parametrize("network", SETTINGS)
-each_level = pytest.mark.parametrize("level", ["sample", "set"])
-
-
-def built(network: str, level: str, **changed: Any) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        loss: Any = surrogates.build(tasks.get("heatmap"), level, network, **{**SETTINGS[network], **changed})
-    loss.calibration.stretch(1.7)
-    return loss
 
 
 def examples(n: int = 6, n_keypoints: int = 3, height: int = 9, width: int = 7, seed: int = 0) -> Arguments:
@@ -41,13 +34,6 @@ def examples(n: int = 6, n_keypoints: int = 3, height: int = 9, width: int = 7, 
     weight = (torch.rand(n, n_keypoints, generator=generator) < 0.7).float()
     weight[0, 0] = 1
     return preds, target, weight
-
-
-def of(loss: Any, preds: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    """The loss of each example, or of the set."""
-    level = hasattr(loss, "per_sample")
-    found: Tensor = loss.per_sample(preds, target, weight) if level else loss(preds, target, weight)[None]
-    return found
 
 
 def same(found: Tensor, expected: Tensor) -> None:
@@ -64,24 +50,29 @@ def scripted(loss: Any) -> Any:
         return torch.jit.load(file)
 
 
-def differs(a: Tensor, b: Tensor) -> bool:
-    return bool((a - b).abs().max() > 1e-4)
-
-
-def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks(tasks.get("heatmap")))
-
-
-@each_network
-def test_a_batch_s_loss_is_the_mean_over_examples_with_an_annotated_keypoint(network: str) -> None:
-    loss, (preds, target, weight) = built(network, "sample"), examples()
+def with_nothing_annotated() -> Arguments:
+    """Examples of which one has no annotated keypoint."""
+    preds, target, weight = examples()
     weight[2] = 0
-    each = loss.per_sample(preds, target, weight)
-    assert each.shape == (6,)
-    assert each[2] == 0
-    same(loss(preds, target, weight), each.sum() / 5)
-    assert differs(each[3:], each[3:].mean())
-    assert not hasattr(built(network, "set"), "per_sample")
+    return preds, target, weight
+
+
+SMALLEST = [(1, 1, 1, 1), (1, 1, 5, 4), (1, 17, 8, 8), (5, 2, 1, 6), (2, 1, 40, 30)]
+CASE = NetworkCase(
+    "heatmap",
+    SETTINGS,
+    with_nothing_annotated,
+    set_size=3,
+    tolerance=Tolerance(1e-5, 1e-5),
+    smallest=lambda level: [examples(*sizes) for sizes in SMALLEST],
+)
+
+
+def built(network: str, level: str, **changed: Any) -> Any:
+    return CASE.built(network, level, **changed)
+
+
+test_every_property = CASE.test()
 
 
 @each_network
@@ -94,9 +85,10 @@ def test_maps_that_are_not_annotated_do_not_count(network: str, level: str) -> N
     else:
         moved = torch.where(absent, 5 * torch.rand(preds.shape), preds)
     same(
-        of(loss, moved, torch.where(absent, torch.rand(target.shape), target), weight), of(loss, preds, target, weight)
+        losses_of(loss, moved, torch.where(absent, torch.rand(target.shape), target), weight),
+        losses_of(loss, preds, target, weight),
     )
-    assert differs(of(loss, preds.flip(-1), target, weight), of(loss, preds, target, weight))
+    assert differs(losses_of(loss, preds.flip(-1), target, weight), losses_of(loss, preds, target, weight))
 
 
 @each_network
@@ -111,11 +103,11 @@ def test_people_without_an_annotated_keypoint_do_not_count_in_a_set(network: str
 @each_level
 def test_without_a_weight_all_keypoints_are_annotated(network: str, level: str) -> None:
     loss, (preds, target, weight) = built(network, level), examples()
-    same(of(loss, preds, target, None), of(loss, preds, target, torch.ones(6, 3)))
-    assert differs(of(loss, preds, target, None), of(loss, preds, target, weight))
+    same(losses_of(loss, preds, target, None), losses_of(loss, preds, target, torch.ones(6, 3)))
+    assert differs(losses_of(loss, preds, target, None), losses_of(loss, preds, target, weight))
     for dtype in (torch.bool, torch.uint8, torch.int64, torch.float16, torch.float64):
-        same(of(loss, preds, target, weight.to(dtype)), of(loss, preds, target, weight))
-    same(of(loss, preds, target, 0.5 * weight), of(loss, preds, target, weight))
+        same(losses_of(loss, preds, target, weight.to(dtype)), losses_of(loss, preds, target, weight))
+    same(losses_of(loss, preds, target, 0.5 * weight), losses_of(loss, preds, target, weight))
 
 
 @each_network
@@ -123,10 +115,10 @@ def test_without_a_weight_all_keypoints_are_annotated(network: str, level: str) 
 def test_the_order_of_examples_and_keypoints_does_not_matter(network: str, level: str) -> None:
     loss, (preds, target, weight) = built(network, level), examples()
     order, keypoints = torch.tensor([3, 0, 5, 1, 4, 2]), torch.tensor([2, 0, 1])
-    expected = of(loss, preds, target, weight)
+    expected = losses_of(loss, preds, target, weight)
     expected = expected[order] if level == "sample" else expected
     moved = [a[order][:, keypoints] for a in (preds, target, weight)]
-    same(of(loss, *moved), expected)
+    same(losses_of(loss, *moved), expected)
 
 
 @each_level
@@ -134,7 +126,7 @@ def test_scale_and_offset_of_the_maps_do_not_matter_to_peaks(level: str) -> None
     loss, (preds, target, weight) = built("peaks", level), examples()
     for moved in (100 * preds, preds - 20, 3 * preds + 1):
         torch.testing.assert_close(
-            of(loss, moved, target, weight), of(loss, preds, target, weight), atol=5e-3, rtol=5e-3
+            losses_of(loss, moved, target, weight), losses_of(loss, preds, target, weight), atol=5e-3, rtol=5e-3
         )
 
 
@@ -155,18 +147,18 @@ def test_flat_maps_have_the_gradient_of_maps_as_high_as_the_target() -> None:
 def test_any_floating_dtype_is_computed_in_float32(network: str, level: str, dtype: torch.dtype) -> None:
     loss, (preds, target, weight) = built(network, level), examples()
     preds, target = preds.to(dtype), target.to(dtype)
-    found = of(loss, preds, target, weight)
+    found = losses_of(loss, preds, target, weight)
     assert found.dtype == torch.float32
-    same(found, of(loss, preds.float(), target.float(), weight))
+    same(found, losses_of(loss, preds.float(), target.float(), weight))
 
 
 @each_network
 @each_level
 def test_it_is_exact_under_autocast(network: str, level: str) -> None:
     loss, arguments = scripted(built(network, level)), examples()
-    expected = of(loss, *arguments)
+    expected = losses_of(loss, *arguments)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        same(of(loss, *arguments), expected)
+        same(losses_of(loss, *arguments), expected)
 
 
 EXTREMES = {
@@ -184,26 +176,9 @@ EXTREMES = {
 @pytest.mark.parametrize("annotated", [True, False])
 def test_gradients_are_finite(network: str, level: str, kind: str, annotated: bool) -> None:
     preds, target, weight = examples()
-    preds = EXTREMES[kind](preds).requires_grad_()
-    found = built(network, level)(preds, target, weight * annotated)
-    found.backward()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-    assert (preds.grad == 0).all() or annotated
-
-
-@each_network
-@each_level
-@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (1, 1, 5, 4), (1, 17, 8, 8), (5, 2, 1, 6), (2, 1, 40, 30)])
-def test_the_smallest_batches_and_maps(network: str, level: str, shape: tuple[int, int, int, int]) -> None:
-    preds, target, weight = examples(*shape)
-    preds.requires_grad_()
-    found = built(network, level)(preds, target, weight)
-    found.backward()
-    assert found.shape == ()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
+    preds = EXTREMES[kind](preds)
+    gradient = finite_gradient(built(network, level), preds, target, weight * annotated)
+    assert (gradient == 0).all() or annotated
 
 
 @each_network
@@ -235,25 +210,6 @@ def test_scripted_and_exported_it_gives_the_same_numbers_at_any_size(network: st
         given = examples(*shape)
         for found in (script(*given), exported(*given)):
             torch.testing.assert_close(found, loss(*given), atol=1e-5, rtol=1e-4)
-
-
-@each_network
-@each_level
-def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
-    loss, arguments = built(network, level), examples()
-    size = 1 if level == "sample" else 3
-    points = loss.points(*arguments, size)
-    for i in range(0, 6, size):
-        if arguments[2][i : i + size].any():
-            same(points[i // size], loss(*(a[i : i + size] for a in arguments)))
-
-
-@each_network
-def test_features_and_columns_are_as_many(network: str) -> None:
-    loss, arguments = built(network, "set"), examples()
-    columns = loss.network.feature_names()
-    assert loss.features(*arguments, 3).shape == (2 * loss.network.n_rows(3), len(columns))
-    assert len(set(columns)) == len(columns)
 
 
 @each_network

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from network_cases import NetworkCase, differs, each_level, losses_of
 from sklearn import metrics
 from torch import Tensor
 
-from autosurrogate import surrogates, tasks
 from autosurrogate.surrogates import scores
+from autosurrogate.testing.losses import finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "order": {"temperatures": [1.0, 0.1]},
@@ -23,15 +24,6 @@ SHARP = 1e-3
 
 each_network = pytest.mark.parametrize("network", SETTINGS)
 of_ranks = pytest.mark.parametrize("network", ["order", "top"])
-each_level = pytest.mark.parametrize("level", ["sample", "set"])
-
-
-def built(network: str, level: str = "set", **changed: Any) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        loss: Any = surrogates.build(tasks.get("scores"), level, network, **{**SETTINGS[network], **changed})
-    loss.calibration.stretch(1.7)
-    return loss
 
 
 def examples(n: int = 24, n_labels: int | None = None, seed: int = 0, share: float = 0.4) -> tuple[Tensor, Tensor]:
@@ -44,33 +36,33 @@ def examples(n: int = 24, n_labels: int | None = None, seed: int = 0, share: flo
     return 2 * torch.randn(shape, generator=generator) + target, target
 
 
-def of(loss: Any, preds: Tensor, target: Tensor) -> Tensor:
-    """The loss of each example, or of the set."""
-    found: Tensor = loss.per_sample(preds, target) if hasattr(loss, "per_sample") else loss(preds, target)[None]
-    return found
-
-
 def feature(loss: Any, name: str, preds: Tensor, target: Tensor) -> float:
     """One feature of a set."""
     columns: list[str] = loss.network.feature_names()
     return float(loss.features(preds, target, len(preds))[0, columns.index(name)])
 
 
-def differs(a: Tensor, b: Tensor) -> bool:
-    return bool((a - b).abs().max() > 1e-4)
+def smallest(level: str) -> list[tuple[Tensor, Tensor]]:
+    """Single examples have labels."""
+    return [*(examples(n) for n in (1, 2) if level == "set"), *(examples(*sizes) for sizes in ((1, 1), (1, 5), (5, 1)))]
 
 
-def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks(tasks.get("scores")))
+CASE = NetworkCase(
+    "scores",
+    SETTINGS,
+    lambda: examples(n_labels=3),
+    set_size=6,
+    target_dtypes=[torch.bool, torch.uint8, torch.int16, torch.uint16, torch.float32, torch.float16],
+    dtype_examples=lambda: examples(n_labels=4),
+    smallest=smallest,
+)
 
 
-@each_network
-def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
-    loss, (preds, target) = built(network, "sample"), examples(12, 8)
-    assert loss.per_sample(preds, target).shape == (12,)
-    torch.testing.assert_close(loss(preds, target), loss.per_sample(preds, target).mean())
-    assert differs(loss.per_sample(preds, target), loss.per_sample(preds, target).mean())
-    assert not hasattr(built(network, "set"), "per_sample")
+def built(network: str, level: str = "set", **changed: Any) -> Any:
+    return CASE.built(network, level, **changed)
+
+
+test_every_property = CASE.test()
 
 
 @each_network
@@ -84,22 +76,11 @@ def test_an_example_is_the_set_of_its_labels(network: str) -> None:
 
 @each_network
 @each_level
-def test_the_order_of_examples_does_not_matter(network: str, level: str) -> None:
-    loss, (preds, target) = built(network, level), examples(n_labels=3)
-    order = torch.randperm(24, generator=torch.Generator().manual_seed(1))
-    expected = of(loss, preds, target)
-    torch.testing.assert_close(
-        of(loss, preds[order], target[order]), expected[order] if level == "sample" else expected, atol=1e-5, rtol=1e-5
-    )
-
-
-@each_network
-@each_level
 def test_the_order_of_labels_does_not_matter(network: str, level: str) -> None:
     loss, (preds, target) = built(network, level), examples(n_labels=5)
     order = torch.tensor([3, 0, 4, 2, 1])
     torch.testing.assert_close(
-        of(loss, preds[:, order], target[:, order]), of(loss, preds, target), atol=1e-5, rtol=1e-5
+        losses_of(loss, preds[:, order], target[:, order]), losses_of(loss, preds, target), atol=1e-5, rtol=1e-5
     )
 
 
@@ -115,14 +96,6 @@ def test_a_label_twice_is_the_label_once(network: str) -> None:
     torch.testing.assert_close(
         loss(preds[:, None].expand(-1, 2), target[:, None].expand(-1, 2)), loss(preds, target), atol=1e-5, rtol=1e-5
     )
-
-
-@each_network
-@each_level
-@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int16, torch.uint16, torch.float32, torch.float16])
-def test_any_dtype_of_target(network: str, level: str, dtype: torch.dtype) -> None:
-    loss, (preds, target) = built(network, level), examples(n_labels=4)
-    torch.testing.assert_close(of(loss, preds, target.to(dtype)), of(loss, preds, target), atol=0, rtol=0)
 
 
 @of_ranks
@@ -160,28 +133,7 @@ def test_sets_that_tell_nothing_give_finite_gradients(network: str, level: str, 
         target = torch.full_like(target, int(kind == "all positive"))
     else:
         preds = torch.full_like(preds, 0.0 if kind == "tied at 0" else -2.5)
-    preds.requires_grad_()
-    found = built(network, level)(preds, target)
-    found.backward()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-
-
-@each_network
-@each_level
-@pytest.mark.parametrize("shape", [(1,), (2,), (1, 1), (1, 5), (5, 1)])
-def test_the_smallest_batches(network: str, level: str, shape: tuple[int, ...]) -> None:
-    if level == "sample" and len(shape) == 1:
-        pytest.skip("single examples have labels")
-    preds, target = examples(shape[0], shape[1] if len(shape) > 1 else None)
-    preds.requires_grad_()
-    found = built(network, level)(preds, target)
-    found.backward()
-    assert found.shape == ()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
+    finite_gradient(built(network, level), preds, target)
 
 
 @each_network
@@ -189,30 +141,7 @@ def test_the_smallest_batches(network: str, level: str, shape: tuple[int, ...]) 
 def test_extreme_logits_give_finite_gradients(network: str, level: str) -> None:
     preds, target = examples(n_labels=4)
     preds[0], preds[1], preds[2], preds[3] = -1e4, 1e4, -math.inf, math.inf
-    preds.requires_grad_()
-    found = built(network, level)(preds, target)
-    found.backward()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-
-
-@each_network
-@each_level
-def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
-    loss, (preds, target) = built(network, level), examples(n_labels=3)
-    size = 1 if level == "sample" else 6
-    points = loss.points(preds, target, size)
-    for i in range(0, 24, size):
-        torch.testing.assert_close(points[i // size], loss(preds[i : i + size], target[i : i + size]))
-
-
-@each_network
-def test_features_and_columns_are_as_many(network: str) -> None:
-    loss, (preds, target) = built(network), examples(n_labels=3)
-    features = loss.features(preds, target, 4)
-    assert features.shape == (24 // 4 * loss.network.n_rows(4), len(loss.network.feature_names()))
-    assert len(set(loss.network.feature_names())) == len(loss.network.feature_names())
+    finite_gradient(built(network, level), preds, target)
 
 
 @each_network

@@ -9,9 +9,10 @@ import pytest
 import scipy.ndimage
 import torch
 import torch.nn.functional as F
+from network_cases import NetworkCase, differs, each_level, losses_of
 from torch import Tensor
 
-from autosurrogate import surrogates, tasks
+from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "overlap": {"temperatures": [1.0, 0.1]},
@@ -21,15 +22,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 SHARP = 1e-3
 
 each_network = pytest.mark.parametrize("network", SETTINGS)
-each_level = pytest.mark.parametrize("level", ["sample", "set"])
-
-
-def built(network: str, level: str, **changed: Any) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        loss: Any = surrogates.build(tasks.get("segmentation"), level, network, **{**SETTINGS[network], **changed})
-    loss.calibration.stretch(1.7)
-    return loss
 
 
 def examples(
@@ -45,31 +37,38 @@ def examples(
     return preds, target
 
 
-def of(loss: Any, preds: Tensor, target: Tensor) -> Tensor:
-    """The loss of each image, or of the set."""
-    found: Tensor = loss.per_sample(preds, target) if hasattr(loss, "per_sample") else loss(preds, target)[None]
-    return found
-
-
 def same(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-def differs(a: Tensor, b: Tensor) -> bool:
-    return bool((a - b).abs().max() > 1e-4)
+def with_an_empty_image() -> tuple[Tensor, Tensor]:
+    preds, target = examples()
+    target[2] = -100
+    return preds, target
 
 
-def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks(tasks.get("segmentation")))
+def with_full_targets(*sizes: int) -> tuple[Tensor, Tensor]:
+    preds, target = examples(*sizes)
+    return preds, target.clamp_min(0)
 
 
-@each_network
-def test_a_batch_s_loss_is_the_mean_of_its_images(network: str) -> None:
-    loss, (preds, target) = built(network, "sample"), examples()
-    assert loss.per_sample(preds, target).shape == (6,)
-    same(loss(preds, target), loss.per_sample(preds, target).mean())
-    assert differs(loss.per_sample(preds, target), loss.per_sample(preds, target).mean())
-    assert not hasattr(built(network, "set"), "per_sample")
+CASE = NetworkCase(
+    "segmentation",
+    SETTINGS,
+    with_an_empty_image,
+    set_size=3,
+    tolerance=Tolerance(1e-5, 1e-5),
+    target_dtypes=[torch.uint8, torch.int8, torch.int16, torch.int32],
+    dtype_examples=with_full_targets,
+    smallest=lambda level: [with_full_targets(*sizes) for sizes in ((1, 2, 1, 1), (2, 3, 1, 5), (1, 2, 4, 1))],
+)
+
+
+def built(network: str, level: str, **changed: Any) -> Any:
+    return CASE.built(network, level, **changed)
+
+
+test_every_property = CASE.test()
 
 
 @each_network
@@ -88,8 +87,10 @@ def test_images_without_a_target_do_not_count(network: str, level: str) -> None:
 def test_pixels_without_a_target_do_not_count(network: str, level: str) -> None:
     loss, (preds, target) = built(network, level), examples()
     noise = 20 * torch.randn(preds.shape, generator=torch.Generator().manual_seed(1))
-    same(of(loss, torch.where((target == -100)[:, None], noise, preds), target), of(loss, preds, target))
-    assert differs(of(loss, torch.where((target == 1)[:, None], noise, preds), target), of(loss, preds, target))
+    same(losses_of(loss, torch.where((target == -100)[:, None], noise, preds), target), losses_of(loss, preds, target))
+    assert differs(
+        losses_of(loss, torch.where((target == 1)[:, None], noise, preds), target), losses_of(loss, preds, target)
+    )
 
 
 @each_network
@@ -97,7 +98,7 @@ def test_pixels_without_a_target_do_not_count(network: str, level: str) -> None:
 def test_padding_changes_nothing(network: str, level: str) -> None:
     loss, (preds, target) = built(network, level), examples()
     longer = F.pad(preds, (0, 3, 2, 0), value=5.0)
-    same(of(loss, longer, F.pad(target, (0, 3, 2, 0), value=-100)), of(loss, preds, target))
+    same(losses_of(loss, longer, F.pad(target, (0, 3, 2, 0), value=-100)), losses_of(loss, preds, target))
 
 
 @each_network
@@ -106,24 +107,15 @@ def test_padding_changes_nothing(network: str, level: str) -> None:
 def test_classes_that_are_never_predicted_change_nothing(network: str, level: str, logit: float) -> None:
     loss, (preds, target) = built(network, level), examples()
     more = torch.cat([preds, torch.full_like(preds[:, :2], logit)], 1)
-    same(of(loss, more, target), of(loss, preds, target))
-
-
-@each_network
-@each_level
-def test_the_order_of_images_does_not_matter(network: str, level: str) -> None:
-    loss, (preds, target) = built(network, level), examples()
-    order = torch.tensor([3, 0, 5, 1, 4, 2])
-    expected = of(loss, preds, target)
-    same(of(loss, preds[order], target[order]), expected[order] if level == "sample" else expected)
+    same(losses_of(loss, more, target), losses_of(loss, preds, target))
 
 
 @each_network
 @each_level
 def test_a_mirrored_image_is_as_good(network: str, level: str) -> None:
     loss, (preds, target) = built(network, level), examples()
-    same(of(loss, preds.flip(2, 3), target.flip(1, 2)), of(loss, preds, target))
-    same(of(loss, preds.transpose(2, 3), target.transpose(1, 2)), of(loss, preds, target))
+    same(losses_of(loss, preds.flip(2, 3), target.flip(1, 2)), losses_of(loss, preds, target))
+    same(losses_of(loss, preds.transpose(2, 3), target.transpose(1, 2)), losses_of(loss, preds, target))
 
 
 @each_network
@@ -133,8 +125,8 @@ def test_what_the_classes_but_the_background_are_called_does_not_matter(network:
     names = torch.tensor([0, 3, 1, 2])
     renamed = torch.empty_like(preds).index_copy_(1, names, preds)
     new = torch.where(target == -100, -100, names[target.clamp_min(0)])
-    same(of(loss, renamed, new), of(loss, preds, target))
-    assert differs(of(loss, renamed, target), of(loss, preds, target))
+    same(losses_of(loss, renamed, new), losses_of(loss, preds, target))
+    assert differs(losses_of(loss, renamed, target), losses_of(loss, preds, target))
 
 
 @each_network
@@ -142,16 +134,9 @@ def test_what_the_classes_but_the_background_are_called_does_not_matter(network:
 def test_a_shift_of_all_logits_of_a_pixel_does_not_matter(network: str, level: str) -> None:
     loss, (preds, target) = built(network, level), examples()
     shift = 10 * torch.randn(6, 1, 9, 7, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(of(loss, preds + shift, target), of(loss, preds, target), atol=1e-3, rtol=1e-3)
-
-
-@each_network
-@each_level
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
-def test_any_integer_target(network: str, level: str, dtype: torch.dtype) -> None:
-    loss, (preds, target) = built(network, level), examples()
-    target = target.clamp_min(0)
-    torch.testing.assert_close(of(loss, preds, target.to(dtype)), of(loss, preds, target), atol=0, rtol=0)
+    torch.testing.assert_close(
+        losses_of(loss, preds + shift, target), losses_of(loss, preds, target), atol=1e-3, rtol=1e-3
+    )
 
 
 @each_network
@@ -174,46 +159,8 @@ def test_ties_and_extremes_give_finite_gradients(network: str, level: str, value
     preds[0] = value
     preds[1, 2] = value
     preds[2, :, 3] = value
-    preds.requires_grad_()
-    found = built(network, level)(preds, target)
-    found.backward()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-    assert preds.grad[4:].abs().sum() > 0
-
-
-@each_network
-@each_level
-@pytest.mark.parametrize("shape", [(1, 2, 1, 1), (2, 3, 1, 5), (1, 2, 4, 1)])
-def test_the_smallest_batches(network: str, level: str, shape: tuple[int, int, int, int]) -> None:
-    preds, target = examples(*shape)
-    preds.requires_grad_()
-    found = built(network, level)(preds, target.clamp_min(0))
-    found.backward()
-    assert found.shape == ()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-
-
-@each_network
-@each_level
-def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
-    loss, (preds, target) = built(network, level), examples()
-    target[2] = -100
-    size = 1 if level == "sample" else 3
-    points = loss.points(preds, target, size)
-    for i in range(0, 6, size):
-        if i != 2 or size > 1:
-            same(points[i // size], loss(preds[i : i + size], target[i : i + size]))
-
-
-@each_network
-def test_features_and_columns_are_as_many(network: str) -> None:
-    loss, (preds, target) = built(network, "set"), examples()
-    columns = loss.network.feature_names()
-    assert loss.features(preds, target, 3).shape == (2 * loss.network.n_rows(3), len(columns))
-    assert len(set(columns)) == len(columns)
+    gradient = finite_gradient(built(network, level), preds, target)
+    assert gradient[4:].abs().sum() > 0
 
 
 @each_network

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import scipy.stats
 import torch
+from network_cases import NetworkCase, differs, each_level, losses_of
 from rouge_score.rouge_scorer import RougeScorer
 from torch import Tensor
 
-from autosurrogate import surrogates, tasks
+from autosurrogate import tasks
 from autosurrogate.examples import Examples
 from autosurrogate.registry.lookup import find
+from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "match": {"temperatures": [1.0, 0.2], "width": 24},
@@ -25,15 +27,6 @@ SHARP = 1e-3
 VOCABULARY = 9
 
 each_network = pytest.mark.parametrize("network", SETTINGS)
-each_level = pytest.mark.parametrize("level", ["sample", "set"])
-
-
-def built(network: str, level: str = "sample", **changed: Any) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        loss: Any = surrogates.build(tasks.get("sequence"), level, network, **{**SETTINGS[network], **changed})
-    loss.calibration.stretch(1.7)
-    return loss
 
 
 def examples(
@@ -50,35 +43,41 @@ def examples(
     return preds, target, mask
 
 
-def of(loss: Any, *arguments: Tensor | None) -> Tensor:
-    """The loss of each example, or of the set."""
-    found: Tensor = loss.per_sample(*arguments) if hasattr(loss, "per_sample") else loss(*arguments)[None]
-    return found
-
-
 def same(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
-
-
-def differs(a: Tensor, b: Tensor) -> bool:
-    return bool((a - b).abs().max() > 1e-4)
 
 
 def garbage(*shape: int) -> Tensor:
     return 20 * torch.randn(shape, generator=torch.Generator().manual_seed(99))
 
 
-def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks(tasks.get("sequence")))
+SMALLEST = [(1, 1, 1, 2), (1, 1, 6, 2), (1, 6, 1, 3), (3, 2, 9, 2), (3, 9, 2, 4), (1, 4, 4, 2)]
 
 
-@each_network
-def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
-    loss, arguments = built(network), examples()
-    assert loss.per_sample(*arguments).shape == (6,)
-    torch.testing.assert_close(loss(*arguments), loss.per_sample(*arguments).mean())
-    assert differs(loss.per_sample(*arguments), loss.per_sample(*arguments).mean())
-    assert not hasattr(built(network, "set"), "per_sample")
+def smallest(level: str) -> list[tuple[Tensor | None, ...]]:
+    """With a mask and without one."""
+    batches = [examples(*sizes) for sizes in SMALLEST]
+    return [(preds, target, m) for preds, target, mask in batches for m in (mask, None)]
+
+
+CASE = NetworkCase(
+    "sequence",
+    SETTINGS,
+    examples,
+    set_size=3,
+    tolerance=Tolerance(2e-5, 1e-4),
+    order_tolerance=Tolerance(2e-5, 1e-4),
+    smallest=smallest,
+    one_row=("match", "align"),
+    without_names=("target_attention",),
+)
+
+
+def built(network: str, level: str = "sample", **changed: Any) -> Any:
+    return CASE.built(network, level, **changed)
+
+
+test_every_property = CASE.test()
 
 
 @each_network
@@ -86,7 +85,7 @@ def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
 def test_more_padding_of_the_reference_changes_nothing(network: str, level: str) -> None:
     loss, (preds, target, mask) = built(network, level), examples()
     padded = torch.cat([target, torch.full((6, 5), -100)], 1)
-    same(of(loss, preds, padded, mask), of(loss, preds, target, mask))
+    same(losses_of(loss, preds, padded, mask), losses_of(loss, preds, target, mask))
 
 
 @each_network
@@ -94,7 +93,10 @@ def test_more_padding_of_the_reference_changes_nothing(network: str, level: str)
 def test_padding_of_the_reference_may_stand_anywhere(network: str, level: str) -> None:
     loss, (preds, target, mask) = built(network, level), examples()
     hole = torch.full((6, 2), -100)
-    same(of(loss, preds, torch.cat([hole, target[:, :3], hole, target[:, 3:]], 1), mask), of(loss, preds, target, mask))
+    same(
+        losses_of(loss, preds, torch.cat([hole, target[:, :3], hole, target[:, 3:]], 1), mask),
+        losses_of(loss, preds, target, mask),
+    )
 
 
 @each_network
@@ -103,8 +105,8 @@ def test_more_masked_positions_change_nothing(network: str, level: str) -> None:
     loss, (preds, target, mask) = built(network, level), examples()
     longer = torch.cat([preds, garbage(6, 4, VOCABULARY)], 1)
     longer_mask = torch.cat([mask, torch.zeros(6, 4, dtype=torch.bool)], 1)
-    same(of(loss, longer, target, longer_mask), of(loss, preds, target, mask))
-    assert differs(of(loss, longer, target, longer_mask | True), of(loss, preds, target, mask))
+    same(losses_of(loss, longer, target, longer_mask), losses_of(loss, preds, target, mask))
+    assert differs(losses_of(loss, longer, target, longer_mask | True), losses_of(loss, preds, target, mask))
 
 
 @each_network
@@ -114,8 +116,8 @@ def test_masked_positions_may_stand_anywhere(network: str, level: str) -> None:
     hole, closed = garbage(6, 2, VOCABULARY), torch.zeros(6, 2, dtype=torch.bool)
     longer = torch.cat([hole, preds[:, :2], hole, preds[:, 2:]], 1)
     same(
-        of(loss, longer, target, torch.cat([closed, mask[:, :2], closed, mask[:, 2:]], 1)),
-        of(loss, preds, target, mask),
+        losses_of(loss, longer, target, torch.cat([closed, mask[:, :2], closed, mask[:, 2:]], 1)),
+        losses_of(loss, preds, target, mask),
     )
 
 
@@ -124,7 +126,7 @@ def test_masked_positions_may_stand_anywhere(network: str, level: str) -> None:
 def test_what_masked_positions_hold_does_not_matter(network: str, level: str) -> None:
     loss, (preds, target, mask) = built(network, level), examples()
     changed = torch.where(mask[..., None], preds, garbage(6, 8, VOCABULARY))
-    same(of(loss, changed, target, mask), of(loss, preds, target, mask))
+    same(losses_of(loss, changed, target, mask), losses_of(loss, preds, target, mask))
 
 
 @each_network
@@ -132,7 +134,7 @@ def test_what_masked_positions_hold_does_not_matter(network: str, level: str) ->
 def test_masks_of_numbers_are_masks(network: str, level: str) -> None:
     loss, (preds, target, mask) = built(network, level), examples()
     for dtype in (torch.int64, torch.float32, torch.uint8):
-        same(of(loss, preds, target, mask.to(dtype)), of(loss, preds, target, mask))
+        same(losses_of(loss, preds, target, mask.to(dtype)), losses_of(loss, preds, target, mask))
 
 
 @each_network
@@ -141,8 +143,8 @@ def test_masks_of_numbers_are_masks(network: str, level: str) -> None:
 def test_tokens_that_are_never_predicted_change_nothing(network: str, level: str, logit: float) -> None:
     loss, (preds, target, mask) = built(network, level), examples()
     more = torch.cat([preds, torch.full((6, 8, 11), logit)], 2)
-    same(of(loss, more, target, mask), of(loss, preds, target, mask))
-    assert differs(of(loss, more.clamp_min(3), target, mask), of(loss, preds, target, mask))
+    same(losses_of(loss, more, target, mask), losses_of(loss, preds, target, mask))
+    assert differs(losses_of(loss, more.clamp_min(3), target, mask), losses_of(loss, preds, target, mask))
 
 
 @each_network
@@ -152,17 +154,8 @@ def test_what_the_tokens_are_called_does_not_matter(network: str, level: str) ->
     names = torch.randperm(VOCABULARY, generator=torch.Generator().manual_seed(1))
     renamed = torch.empty_like(preds).index_copy_(2, names, preds)
     renamed_target = torch.where(target == -100, target, names[target.clamp_min(0)])
-    same(of(loss, renamed, renamed_target, mask), of(loss, preds, target, mask))
-    assert differs(of(loss, renamed, target, mask), of(loss, preds, target, mask))
-
-
-@each_network
-@each_level
-def test_the_order_of_examples_does_not_matter(network: str, level: str) -> None:
-    loss, arguments = built(network, level), examples()
-    order = torch.randperm(6, generator=torch.Generator().manual_seed(1))
-    expected = of(loss, *arguments)
-    same(of(loss, *(a[order] for a in arguments)), expected[order] if level == "sample" else expected)
+    same(losses_of(loss, renamed, renamed_target, mask), losses_of(loss, preds, target, mask))
+    assert differs(losses_of(loss, renamed, target, mask), losses_of(loss, preds, target, mask))
 
 
 @each_network
@@ -171,7 +164,9 @@ def test_the_order_of_examples_does_not_matter(network: str, level: str) -> None
 def test_any_signed_target(network: str, level: str, dtype: torch.dtype) -> None:
     loss, (preds, target, mask) = built(network, level), examples()
     loss.eos_id = 4
-    torch.testing.assert_close(of(loss, preds, target.to(dtype), mask), of(loss, preds, target, mask), atol=0, rtol=0)
+    torch.testing.assert_close(
+        losses_of(loss, preds, target.to(dtype), mask), losses_of(loss, preds, target, mask), atol=0, rtol=0
+    )
 
 
 @each_network
@@ -181,7 +176,7 @@ def test_any_unsigned_target(network: str) -> None:
     target = torch.tensor([[156, 3, 0, 199]] * 6)
     for dtype in (torch.uint8, torch.uint16):
         torch.testing.assert_close(
-            of(loss, preds, target.to(dtype), mask), of(loss, preds, target, mask), atol=0, rtol=0
+            losses_of(loss, preds, target.to(dtype), mask), losses_of(loss, preds, target, mask), atol=0, rtol=0
         )
 
 
@@ -209,28 +204,8 @@ def test_infinite_logits_give_finite_gradients(network: str, level: str) -> None
     preds[0, :, 3:] = -math.inf  # reference tokens among them
     preds[1, 0] = -math.inf
     preds[2, 0, 1] = math.inf
-    preds.requires_grad_()
-    found = built(network, level)(preds, target, mask)
-    found.backward()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-    assert preds.grad[3:].abs().sum() > 0
-
-
-@each_network
-@each_level
-@pytest.mark.parametrize("sizes", [(1, 1, 1, 2), (1, 1, 6, 2), (1, 6, 1, 3), (3, 2, 9, 2), (3, 9, 2, 4), (1, 4, 4, 2)])
-def test_the_smallest_batches(network: str, level: str, sizes: tuple[int, int, int, int]) -> None:
-    preds, target, mask = examples(*sizes)
-    for m in (mask, None):
-        logits = preds.clone().requires_grad_()
-        found = built(network, level)(logits, target, m)
-        found.backward()
-        assert found.shape == ()
-        assert found.isfinite()
-        assert logits.grad is not None
-        assert logits.grad.isfinite().all()
+    gradient = finite_gradient(built(network, level), preds, target, mask)
+    assert gradient[3:].abs().sum() > 0
 
 
 @each_network
@@ -240,15 +215,15 @@ def test_without_a_mask_and_with_as_many_positions_those_without_a_target_are_le
 ) -> None:
     loss, (preds, target, _) = built(network, level), examples(n_positions=7)
     target[0, 0], target[1, 2] = -100, -100  # such as a prompt, or what masked language models are not asked
-    same(of(loss, preds, target), of(loss, preds, target, target != -100))
-    assert differs(of(loss, preds, target), of(loss, preds, target, torch.ones(6, 7, dtype=torch.bool)))
+    same(losses_of(loss, preds, target), losses_of(loss, preds, target, target != -100))
+    assert differs(losses_of(loss, preds, target), losses_of(loss, preds, target, torch.ones(6, 7, dtype=torch.bool)))
 
 
 @each_network
 @each_level
 def test_without_a_mask_all_positions_count_where_the_numbers_differ(network: str, level: str) -> None:
     loss, (preds, target, _) = built(network, level), examples()
-    same(of(loss, preds, target), of(loss, preds, target, torch.ones(6, 8, dtype=torch.bool)))
+    same(losses_of(loss, preds, target), losses_of(loss, preds, target, torch.ones(6, 8, dtype=torch.bool)))
 
 
 def before_first(tokens: list[int], end: int) -> list[int]:
@@ -277,10 +252,10 @@ def test_hypotheses_and_references_end_at_their_first_eos(network: str, level: s
     mask = torch.tensor([[t < len(before_first(row, end)) for t in range(n_positions)] for row in best])
     kept = [before_first([t for t in row if t != -100], end) for row in target.tolist()]
     clean = torch.tensor([row + [-100] * (7 - len(row)) for row in kept])
-    expected = of(loss, preds, clean, mask)
+    expected = losses_of(loss, preds, clean, mask)
     loss.eos_id = end
-    same(of(loss, preds, target), expected)
-    same(of(loss, preds, target, mask), expected)  # a mask speaks for the hypothesis
+    same(losses_of(loss, preds, target), expected)
+    same(losses_of(loss, preds, target, mask), expected)  # a mask speaks for the hypothesis
 
 
 @pytest.mark.parametrize("network", ["match", "align"])
@@ -323,9 +298,9 @@ def test_frames_collapse_as_ctc_s_do(network: str, level: str, masked: bool) -> 
     preds, target, mask, token_logits, token_mask = frames_and_tokens(masked, blank)
     target = target.masked_fill(target == blank, 3)
     loss = sharp(network, level)
-    expected = of(loss, token_logits, target, token_mask)
+    expected = losses_of(loss, token_logits, target, token_mask)
     loss.blank_id = blank
-    torch.testing.assert_close(of(loss, preds, target, mask), expected, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(losses_of(loss, preds, target, mask), expected, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("network", ["match", "align"])
@@ -348,9 +323,9 @@ def test_the_paper_s_network_sees_the_frames_that_ctc_keeps(level: str, masked: 
     kept = torch.zeros(6, 15, dtype=torch.bool)
     for row, (frames, length) in enumerate(zip(preds.argmax(2).tolist(), lengths, strict=True)):
         kept[row, collapsed(frames[:length], blank)] = True
-    expected = of(loss, preds, target, kept)
+    expected = losses_of(loss, preds, target, kept)
     loss.blank_id = blank
-    same(of(loss, preds, target, mask if masked else None), expected)
+    same(losses_of(loss, preds, target, mask if masked else None), expected)
 
 
 @pytest.mark.parametrize("network", ["match", "align"])
@@ -517,24 +492,6 @@ def test_the_geometric_mean_of_a_set_ranks_as_sacrebleu_s_of_a_corpus_does() -> 
         found.append(loss.features(made.preds, made.target, made.extras["preds_mask"], 8)[:, column].numpy())
         values += [find("corpus_bleu").function(*p) for p in tasks.get("sequence").points(made, "text", 8)]
     assert scipy.stats.spearmanr(np.concatenate(found), values).statistic > 0.97
-
-
-@each_network
-@each_level
-def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
-    loss, arguments = built(network, level), examples()
-    size = 1 if level == "sample" else 3
-    points = loss.points(*arguments, size)
-    for i in range(0, 6, size):
-        same(points[i // size], loss(*(a[i : i + size] for a in arguments)))
-
-
-@pytest.mark.parametrize("network", ["match", "align"])
-def test_features_and_columns_are_as_many(network: str) -> None:
-    loss, arguments = built(network, "set"), examples()
-    columns = loss.network.feature_names()
-    assert loss.features(*arguments, 3).shape == (2, len(columns))
-    assert len(set(columns)) == len(columns)
 
 
 def test_the_paper_s_network_sees_the_probabilities_of_the_target_alone() -> None:

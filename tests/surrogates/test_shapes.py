@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import Any
 
@@ -54,6 +55,7 @@ WRONG: list[tuple[str, Shape, Shape]] = [
 ]
 
 
+@functools.cache
 def scripted(task: str, level: str) -> Any:
     network, settings = NETWORKS[task]
     with warnings.catch_warnings():

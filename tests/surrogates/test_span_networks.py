@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import pytest
 import torch
+from network_cases import NetworkCase, differs, each_level, losses_of
 from torch import Tensor
 
-from autosurrogate import surrogates, tasks
+from autosurrogate import tasks
 from autosurrogate.examples import Examples
-from autosurrogate.surrogates.span import Overlap, _overlap
+from autosurrogate.surrogates.span import Overlap, expected_overlaps
+from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "overlap": {"temperatures": [0.3, 0.1], "width": 12},
@@ -19,15 +22,6 @@ SHARP = 1e-3
 INF = math.inf
 
 each_network = pytest.mark.parametrize("network", SETTINGS)
-each_level = pytest.mark.parametrize("level", ["sample", "set"])
-
-
-def built(network: str, level: str = "sample", **changed: Any) -> Any:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        loss: Any = surrogates.build(tasks.get("span"), level, network, **{**SETTINGS[network], **changed})
-    loss.calibration.stretch(1.7)
-    return loss
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
@@ -41,31 +35,32 @@ def examples(n: int = 12, n_positions: int = 9, seed: int = 0) -> tuple[Tensor, 
     return preds.scatter_add(2, target[..., None], 2 * torch.ones(n, 2, 1)), target
 
 
-def of(loss: Any, preds: Tensor, target: Tensor) -> Tensor:
-    """The loss of each example, or of the set."""
-    found: Tensor = loss.per_sample(preds, target) if hasattr(loss, "per_sample") else loss(preds, target)[None]
-    return found
-
-
 def same(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, atol=2e-5, rtol=1e-4)
 
 
-def differs(a: Tensor, b: Tensor) -> bool:
-    return bool((a - b).abs().max() > 1e-4)
+CASE = NetworkCase(
+    "span",
+    SETTINGS,
+    examples,
+    set_size=4,
+    tolerance=Tolerance(2e-5, 1e-4),
+    order_tolerance=Tolerance(2e-5, 1e-4),
+    target_dtypes=[torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16],
+    smallest=lambda level: [examples(*sizes) for sizes in ((1, 1), (1, 2), (3, 1), (1, 600))],  # and the longest
+)
 
 
-def test_all_networks_are_tested() -> None:
-    assert set(SETTINGS) == set(surrogates.networks(tasks.get("span")))
+def built(network: str, level: str = "sample", **changed: Any) -> Any:
+    return CASE.built(network, level, **changed)
 
 
-@each_network
-def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
-    loss, (preds, target) = built(network), examples()
-    assert loss.per_sample(preds, target).shape == (12,)
-    same(loss(preds, target), loss.per_sample(preds, target).mean())
-    assert differs(loss.per_sample(preds, target), loss.per_sample(preds, target).mean())
-    assert not hasattr(built(network, "set"), "per_sample")
+@functools.cache
+def scripted_once(network: str, level: str) -> Any:
+    return torch.jit.script(built(network, level))  # type: ignore[no-untyped-call]
+
+
+test_every_property = CASE.test()
 
 
 @each_network
@@ -74,22 +69,26 @@ def test_a_batch_s_loss_is_the_mean_of_its_examples(network: str) -> None:
 def test_masked_positions_change_nothing_before_or_behind(network: str, level: str, logit: float) -> None:
     loss, (preds, target) = built(network, level), examples()
     masked = torch.full((12, 2, 5), logit)
-    same(of(loss, torch.cat([masked, preds, masked[..., :3]], 2), target + 5), of(loss, preds, target))
-    assert differs(of(loss, torch.cat([masked.clamp_min(3), preds], 2), target + 5), of(loss, preds, target))
+    same(losses_of(loss, torch.cat([masked, preds, masked[..., :3]], 2), target + 5), losses_of(loss, preds, target))
+    assert differs(
+        losses_of(loss, torch.cat([masked.clamp_min(3), preds], 2), target + 5), losses_of(loss, preds, target)
+    )
 
 
 @each_network
 @each_level
 def test_a_shift_of_all_start_or_end_logits_does_not_matter(network: str, level: str) -> None:
     loss, (preds, target) = built(network, level), examples()
-    same(of(loss, preds + 10 * randn(12, 2, 1), target), of(loss, preds, target))
+    same(losses_of(loss, preds + 10 * randn(12, 2, 1), target), losses_of(loss, preds, target))
 
 
 @each_level
 @pytest.mark.parametrize("factor", [0.02, 30.0])
 def test_how_far_all_logits_are_apart_does_not_matter(level: str, factor: float) -> None:
     loss, (preds, target) = built("overlap", level), examples()
-    torch.testing.assert_close(of(loss, factor * preds, target), of(loss, preds, target), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(
+        losses_of(loss, factor * preds, target), losses_of(loss, preds, target), atol=1e-3, rtol=1e-3
+    )
 
 
 def test_flat_logits_have_the_gradient_of_logits_that_are_apart_by_one() -> None:
@@ -104,26 +103,9 @@ def test_flat_logits_have_the_gradient_of_logits_that_are_apart_by_one() -> None
 
 
 @each_network
-@each_level
-def test_the_order_of_examples_does_not_matter(network: str, level: str) -> None:
-    loss, (preds, target) = built(network, level), examples()
-    order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
-    expected = of(loss, preds, target)
-    same(of(loss, preds[order], target[order]), expected[order] if level == "sample" else expected)
-
-
-@each_network
 def test_a_set_twice_has_the_loss_of_the_set(network: str) -> None:
     loss, (preds, target) = built(network, "set"), examples()
     same(loss(preds.repeat(2, 1, 1), target.repeat(2, 1)), loss(preds, target))
-
-
-@each_network
-@each_level
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32, torch.uint16])
-def test_any_integer_target(network: str, level: str, dtype: torch.dtype) -> None:
-    loss, (preds, target) = built(network, level), examples()
-    torch.testing.assert_close(of(loss, preds, target.to(dtype)), of(loss, preds, target), atol=0, rtol=0)
 
 
 EXTREMES: dict[str, Tensor] = {
@@ -148,19 +130,14 @@ def test_extreme_logits_give_finite_losses_and_gradients(
 ) -> None:
     preds, target = examples(4, 5)
     preds[0], target[0] = EXTREMES[extreme], torch.tensor([0, 1])
-    preds.requires_grad_()
-    loss = built(network, level)
-    found = (torch.jit.script(loss) if scripted else loss)(preds, target)
-    found.backward()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-    assert (preds.grad[1:].flatten(1).norm(dim=1) > 0).any()
+    loss = scripted_once(network, level) if scripted else built(network, level)
+    gradient = finite_gradient(loss, preds, target)
+    assert (gradient[1:].flatten(1).norm(dim=1) > 0).any()
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_the_least_shares_of_spans_at_the_target_give_finite_gradients_scripted() -> None:
-    scripted = torch.jit.script(_overlap)
+    scripted = torch.jit.script(expected_overlaps)
     behind = torch.arange(0.0, 120.0, 5.0)[:, None, None]  # by so much are all spans at the target behind the best
     preds = torch.cat([torch.zeros(len(behind), 2, 3), behind.expand(-1, 2, 2)], 2)
     for _ in range(4):  # scripted code is compiled anew after its first calls
@@ -172,45 +149,14 @@ def test_the_least_shares_of_spans_at_the_target_give_finite_gradients_scripted(
 
 @each_network
 @each_level
-@pytest.mark.parametrize(("n", "n_positions"), [(1, 1), (1, 2), (3, 1), (1, 600)])
-def test_the_smallest_and_the_longest(network: str, level: str, n: int, n_positions: int) -> None:
-    preds, target = examples(n, n_positions)
-    preds.requires_grad_()
-    found = built(network, level)(preds, target)
-    found.backward()
-    assert found.isfinite()
-    assert preds.grad is not None
-    assert preds.grad.isfinite().all()
-
-
-@each_network
-@each_level
 def test_targets_that_are_no_spans_of_the_passage_give_finite_losses(network: str, level: str) -> None:
     loss, (preds, target) = built(network, level), examples()
-    assert of(loss, 100 * preds, target.flip(1)).isfinite().all()
-    assert of(loss, 100 * preds, target + 100).isfinite().all()
-
-
-@each_network
-@each_level
-def test_it_is_the_loss_of_each_point_that_training_sees(network: str, level: str) -> None:
-    loss, (preds, target) = built(network, level), examples()
-    size = 1 if level == "sample" else 4
-    points = loss.points(preds, target, size)
-    for i in range(0, 12, size):
-        same(points[i // size], loss(preds[i : i + size], target[i : i + size]))
-
-
-@each_network
-def test_features_and_columns_are_as_many(network: str) -> None:
-    loss, (preds, target) = built(network, "set"), examples()
-    features = loss.features(preds, target, 4)
-    assert features.shape == (12 // 4 * loss.network.n_rows(4), len(loss.network.feature_names()))
-    assert len(set(loss.network.feature_names())) == len(loss.network.feature_names())
+    assert losses_of(loss, 100 * preds, target.flip(1)).isfinite().all()
+    assert losses_of(loss, 100 * preds, target + 100).isfinite().all()
 
 
 def expectations(logits: Tensor, target: list[int]) -> dict[str, float]:
-    """What `_overlap` says of one example, summed over all spans one by one in double precision."""
+    """What `expected_overlaps` returns for one example, summed over all spans one by one in double precision."""
     (first, last), n = target, logits.shape[1]
     start, end = logits.double().tolist()
     best = max(start[s] + end[e] for s in range(n) for e in range(s, n))
@@ -236,7 +182,7 @@ def test_overlaps_are_expectations_over_all_spans(factor: float) -> None:
     preds, target = examples(40, 8)
     preds[:8, :, 6:] = -1e4
     target[:8] = target[:8].clamp(max=5)
-    found = _overlap(factor * preds, target)
+    found = expected_overlaps(factor * preds, target)
     for row in range(40):
         expected = expectations(factor * preds[row], target[row].tolist())
         assert found[row].tolist() == pytest.approx([expected[k] for k in Overlap.PER_TEMPERATURE], abs=1e-5), row
@@ -247,7 +193,7 @@ def test_overlaps_are_right_where_start_and_end_alone_contradict_each_other(end_
     start, end = torch.zeros(6), torch.zeros(6)
     start[4], end[1] = 60.0, end_first  # the best start comes after the best end
     target = [0, 1]
-    found = _overlap(torch.stack([start, end])[None], torch.tensor([target]))[0].tolist()
+    found = expected_overlaps(torch.stack([start, end])[None], torch.tensor([target]))[0].tolist()
     expected = expectations(torch.stack([start, end]), target)
     assert found == pytest.approx([expected[k] for k in Overlap.PER_TEMPERATURE], abs=1e-5)
 

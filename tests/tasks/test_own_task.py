@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "own-task.md"
 
 
 @pytest.fixture(autouse=True)
-def own_state(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_state(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     store.builtins()
     monkeypatch.setattr(store, "_METRICS", dict(store._METRICS))
-    monkeypatch.setattr("autosurrogate.tasks._lookup._OWN", {})
+    known = tasks.names()
+    yield
+    for name in set(tasks.names()) - set(known):
+        tasks.unregister(name)
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +100,22 @@ def test_a_class_or_an_instance_will_do() -> None:
         assert "whole" in tasks.names()
 
 
+def test_a_task_that_is_unregistered_is_unknown() -> None:
+    declared(Whole)
+    assert tasks.is_user_task("whole")
+    tasks.unregister("whole")
+    tasks.unregister("whole")
+    assert not tasks.is_user_task("whole")
+    with pytest.raises(MetricError, match="unknown task 'whole'"):
+        tasks.get("whole")
+
+
 @pytest.mark.parametrize("attribute", ["name", "views", "networks", "search_space"])
 def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, attribute: str) -> None:
     monkeypatch.setattr(Whole, attribute, type(getattr(Whole, attribute))())
-    with pytest.raises(MetricError, match=f"task Whole of .* has no '{attribute}'; set it as an attribute of the class"):
+    with pytest.raises(
+        MetricError, match=f"task Whole of .* has no '{attribute}'; set it as an attribute of the class"
+    ):
         declared(Whole)
 
 
@@ -111,7 +127,9 @@ def test_a_name_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_name_that_is_kept_for_vocabularies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Whole, "name", "sequence:whole")
-    with pytest.raises(RegistryError, match="names that begin with 'sequence:' are reserved for vocabularies; choose another name"):
+    with pytest.raises(
+        RegistryError, match="names that begin with 'sequence:' are reserved for vocabularies; choose another name"
+    ):
         declared(Whole)
 
 
@@ -139,7 +157,9 @@ def test_the_same_class_of_another_file_is_another_task(tmp_path: Path) -> None:
 
 def test_extras_are_told_to_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Whole, "extras", ("weight",))
-    with pytest.raises(MetricError, match="losses of users' tasks are called with preds and target only; leave out 'extras'"):
+    with pytest.raises(
+        MetricError, match="losses of users' tasks are called with preds and target only; leave out 'extras'"
+    ):
         declared(Whole)
 
 

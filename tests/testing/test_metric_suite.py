@@ -44,7 +44,7 @@ def _spoiling(preds: np.ndarray, target: np.ndarray) -> float:
         (of(lambda p, t: 101 * accuracy(p, t)), r"returns a number within its bounds: 101.* is not within 0 and 1"),
         (of(lambda p, t: float("nan") if accuracy(p, t) > 0.5 else 0.1), r"% of the values at severity 0 are NaN"),
         (of(lambda p, t: float("inf")), "it returned inf"),
-        (of(_in_order), "does not see the order of a set: it returned"),
+        (of(_in_order), "does not depend on the order of a set: it returned"),
         (of(lambda p, t: accuracy(p, t) + random.random()), "it is the same twice .* then"),
         (of(_spoiling), "it changed what it was given"),
         (of(lambda p, t: accuracy(p, t) ** 200), "takes values over its whole range: generated points cover"),
@@ -68,7 +68,7 @@ def test_a_function_that_raises_is_told_by_its_own_words() -> None:
 
 def test_a_metric_of_single_examples_is_not_asked_about_sets(tmp_path: Path) -> None:
     assert not {str(c) for c in metric_checks("bleu")} & {
-        "does not see the order of a set",
+        "does not depend on the order of a set",
         "takes sets of one example and of none",
     }
 

@@ -12,7 +12,7 @@ from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
 from autosurrogate.surrogates.classification import NETWORKS, TargetProbability
 from autosurrogate.testing import ConformanceError, check_task, task_checks
-from autosurrogate.testing.tasks import padded
+from autosurrogate.testing.generated import padded
 
 CLASSIFICATION = type(tasks.get("classification"))
 
@@ -38,10 +38,10 @@ def changed_examples(monkeypatch: pytest.MonkeyPatch, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "check", "message"),
     [
-        (lambda e: e[slice(0, 5)], "generates what it is asked for", "5 examples"),
-        (lambda e: e.with_preds(e.preds.long()), "generates what it is asked for", r"preds are torch\.int64"),
-        (lambda e: e.with_preds(e.preds * float("nan")), "generates what it is asked for", "preds hold NaN"),
-        (lambda e: e.with_preds(e.preds[:, :2]), "generates what it is asked for", "the same sizes"),
+        (lambda e: e[slice(0, 5)], "generates as many examples as asked for", "5 examples"),
+        (lambda e: e.with_preds(e.preds.long()), "generates as many examples as asked for", r"preds are torch\.int64"),
+        (lambda e: e.with_preds(e.preds * float("nan")), "generates as many examples as asked for", "preds hold NaN"),
+        (lambda e: e.with_preds(e.preds[:, :2]), "generates as many examples as asked for", "the same sizes"),
         (lambda e: e.with_preds(e.preds + torch.rand(())), "generates the same again", "preds differ"),
         (lambda e: e.with_preds(-e.preds), "has a regular loss that falls with the quality", "of the best"),
     ],
@@ -92,11 +92,24 @@ class HasOneSize(TargetProbability):
         return torch.stack([(logits @ torch.ones(10, 1)).squeeze(1), kept], 1)
 
 
+class HasTwoFeaturesOfOneName(TargetProbability):
+    def feature_names(self) -> list[str]:
+        return ["probability", "probability"]
+
+
+class SeesOtherPoints(TargetProbability):
+    def score(self, features: Tensor, rows: int) -> Tensor:
+        score = super().score(features, rows)
+        return score - score.mean()
+
+
 @pytest.mark.parametrize(
     ("network", "check"),
     [
-        (SeesTheOrder, "does not see the order of a set"),
-        (SeesItsBatch, "judges an example alone as among others"),
+        (HasTwoFeaturesOfOneName, "has features of the shape and the names it declares"),
+        (SeesOtherPoints, "trains on the loss that it returns"),
+        (SeesTheOrder, "does not depend on the order of a set"),
+        (SeesItsBatch, "evaluates an example alone as among others"),
         (HasNoGradientAtTies, "has finite gradients, however extreme the predictions"),
         (CannotBeScripted, "is the same when scripted"),
         (HasOneSize, "serves every size with the same parameters"),

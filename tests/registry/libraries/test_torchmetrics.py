@@ -101,7 +101,7 @@ def test_it_leaves_its_arguments_alone_and_warns_of_nothing() -> None:
     checks = {check.name: check for check in metric_checks("torchmetrics:SpearmanCorrCoef", bounds=(-1, 1))}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        checks["is the same twice and leaves its arguments alone"].run()
+        checks["is deterministic and leaves its arguments unchanged"].run()
         checks["is better for better predictions"].run()
 
 
