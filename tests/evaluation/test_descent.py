@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from made_points import ACCURACY, CPU, TASK, HereLabeller, labelled, of_values, target_probability
+from generated_points import ACCURACY, CPU, TASK, HereLabeller, labelled, of_values, target_probability
 from torch import Tensor
 
 from autosurrogate import tasks

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from made_points import CPU, TASK, labelled, target_probability
+from generated_points import CPU, TASK, labelled, target_probability
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.evaluation import point_losses

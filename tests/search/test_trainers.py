@@ -15,7 +15,7 @@ import optuna
 import program
 import pytest
 import torch
-from made_points import ACCURACY, CPU, TASK, labelled
+from generated_points import ACCURACY, CPU, TASK, labelled
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 

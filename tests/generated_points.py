@@ -1,4 +1,4 @@
-"""Labelled points of classifiers, made without a run, and what to judge on them."""
+"""Labelled points of classifiers, generated without a run, and losses to evaluate on them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def labelled(seed: int, n_points: int = 12, set_size: int = 32, metric: Metric =
 
 
 def of_values(values: list[float], set_size: int = 2) -> Chunk:
-    """Points that are told by their predictions."""
+    """Points that differ in their predictions."""
     preds = torch.arange(float(len(values) * set_size))[:, None].expand(-1, 3)
     examples = Examples(preds, torch.zeros(len(preds), dtype=torch.long))
     return Chunk(examples, set_size, torch.tensor(values, dtype=torch.float64), None)
