@@ -34,11 +34,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return FileScheduling(config, log)
 
 
+#: Fixtures that fit or export losses.
+SLOW_FIXTURES = {"exported", "fitted", "sample_loss"}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the examples of pages as slow, since they fit losses; run files with slow tests first."""
+    """Mark as slow the examples of pages and what uses a slow fixture; run files with slow tests first."""
     for item in items:
-        if item.path.suffix == ".md":
+        if item.path.suffix == ".md" or SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow_files)  # one that begins last would run alone

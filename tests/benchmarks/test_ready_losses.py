@@ -47,6 +47,7 @@ def test_numbers_that_mean_something_else_now_are_not_written(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_network_with_other_parameters_is_refused(tmp_path: Path) -> None:
     written("target_probability", tmp_path)
     with pytest.raises(LossFileError, match="other parameters"):

@@ -18,7 +18,7 @@ import torch
 from autosurrogate import tasks
 from autosurrogate.points.labelled_set import LabelledSet
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="SIGKILL")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="SIGKILL")]
 
 # Notes what it is called on, by a digest a line.
 NOTING = """

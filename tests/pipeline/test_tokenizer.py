@@ -14,6 +14,8 @@ import torch
 from autosurrogate.export import reader
 from autosurrogate.outputs.recorder import Recorder
 
+pytestmark = pytest.mark.slow  # each uses the fitted loss, or fits one
+
 STEMS = ["walk", "talk", "jump", "look", "paint", "wait", "call", "help", "open", "turn", "start", "play"]
 TOKENS = ["<pad>", *(f"▁{stem}{end}" for stem in STEMS for end in ("", "s", "ed", "ing", "er", "ers"))]
 SPACE = """
