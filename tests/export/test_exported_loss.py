@@ -161,7 +161,7 @@ def test_the_package_works_at_the_root_of_a_clone_though_it_is_installed_elsewhe
         pytest.skip("not a clone")
     libraries = tmp_path / "libraries"
     libraries.mkdir()
-    for name in program.needed("rich", set()):
+    for name in program.needed("rich", set()) | program.needed("lazy_loader", set()):
         for file in importlib.metadata.distribution(name).files or ():
             top = Path(file).parts[0]
             source = Path(str(importlib.metadata.distribution(name).locate_file(top)))
