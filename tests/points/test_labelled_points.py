@@ -28,7 +28,7 @@ CHUNKS = [("train", SPLITS["train"]), ("validation", SPLITS["validation"])]
 @pytest.fixture
 def run(tmp_path: Path) -> RunDir:
     found = RunDir(tmp_path / "run")
-    found.create({}, search_space.text_of(ACCURACY.task))
+    found.create({}, search_space.text_of(tasks.get(ACCURACY.task)))
     return found
 
 
