@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import program
 import pytest
 import torch
 from torch import nn
@@ -30,9 +32,23 @@ TOY = Experiment(
     "scores", lambda folder: {}, lambda: nn.Linear(1, 1),
     lambda model, batch: Examples(model(batch["x"]).squeeze(1), batch["y"]), 4, 8, 0.1, (),
 )  # fmt: skip
+SMALL_SPACE = """
+[training]
+n_steps = 60
+batch_points = 32
+learning_rate = 1e-2
+weight_decay = 1e-4
+penalty = 0.1
+
+[networks.counts]
+thresholds = [[0.5]]
+temperatures = [[1.0, 0.2]]
+width = 8
+"""
 GAINS = {"approximation": 0.01, "fitted": 0.03, "alone": -0.02, "rank loss": -0.01}
 
 
+@cache
 def trained(study: str) -> list[dict[str, Any]]:
     """Rows of a study, all measured."""
     measured: list[dict[str, Any]] = []
@@ -141,8 +157,10 @@ def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_pa
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.load:DeprecationWarning")
 @pytest.mark.slow
-def test_a_loss_is_refitted_on_the_outputs_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_refitting, "ARGUMENTS", ("--budget", "20s", "--trials", "1", "--force"))
+def test_a_loss_is_refitted_on_the_outputs_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program.write(tmp_path / "small.toml", SMALL_SPACE)
+    small = ("--space", str(tmp_path / "small.toml"), "--trials", "1", "--budget", "5s")
+    monkeypatch.setattr(_refitting, "ARGUMENTS", (*small, "--force"))
     inputs = torch.randn(300, 1, generator=torch.Generator().manual_seed(0))
     data = {"x": inputs, "y": (inputs[:, 0] > 1).long()}
     loss = Refitted(ready.path("f1"), "f1", TOY, data, "cpu")

@@ -1,15 +1,40 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import program
 import pytest
+from torch import nn
 
-from studies import predictors, rows
+import autosurrogate
+from studies import micro_training, predictors, rows
+from studies.models._experiment import Experiment, train
 from studies.training import _runs
 
-ARGUMENTS = ("f1", "breast_cancer", "--trials", "3", "--weights", "1", "--seeds", "2", "--budget", "20s")
-OTHERS = ("--step-fraction", "0.5", "--space", "smooth_scores")
+ARGUMENTS = ("f1", "breast_cancer", "--trials", "2", "--weights", "1", "--seeds", "2", "--budget", "20s")
+OTHERS = ("--step-fraction", "0.1", "--space", "smooth_scores")
+SMALL_SPACE = """
+[training]
+n_steps = 40
+batch_points = 32
+learning_rate = { low = 2e-3, high = 2e-2, log = true }
+weight_decay = 1e-4
+penalty = { low = 0.02, high = 10.0, log = true }
+window = [1.0, 0.3]
+
+[networks.counts]
+thresholds = [[0.5]]
+temperatures = [[1.0, 0.3]]
+width = 8
+"""
+
+
+def train_briefly(experiment: Experiment, *arguments: Any, **options: Any) -> nn.Module:
+    """As `train`, in few steps."""
+    return train(replace(experiment, n_steps=10), *arguments, **options)
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.(script|load|save):DeprecationWarning")
@@ -20,6 +45,11 @@ def test_trials_of_a_search_are_trained_with_and_a_second_run_adds_nothing(
     monkeypatch.setattr(predictors, "LOSSES", tmp_path / "losses")
     monkeypatch.setattr(_runs, "CACHE", tmp_path)
     monkeypatch.setattr(predictors, "N_PROBLEMS", 1)
+    monkeypatch.setattr(predictors, "DISTANCES", (0.1, 1.0))
+    monkeypatch.setattr(micro_training, "train", train_briefly)
+    monkeypatch.setattr(predictors, "SPACES", tmp_path / "spaces")
+    program.write(tmp_path / "spaces" / "smooth_scores.toml", SMALL_SPACE)
+    monkeypatch.setattr(autosurrogate, "fit", partial(autosurrogate.fit, trials=3))  # else it fills its budget
     results = tmp_path / "predictors.jsonl"
     for _ in range(2):
         monkeypatch.setattr(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,8 +14,10 @@ import torch
 from autosurrogate import surrogates, tasks
 from autosurrogate.export import writer
 from autosurrogate.registry.lookup import find
-from studies.models import recogniser
+from studies.models import pose, recogniser, translator
 from studies.models._experiment import Data
+from studies.models.autoregressive import Autoregressive
+from studies.models.translator import Translator
 from studies.training import _runs
 from studies.training._comparison import Comparison
 from studies.training._runs import Arm, Run, train_and_measure
@@ -34,17 +36,35 @@ EXPERIMENTS = {
     "detection": ("matching", {"temperatures": [1.0, 0.2]}),
 }
 N_ROWS = 16  # of each split
+N_SENTENCES, N_PIECES = 1000, 400  # of the translators' data and vocabulary
 
 
 def reduced(comparison: Comparison) -> Comparison:
-    """Three steps on a few examples."""
+    """A few steps on a few examples."""
     model = replace(comparison.model, load=partial(few, comparison.model.load), n_steps=4, batch_size=8)
+    if model.build in (Translator, Autoregressive):
+        model = replace(model, build=partial(model.build, width=16, n_layers=1))
     return replace(comparison, model=model, pretraining=None)
 
 
 def few(load: Callable[[Path], dict[str, Data]], folder: Path) -> dict[str, Data]:
     """The first rows of each split."""
     return {split: {name: array[:N_ROWS] for name, array in data.items()} for split, data in load(folder).items()}
+
+
+@pytest.fixture
+def little_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Loads less of the data than the studies do: only its first rows are used."""
+    monkeypatch.setattr(_runs, "CACHE", tmp_path)
+    monkeypatch.setattr(recogniser, "N_RENDERED", 100)
+    monkeypatch.setattr(pose, "MIN_KEYPOINTS", 16)
+    monkeypatch.setattr(pose, "VARIANTS", dict.fromkeys(pose.VARIANTS, 1))
+    pairs = translator._pairs
+    monkeypatch.setattr(translator, "_pairs", lambda folder, split: pairs(folder, split)[:N_SENTENCES])
+    monkeypatch.setattr(translator, "N_PIECES", N_PIECES)
+    translator.pieces.cache_clear()
+    yield
+    translator.pieces.cache_clear()
 
 
 def test_models_of_different_data_do_not_share_a_file() -> None:
@@ -55,14 +75,13 @@ def test_models_of_different_data_do_not_share_a_file() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.(script|load|save):DeprecationWarning")
+@pytest.mark.usefixtures("little_data")
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.slow
 def test_a_model_is_trained_with_each_loss_and_measured(
     name: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_runs, "CACHE", tmp_path)
     monkeypatch.setattr(_runs, "CURVE", (0.0, 1.0))
-    monkeypatch.setattr(recogniser, "N_RENDERED", 100)
     comparison = reduced(comparisons()[name])
     metric = find(next(iter(comparison.rows.values())).fitted)
     loss = exported(metric.task, metric.level, *EXPERIMENTS[name], tmp_path / "loss.pt")
