@@ -270,10 +270,14 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_existing_loss_is_replaced_on_request_alone_and_quietly(fitted: Path, tmp_path: Path) -> None:
+def test_an_existing_loss_is_replaced_on_request_alone_and_quietly(
+    fitted: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     out = tmp_path / "accuracy.pt"
     out.write_text("mine")
-    arguments = ["fit", "--metric", "accuracy", "--space", fitted / "small.toml", "--trials", 1, "--out", out]
+    mine = program.write(tmp_path_factory.mktemp("metric") / "mine.py", SMALL_METRIC)
+    spec, space = f"{mine}:accuracy", fitted / "small.toml"
+    arguments = ["fit", "--metric", spec, "--space", space, "--trials", 1, "--budget", "10s", "--out", out]
     assert program.run(*arguments, cwd=tmp_path).returncode == 2
     assert out.read_text() == "mine"
     done = program.run(*arguments, "--overwrite", "--quiet", "--run-dir", tmp_path / "run", cwd=tmp_path)
@@ -384,6 +388,17 @@ def test_a_full_disk_is_told_and_what_there_was_is_kept(arguments: str, tmp_path
     assert not list(tmp_path.glob(".*"))
 
 
+# Of sets so small that a fit is quick.
+SMALL_METRIC = """
+import numpy as np
+
+from autosurrogate import metric
+
+
+@metric("accuracy", task="classification", set_size=16)
+def accuracy(preds: np.ndarray, target: np.ndarray) -> float:
+    return float((preds == target).mean())
+"""
 LONG_SPACE = program.SPACE.replace("n_steps = 60", "n_steps = [60, 100]")
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -412,7 +427,8 @@ def until(process: subprocess.Popen[str], beginning: str) -> None:
 
 @pytest.mark.slow
 def test_ctrl_c_exports_the_best_so_far_and_a_second_one_ends_at_once(start: Start, tmp_path: Path) -> None:
-    process = start("--metric", "accuracy", "--budget", "10m")
+    program.write(tmp_path / "mine.py", SMALL_METRIC)
+    process = start("--metric", "mine.py:accuracy", "--budget", "10m")
     until(process, "trial ")
     process.send_signal(signal.SIGINT)
     until(process, "interrupted: exporting the best loss so far; Ctrl-C again ends at once")

@@ -66,6 +66,32 @@ def late_f1(preds: np.ndarray, target: np.ndarray) -> float:
     called = preds >= 0.9
     return float(2 * (called & (target == 1)).sum() / max(1, called.sum() + target.sum()))
 """
+# Of sets so small that a fit is quick.
+SMALL_METRICS = """
+import numpy as np
+
+from autosurrogate import metric
+
+
+@metric("hits", task="classification", set_size=16)
+def hits(preds: np.ndarray, target: np.ndarray) -> float:
+    return float((preds == target).mean())
+
+
+@metric("first_half", task="classification", set_size=16)
+def first_half(preds: np.ndarray, target: np.ndarray) -> float:
+    n = len(target) // 2
+    return float((preds[:n] == target[:n]).mean())
+"""
+# Both networks, with few steps and features.
+SPACE_OF_TWO = (
+    program.SPACE.replace("n_steps = 60", "n_steps = 150")
+    + """
+[networks.ordinal]
+temperatures = [[0.3, 0.03]]
+width = 8
+"""
+)
 CLASSIFICATION, SCORES = tasks.get("classification"), tasks.get("scores")
 
 
@@ -179,7 +205,9 @@ def test_no_network_is_excluded_where_none_would_remain() -> None:
 def test_fit_says_which_networks_of_the_user_s_space_are_not_searched(tmp_path: Path) -> None:
     own = "[networks.ordinal]\ntemperatures = [[0.3, 0.03]]\nwidth = 8\n"
     program.write(tmp_path / "own.toml", program.SPACE + own)
-    done = program.run("fit", *"--metric accuracy --space own.toml --trials 1 --force".split(), cwd=tmp_path)
+    program.write(tmp_path / "mine.py", SMALL_METRICS)
+    options = "--metric mine.py:hits --space own.toml --trials 1 --budget 10s --force".split()
+    done = program.run("fit", *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     message = "network 'ordinal' of --space is not searched: the metric does not depend on which class is which"
     assert message in " ".join(done.stdout.split())
@@ -225,23 +253,25 @@ def test_changes_leave_the_regular_loss_s_order_of_quality(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_fit_refuses_with_the_reason_and_force_fits_all_the_same(file: Path) -> None:
-    options = ("--metric", "mine.py:first_half", "--space", "small.toml", "--trials", 1, "--budget", "20s")
-    program.write(file.parent / "small.toml", program.SPACE)
-    done = program.run("fit", *options, cwd=file.parent)
+def test_fit_refuses_with_the_reason_and_force_fits_all_the_same(tmp_path: Path) -> None:
+    options = ("--metric", "mine.py:first_half", "--space", "small.toml", "--trials", 1, "--budget", "10s")
+    program.write(tmp_path / "small.toml", program.SPACE)
+    program.write(tmp_path / "mine.py", SMALL_METRICS)
+    done = program.run("fit", *options, cwd=tmp_path)
     assert done.returncode == 3
     assert "no loss was fitted: metric 'first_half' depends on the order of the examples" in done.stderr
     assert "--force" in done.stderr
-    assert not (file.parent / "first_half.pt").exists()
-    forced = program.run("fit", *options, "--force", cwd=file.parent)
+    assert not (tmp_path / "first_half.pt").exists()
+    forced = program.run("fit", *options, "--force", cwd=tmp_path)
     assert forced.returncode == 0, forced.stderr
-    assert (file.parent / "first_half.pt").exists()
+    assert (tmp_path / "first_half.pt").exists()
 
 
 @pytest.mark.slow
 def test_classes_in_an_order_are_fitted_by_a_network_that_sees_them(file: Path) -> None:
     # Of so short a fit a descent check of a few points may say anything: it is not the point.
-    options = ("--trials", 2, "--budget", "30s", "--force")
+    options = ("--space", "two.toml", "--trials", 2, "--budget", "15s", "--force")
+    program.write(file.parent / "two.toml", SPACE_OF_TWO)
     done = program.run("fit", "--metric", "mine.py:distance", *options, cwd=file.parent)
     assert done.returncode == 0, done.stderr
     metadata = json.loads(program.run("inspect", "distance.pt", "--json", cwd=file.parent).stdout)

@@ -174,13 +174,13 @@ def test_a_loss_is_fitted_and_judged_from_the_command_line(tmp_path: Path) -> No
     program.write(tmp_path / "small.toml", program.SPACE)
     program.record(tmp_path / "outputs.npz", 200)
     done = program.run(
-        "fit", "--metric", "sklearn:f1_score?average=macro&set_size=32", "--space", "small.toml", "--trials", 1,
-        "--budget", "15s", "--force", cwd=tmp_path,
+        "fit", "--metric", "sklearn:f1_score?average=macro&set_size=16", "--space", "small.toml", "--trials", 1,
+        "--budget", "5s", "--force", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "f1_score-average-macro-set_size-32.pt").exists()
+    assert (tmp_path / "f1_score-average-macro-set_size-16.pt").exists()
     evaluated = program.run(
-        "evaluate", "f1_score-average-macro-set_size-32.pt", "--outputs", "outputs.npz", cwd=tmp_path
+        "evaluate", "f1_score-average-macro-set_size-16.pt", "--outputs", "outputs.npz", cwd=tmp_path
     )
     assert evaluated.returncode == 0, evaluated.stderr
     assert "regular loss" in evaluated.stdout
