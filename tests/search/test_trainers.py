@@ -32,6 +32,22 @@ SPACE = search_space.parse(program.SPACE, TASK, "the space")
 SETTINGS = Settings(n_steps=40, batch_points=16, learning_rate=0.01, weight_decay=1e-4, penalty=0.1)
 NETWORK = {"temperatures": [0.3, 0.03], "n_competitors": 3, "width": 8, "n_outputs": 4}
 
+# Accuracy of small sets, and a network that is exported soon.
+HITS = """
+from autosurrogate import metric
+
+
+@metric("hits", task="classification", set_size=8)
+def hits(preds, target):
+    return (preds == target).mean()
+"""
+SMALL_SPACE = f"""
+{program.SPACE.split("[networks")[0]}
+[networks.target_probability]
+width = 8
+n_hidden = 1
+"""
+
 
 @pytest.fixture(scope="module")
 def setup() -> Setup:
@@ -119,12 +135,13 @@ def test_training_ends_when_the_time_is_up_or_it_is_hopeless(setup: Setup, tmp_p
 
 @pytest.mark.slow
 def test_a_search_comes_to_the_same_however_many_trials_run_at_a_time(tmp_path: Path) -> None:
-    program.write(tmp_path / "small.toml", program.SPACE.replace("penalty = 0.1", "penalty = [0.1, 1.0]"))
+    program.write(tmp_path / "hits.py", HITS)
+    program.write(tmp_path / "small.toml", SMALL_SPACE.replace("penalty = 0.1", "penalty = [0.1, 1.0]"))
     found = []
     for n_workers in (1, 3):
         run = f"run-{n_workers}"
         done = program.run(
-            "fit", "--metric", "accuracy", "--space", "small.toml", "--trials", 10, "--workers", n_workers, "--run-dir",
+            "fit", "--metric", "hits.py", "--space", "small.toml", "--trials", 10, "--workers", n_workers, "--run-dir",
             run, "--out", f"{run}.pt", "--force", cwd=tmp_path, new_interpreter=n_workers == 1,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
@@ -149,9 +166,10 @@ def trials_of(run: Path) -> list[optuna.trial.FrozenTrial]:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="finds children by /proc")
 @pytest.mark.slow
 def test_a_search_whose_processes_are_killed_goes_on_with_fewer_and_gives_up_without_any(tmp_path: Path) -> None:
-    program.write(tmp_path / "small.toml", program.SPACE.replace("n_steps = 60", "n_steps = 300\npatience = 1.0"))
+    program.write(tmp_path / "hits.py", HITS)
+    program.write(tmp_path / "small.toml", SMALL_SPACE.replace("n_steps = 60", "n_steps = 300\npatience = 1.0"))
     with subprocess.Popen(
-        program.command("fit", "--metric", "accuracy", "--space", "small.toml", "--trials", 200, "--workers", 2,
+        program.command("fit", "--metric", "hits.py", "--space", "small.toml", "--trials", 200, "--workers", 2,
                         "--run-dir", "run", "--force"),
         cwd=tmp_path, env=program.ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
@@ -197,12 +215,13 @@ def test_a_setup_that_cannot_be_sent_to_other_processes_is_an_error(setup: Setup
 
 @pytest.fixture
 def intervals() -> str:
-    """A task of one's own, and its metric: the file that the docs show."""
+    """A task of one's own, and its metric: the file that the docs show, with fewer steps and smaller sets."""
     page = (Path(__file__).parents[2] / "docs" / "how-to" / "own-task.md").read_text(encoding="utf-8")
     found = re.search(r"```python\n(# intervals.py.*?)```", page, re.DOTALL)
     assert found is not None
     assert "n_steps = 300" in found[1]
-    return found[1].replace("n_steps = 300", "n_steps = 40")
+    assert "set_size=64" in found[1]
+    return found[1].replace("n_steps = 300", "n_steps = 40").replace("set_size=64", "set_size=8")
 
 
 @pytest.mark.slow
