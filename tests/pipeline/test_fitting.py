@@ -20,12 +20,30 @@ from autosurrogate.errors import OptionError
 from autosurrogate.pipeline import fitting
 from autosurrogate.run.progress import Progress
 
+# Accuracy of small sets, and a network that is exported soon.
+HITS = """
+from autosurrogate import metric
+
+
+@metric("hits", task="classification", set_size=8)
+def hits(preds, target):
+    return (preds == target).mean()
+"""
+SMALL = f"""
+{program.SPACE.split("[networks")[0]}
+[networks.target_probability]
+width = 8
+n_hidden = 1
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder, with metrics and a search space."""
     program.write(tmp_path / "small.toml", program.SPACE)
+    program.write(tmp_path / "smaller.toml", SMALL)
     program.write(tmp_path / "my_metrics.py", program.METRICS)
+    program.write(tmp_path / "hits.py", HITS)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -46,7 +64,7 @@ def test_a_call_fits_a_metric_of_a_file_to_recorded_outputs_and_returns_what_it_
     notes = Notes()
     result = autosurrogate.fit(
         "my_metrics.py:macro_f1", out="f1.pt", trials=1, outputs=recorded, random_share=0.5, device="cpu", seed=3,
-        space="small.toml", run_dir="here", progress=notes, force=True,
+        space="small.toml", run_dir="here", progress=notes, force=True, workers=1,
     )  # fmt: skip
     assert isinstance(result, autosurrogate.FitResult)
     assert (result.path, result.program) == (folder / "f1.pt", folder / "f1.pt2")
@@ -72,12 +90,12 @@ def test_fitting_checking_and_evaluating_draw_nothing_from_the_caller_s_generato
     recorded = program.record(folder / "recorded.npz", 1400)
     torch.manual_seed(7)
     before = torch.random.get_rng_state()
-    options: dict[str, Any] = {"trials": 1, "space": "small.toml", "outputs": recorded, "force": True}
+    options: dict[str, Any] = {"trials": 1, "space": "smaller.toml", "outputs": recorded, "force": True, "workers": 1}
     for device in ("cpu", "meta"):  # a GPU is where generators on the CPU cannot be used either
         torch.set_default_device(device)
         try:
-            autosurrogate.check("accuracy")
-            autosurrogate.fit("accuracy", out=f"{device}.pt", device="cpu", **options)
+            autosurrogate.check("hits.py")
+            autosurrogate.fit("hits.py", out=f"{device}.pt", device="cpu", **options)
             found = autosurrogate.evaluate(f"{device}.pt", recorded, set_size=32)
         finally:
             torch.set_default_device(None)
@@ -101,11 +119,11 @@ class Writes(Notes):
 @pytest.mark.parametrize("name", ["hits.pt", "hits.pt2"])
 @pytest.mark.slow
 def test_a_file_that_another_wrote_during_the_fit_is_left(folder: Path, name: str) -> None:
-    options: dict[str, Any] = {"trials": 1, "space": "small.toml", "run_dir": "here", "force": True, "out": "hits.pt"}
+    options: dict[str, Any] = {"trials": 1, "space": "smaller.toml", "run_dir": "here", "force": True, "workers": 1}
     with pytest.raises(OptionError, match=rf"{name}: something else wrote it .* `autosurrogate fit --resume here`"):
-        autosurrogate.fit("accuracy", progress=Writes(folder / name), **options)
+        autosurrogate.fit("hits.py", out="hits.pt", progress=Writes(folder / name), **options)
     assert (folder / name).read_text() == "another's"
-    assert len([*folder.glob("*hits*")]) == 1
+    assert len([*folder.glob("*hits.pt*")]) == 1
     (folder / name).unlink()
     assert autosurrogate.resume("here").path == folder / "hits.pt"
 
@@ -123,7 +141,7 @@ def test_fitting_inside_a_torch_program_leaves_its_state_alone(folder: Path) -> 
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
             # Whether so small a loss gains as much as cross-entropy is not the point.
             result = autosurrogate.fit(
-                "accuracy", trials=1, space="small.toml", run_dir="here", device="cpu", force=True
+                "hits.py", trials=1, space="smaller.toml", run_dir="here", device="cpu", force=True, workers=1
             )
             assert torch.is_inference_mode_enabled()
             assert torch.is_autocast_enabled("cpu")
@@ -146,8 +164,8 @@ def test_a_lower_is_better_metric_of_probabilities_of_single_examples(folder: Pa
     recorded = program.record(folder / "recorded.npz", 300, seed=1)
     # Cross-entropy may well gain as much on single examples: whether this one passes is not the point.
     done = program.run(
-        "fit", "--metric", "my_metrics.py:rank", "--space", "small.toml", "--trials", 2, "--outputs", recorded,
-        "--force", cwd=folder,
+        "fit", "--metric", "my_metrics.py:rank", "--space", "small.toml", "--trials", 1, "--outputs", recorded,
+        "--workers", 1, "--force", cwd=folder,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert "labelling  600 of 600 recorded points" in done.stdout
@@ -173,7 +191,7 @@ def test_a_loss_that_falls_short_is_refused_with_its_figures_and_written_by_forc
 ) -> None:
     # The metric is the regular loss itself: nothing follows it better.
     arguments = ["fit", "--metric", "my_metrics.py:nll", "--space", "small.toml", "--trials", "1", "--run-dir", "here"]
-    assert main.main([*arguments, "--quiet"]) == 3
+    assert main.main([*arguments, "--workers", "1", "--quiet"]) == 3
     printed = capsys.readouterr()
     assert printed.out == ""
     assert re.fullmatch(
@@ -201,11 +219,11 @@ def test_a_function_of_a_script_without_a_main_guard_is_fitted(folder: Path) -> 
 
         print("once")
 
-        @autosurrogate.metric("error", task="classification", higher_is_better=False, set_size=32)
+        @autosurrogate.metric("error", task="classification", higher_is_better=False, set_size=16)
         def error(preds: np.ndarray, target: np.ndarray) -> float:
             return float((preds != target).mean())
 
-        result = autosurrogate.fit(error, budget="60s", trials=1, space="small.toml")
+        result = autosurrogate.fit(error, budget="60s", trials=1, space="small.toml", workers=1)
         print(result.path.name, result.metadata.metric_spec)
         """,
     )
@@ -237,7 +255,7 @@ def test_points_on_which_a_metric_fails_are_dropped_counted_and_shown(folder: Pa
             return (preds == target).mean()
         """,
     )
-    result = autosurrogate.fit("moody.py", trials=1, space="small.toml", force=True)
+    result = autosurrogate.fit("moody.py", trials=1, space="smaller.toml", force=True, workers=1)
     labelled = result.metadata.labelled_points
     assert labelled.n_points == 30 * 48
     assert 0 < labelled.n_dropped < 0.2 * 30 * 48
@@ -262,7 +280,7 @@ def test_the_readers_own_metric_gleu_is_fitted(folder: Path) -> None:
     )
     networks = "[networks.match]\ntemperatures = [[0.2]]\nwidth = 16\nn_hidden = 1\n"
     space = program.write(folder / "match.toml", program.SPACE.split("[networks")[0] + networks)
-    result = autosurrogate.fit("gleu.py:gleu", trials=1, budget=60, space=space)
+    result = autosurrogate.fit("gleu.py:gleu", trials=1, budget=60, space=space, workers=1)
     assert result.metadata.quality.held_out_generated.loss.spearman > 0.8
     loss: Any = program.load(result.path)
     preds, target = torch.randn(3, 7, 11, requires_grad=True), torch.randint(11, (3, 5))
