@@ -68,7 +68,7 @@ class Run:
         program.write(folder / "my_metrics.py", NOTING)
         self.space = program.write(folder / "small.toml", program.SPACE)
         self.began = ["fit", "--metric", "my_metrics.py:noting", "--space", "small.toml", "--trials", "2", "--out",
-                      "loss.pt", "--run-dir", "run"]  # fmt: skip
+                      "loss.pt", "--run-dir", "run", "--workers", "1"]  # fmt: skip
 
     def calls(self) -> list[str]:
         """Digests of the points the metric was called on so far."""

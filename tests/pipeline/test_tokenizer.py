@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program.write(made / "small.toml", SPACE)
     done = program.run(
         "fit", "--metric", "chrf", *"--tokenizer vocab.txt --space small.toml --trials 1 --run-dir run".split(),
-        cwd=made,
+        "--workers", 1, cwd=made,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     target = torch.randint(1, len(TOKENS), (400, 6))
@@ -55,7 +55,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_without_a_vocabulary_it_is_refused_and_told_what_helps(tmp_path: Path) -> None:
-    done = program.run("fit", "--metric", "chrf", "--trials", 1, cwd=tmp_path)
+    done = program.run("fit", "--metric", "chrf", "--trials", 1, "--workers", 1, cwd=tmp_path)
     assert done.returncode == 3
     assert re.search(r"metric 'chrf' depends on how tokens are spelled \(.*\), which a loss does not see", done.stderr)
     assert "--tokenizer FILE (a tokenizer.json, or a list of tokens) lets it see them" in done.stderr
