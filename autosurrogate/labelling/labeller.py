@@ -239,7 +239,7 @@ class Labeller:
             job.fail(error)
 
     def _adapt_batch_size(self, answers: Answers) -> None:
-        """Adapt the size of batches, at once to quicker calls (the first ones load libraries), slowly to slower calls."""
+        """Adapt the size of batches, at once to quicker calls (the first load libraries), slowly to slower calls."""
         if any(isinstance(outcome, Problem) and outcome.kind == "timeout" for outcome in answers.outcomes):
             return
         call_s = max(answers.seconds / len(answers.outcomes), 1e-6)

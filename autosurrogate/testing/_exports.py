@@ -1,4 +1,4 @@
-"""Losses around a network, each built, scripted and exported once for all checks."""
+"""Losses around a network, each built and scripted once for all checks."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 
 from autosurrogate import surrogates
 from autosurrogate.export import writer
-from autosurrogate.surrogates import loss_arguments
+from autosurrogate.surrogates import Loss, loss_arguments
 from autosurrogate.tasks import Task
 from autosurrogate.testing import losses
 from autosurrogate.testing._check import Check
-from autosurrogate.testing.generated import Batches, settings
+from autosurrogate.testing.generated import Batches, settings, smallest_settings
 
 
 class BuiltLosses:
@@ -37,11 +37,14 @@ class BuiltLosses:
         return [Check(f"{self.network}: is the same when exported", self.is_exported)]
 
     @functools.cache  # noqa: B019, it lives as long as its checks
-    def loss(self, level: str) -> Any:
+    def loss(self, level: str) -> Loss:
         """The loss of a level."""
+        return self._build(level, settings(self.task.name, self.network))
+
+    def _build(self, level: str, network_settings: dict[str, Any]) -> Loss:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.seed)
-            loss = surrogates.build(self.task, level, self.network, **settings(self.task.name, self.network))
+            loss = surrogates.build(self.task, level, self.network, **network_settings)
         self.task.configure(loss, next(self._batches("")))
         return loss
 
@@ -55,10 +58,11 @@ class BuiltLosses:
     def is_exported(self) -> None:
         """The exported files give the loss's numbers, train nothing, and do not change in training mode."""
         for level in self.task.views[next(iter(self.task.views))]:
+            loss = self._build(level, smallest_settings(self.task.name, self.network))
             batches = list(self._batches("", 1, 5))
             with tempfile.TemporaryDirectory() as folder:
                 arguments = [loss_arguments(self.task, examples) for examples in batches]
-                writer.write(self.loss(level), None, arguments, Path(folder) / "loss.pt")
+                writer.write(loss, None, arguments, Path(folder) / "loss.pt")
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # TorchScript is deprecated
                     exported = torch.jit.load(str(Path(folder) / "loss.pt"))  # type: ignore[no-untyped-call]

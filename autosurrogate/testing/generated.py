@@ -59,3 +59,14 @@ def settings(task: str, network: str) -> dict[str, Any]:
         name: entry.options[0] if isinstance(entry, Choice) else entry.low if isinstance(entry, Range) else entry
         for name, entry in entries.items()
     }
+
+
+def smallest_settings(task: str, network: str) -> dict[str, Any]:
+    """Like `settings`, with the shortest list of each setting that is a list: an export takes time for each entry."""
+    entries = search_space.load(tasks.get(task)).networks.get(network, {})
+    lists = {
+        name: entry.options
+        for name, entry in entries.items()
+        if isinstance(entry, Choice) and all(isinstance(option, list) for option in entry.options)
+    }
+    return settings(task, network) | {name: min(options, key=len) for name, options in lists.items()}

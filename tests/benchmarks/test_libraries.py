@@ -22,8 +22,8 @@ def test_every_one_of_scikit_learn_is_declared(name: str) -> None:
 @pytest.mark.slow
 def test_a_fit_and_a_refusal_are_rows_of_the_table(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    rows.append(path, fitted("sklearn:r2", "6s"))
-    rows.append(path, fitted("sklearn:silhouette_score", "6s"))
+    rows.append(path, fitted("sklearn:r2", "10s"))
+    rows.append(path, fitted("sklearn:silhouette_score", "10s"))
     good, refused = rows.read(path)
     assert good["code"] == 0
     assert good["loss"] > good["regular"]

@@ -178,7 +178,7 @@ def test_one_loss_is_fitted_judged_and_inspected(file: Path) -> None:
     program.record(folder / "outputs.npz", 200)
     done = program.run(
         "fit", "--metric", "mine.py:hits", "--metric", "mine.py:confidence", "--weights", 3, 1, "--space", "small.toml",
-        "--trials", 1, "--budget", "5s", "--force", cwd=folder,
+        "--trials", 1, "--budget", "10s", "--force", cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert " * hits + " in done.stdout

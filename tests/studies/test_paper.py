@@ -159,7 +159,7 @@ def test_both_losses_of_the_toy_follow_the_random_network_and_lead_uphill(tmp_pa
 @pytest.mark.slow
 def test_a_loss_is_refitted_on_the_outputs_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program.write(tmp_path / "small.toml", SMALL_SPACE)
-    small = ("--space", str(tmp_path / "small.toml"), "--trials", "1", "--budget", "5s")
+    small = ("--space", str(tmp_path / "small.toml"), "--trials", "1", "--budget", "10s")
     monkeypatch.setattr(_refitting, "ARGUMENTS", (*small, "--force"))
     inputs = torch.randn(300, 1, generator=torch.Generator().manual_seed(0))
     data = {"x": inputs, "y": (inputs[:, 0] > 1).long()}

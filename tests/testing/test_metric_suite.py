@@ -45,7 +45,10 @@ def _spoiling(preds: np.ndarray, target: np.ndarray) -> float:
         (of(lambda p, t: float("nan") if accuracy(p, t) > 0.5 else 0.1), r"% of the values at severity 0 are NaN"),
         (of(lambda p, t: float("inf")), "it returned inf"),
         (of(_in_order), "does not depend on the order of a set: it returned"),
-        (of(lambda p, t: accuracy(p, t) + random.random()), "it is deterministic and leaves its arguments unchanged: it returned .*, then"),
+        (
+            of(lambda p, t: accuracy(p, t) + random.random()),
+            "it is deterministic and leaves its arguments unchanged: it returned .*, then",
+        ),
         (of(_spoiling), "it changed what it was given"),
         (of(lambda p, t: accuracy(p, t) ** 200), "takes values over its whole range: generated points cover"),
         (of(lambda p, t: accuracy(p, t) + 0 * p[0]), "takes sets of one example and of none: IndexError"),

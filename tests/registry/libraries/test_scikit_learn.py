@@ -175,7 +175,7 @@ def test_a_loss_is_fitted_and_judged_from_the_command_line(tmp_path: Path) -> No
     program.record(tmp_path / "outputs.npz", 200)
     done = program.run(
         "fit", "--metric", "sklearn:f1_score?average=macro&set_size=16", "--space", "small.toml", "--trials", 1,
-        "--budget", "5s", "--force", cwd=tmp_path,
+        "--budget", "10s", "--force", cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "f1_score-average-macro-set_size-16.pt").exists()
