@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 import os
 import shutil
@@ -26,6 +27,8 @@ settings.load_profile("any machine")
 # Tests run side by side, and threads that wait for each other's cores take several times as long.
 N_SIDE_BY_SIDE = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 torch.set_num_threads(max(1, (os.cpu_count() or 1) // N_SIDE_BY_SIDE))
+# A process of many tests holds many objects, which the garbage collector would look through again and again.
+gc.set_threshold(100_000, 50, 50)
 
 
 @pytest.fixture

@@ -62,11 +62,11 @@ def settings(task: str, network: str) -> dict[str, Any]:
 
 
 def smallest_settings(task: str, network: str) -> dict[str, Any]:
-    """Like `settings`, with the shortest list of each setting that is a list: an export takes time for each entry."""
+    """Like `settings`, with the shortest list of each setting that is a list, cut to two entries.
+
+    A network does the same for each entry of a list, such as a temperature, and an export traces each of them.
+    """
     entries = search_space.load(tasks.get(task)).networks.get(network, {})
-    lists = {
-        name: entry.options
-        for name, entry in entries.items()
-        if isinstance(entry, Choice) and all(isinstance(option, list) for option in entry.options)
-    }
-    return settings(task, network) | {name: min(options, key=len) for name, options in lists.items()}
+    options = {name: entry.options if isinstance(entry, Choice) else (entry,) for name, entry in entries.items()}
+    lists = {name: values for name, values in options.items() if all(isinstance(value, list) for value in values)}
+    return settings(task, network) | {name: min(values, key=len)[:2] for name, values in lists.items()}
