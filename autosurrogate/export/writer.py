@@ -126,6 +126,8 @@ def _forget_sources(path: Path) -> None:
 
 
 def _save_program(frozen: nn.Module, text: str, arguments: tuple[Tensor | None, ...], path: Path) -> None:
+    # Contiguous, or the program would refuse tensors whose strides are not as unusual as those of its examples.
+    arguments = tuple(None if a is None else a.contiguous() for a in arguments)
     auto = torch.export.Dim.AUTO
     sizes = tuple(None if a is None else dict.fromkeys(range(a.ndim), auto) for a in arguments)
     program = torch.export.export(frozen, arguments, dynamic_shapes=sizes)

@@ -131,6 +131,19 @@ def test_the_program_gives_the_loss_s_values_and_gradients_at_all_sizes(exported
 
 
 @pytest.mark.slow
+def test_the_program_of_strided_examples_serves_contiguous_and_strided_tensors(tmp_path: Path) -> None:
+    task = tasks.get("values")
+    loss = surrogates.build(task, "set", "agreement", bandwidths=[0.1], anchors=[6], width=4, n_hidden=1)
+    strided = [(torch.randn(n, 5)[:, :3], torch.randn(n, 5)[:, :3]) for n in (8, 6)]
+    writer.write(loss, METADATA, strided, tmp_path / "loss.pt")
+    program = torch.export.load(tmp_path / "loss.pt2").module()
+    for n, n_values in ((4, 1), (9, 2), (30, 3)):
+        preds, target = torch.randn(n, n_values), torch.randn(n, n_values)
+        for given in ((preds, target), (preds.T.contiguous().T, target), (preds, target.T.contiguous().T)):
+            check_equal(program, loss, given)
+
+
+@pytest.mark.slow
 def test_the_program_serves_the_shortest_sequences(exported: Exported) -> None:
     if (exported.task, exported.level) != ("sequence", "sample"):
         pytest.skip("has no sequences, or sets of them")
