@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from autosurrogate import tasks
 from autosurrogate.export import reader, ready
@@ -93,8 +95,15 @@ def known(path: Path) -> dict[str, float]:
 
 
 def digest(path: Path) -> str:
-    """Identifies the file of a fitted loss."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    """Identifies a fitted loss by its numbers: the same where other code has written its file again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        loss = torch.jit.load(str(path))
+    digest_of_numbers = hashlib.sha256()
+    for name, buffer in sorted(loss.named_buffers()):
+        numbers = buffer.detach().cpu().contiguous()
+        digest_of_numbers.update(f"{name} {numbers.dtype} {tuple(numbers.shape)}".encode() + numbers.numpy().tobytes())
+    return digest_of_numbers.hexdigest()[:12]
 
 
 def _recorded(name: str, comparison: Comparison, folder: Path, n_rows: int, device: str) -> tuple[Path, Path]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import nn
 
 from autosurrogate import tasks
 from autosurrogate.examples import Examples
+from autosurrogate.export import ready
 from autosurrogate.registry.lookup import find
 from autosurrogate.search import search_space
 from studies import rows
@@ -259,3 +261,13 @@ def test_an_epoch_has_every_example_once_and_batches_of_like_size() -> None:
     assert first.tolist() == again.tolist() != other.tolist()
     spread = [float(data["x"][rows].float().std()) for rows in first.split(10)]
     assert np.mean(spread) < 0.2 * float(data["x"].float().std())
+
+
+def test_a_loss_is_known_by_its_numbers_and_not_by_the_bytes_of_its_file(tmp_path: Path) -> None:
+    f1, mcc = ready.path("f1"), ready.path("mcc")
+    copy = tmp_path / "f1.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated
+        torch.jit.load(str(f1)).save(str(copy))
+    assert copy.read_bytes() != f1.read_bytes()
+    assert _losses.digest(copy) == _losses.digest(f1) != _losses.digest(mcc)
