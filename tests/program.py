@@ -82,8 +82,8 @@ def run(
         arguments: of the command line.
         cwd: its working folder.
         timeout: seconds until it is killed.
-        new_interpreter: start Python anew. Else the process is forked from one that has imported the program already,
-            which is seconds quicker and shares that one's hash seed.
+        new_interpreter: start a new interpreter. Else the process is forked from one that has imported the program
+            already, which is seconds quicker and shares that one's hash seed.
         environment: variables to set.
     """
     if new_interpreter or not FORKS or any(name.startswith("PYTHON") for name in environment):

@@ -12,18 +12,6 @@ from autosurrogate._utils import digests
 from autosurrogate.errors import MetricError, RegistryError
 from autosurrogate.tasks._base import Task
 
-__all__ = [
-    "VOCABULARY_PREFIX",
-    "Task",
-    "get",
-    "is_user_task",
-    "name_with_vocabulary",
-    "name_without_vocabulary",
-    "names",
-    "register",
-    "unregister",
-]
-
 #: Start of the name of a sequence task with a vocabulary; the digest and the path of the vocabulary's file follow.
 VOCABULARY_PREFIX = "sequence:"
 _USER_TASKS: dict[str, Task] = {}

@@ -73,10 +73,10 @@ def test_a_second_fit_labels_nothing_that_the_first_did_and_comes_to_the_same(tm
     first, n_first = fit(tmp_path, "--outputs", recorded, "--out", "a.pt")
     assert "of them by an earlier run" not in first
     second, n_second = fit(tmp_path, "--outputs", recorded, "--out", "b.pt", new_interpreter=True)
-    told = re.search(r"labelled ([\d,]+) points to search with, ([\d,]+) of them by an earlier run", second)
-    assert told is not None
-    assert told[1] == told[2]
-    n_points = int(told[1].replace(",", ""))
+    counts = re.search(r"labelled ([\d,]+) points to search with, ([\d,]+) of them by an earlier run", second)
+    assert counts is not None
+    assert counts[1] == counts[2]
+    n_points = int(counts[1].replace(",", ""))
     assert n_first - n_second == n_points + 6 * 48  # those of the test
     preds, target = torch.randn(16, 5), torch.randint(5, (16,))
     assert program.load(tmp_path / "a.pt")(preds, target) == program.load(tmp_path / "b.pt")(preds, target)
