@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import pytest
@@ -14,7 +15,11 @@ os.environ["AUTOSURROGATE_CACHE"] = "off"  # else a test would find what another
 collect_ignore_glob = ["*conftest.py"]
 
 #: Files whose tests share no costly fixture. Tests with the same name up to a colon stay together.
-SPLIT_FILES = ("tests/search/test_trainers.py", "tests/test_training_loops.py", "tests/testing/test_conformance.py")
+CONFORMANCE = "tests/testing/test_conformance.py"
+SPLIT_FILES = ("tests/search/test_trainers.py", "tests/test_training_loops.py", CONFORMANCE)
+
+#: Files whose tests run with the task's checks, as both look at the same exported losses.
+NETWORKS_OF_A_TASK = re.compile(r"tests/surrogates/test_(\w+)_networks\.py")
 
 
 class FileScheduling(LoadScopeScheduling):
@@ -22,6 +27,8 @@ class FileScheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
+        if networks := NETWORKS_OF_A_TASK.fullmatch(file):
+            return f"{CONFORMANCE}::test_every_task[{networks[1]}"
         return f"{file}::{test.partition(':')[0]}" if file in SPLIT_FILES else file
 
 

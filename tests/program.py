@@ -16,6 +16,7 @@ import sys
 import textwrap
 import threading
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,14 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80"}
 
 
 def command(*arguments: object) -> list[str]:
-    """The program with these arguments."""
-    return [sys.executable, "-m", "autosurrogate", *map(str, arguments)]
+    """The program with these arguments, and one worker for a fit that does not say how many."""
+    return [sys.executable, "-m", "autosurrogate", *_with_workers(arguments)]
+
+
+def _with_workers(arguments: Sequence[object]) -> list[str]:
+    texts = list(map(str, arguments))
+    given = {"--workers", "--resume", "--help"}.intersection(texts)
+    return [*texts, "--workers", "1"] if texts[:1] == ["fit"] and not given else texts
 
 
 def run(
@@ -79,7 +86,7 @@ def run(
     """Run it to its end.
 
     Args:
-        arguments: of the command line.
+        arguments: of the command line; a fit has one worker unless they say how many.
         cwd: its working folder.
         timeout: seconds until it is killed.
         new_interpreter: start a new interpreter. Else the process is forked from one that has imported the program
@@ -92,7 +99,7 @@ def run(
             timeout=timeout, check=False,
         )  # fmt: skip
     process = _warm_process(sys.executable, IMPORTED)
-    return process.run("autosurrogate", None, list(map(str, arguments)), cwd, {**ENVIRONMENT, **environment}, timeout)
+    return process.run("autosurrogate", None, _with_workers(arguments), cwd, {**ENVIRONMENT, **environment}, timeout)
 
 
 def run_code(

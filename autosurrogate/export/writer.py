@@ -8,6 +8,7 @@ import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -56,13 +57,27 @@ def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
         raise OptionError(f"--out {out}: cannot be written: {e.strerror or e}") from e
 
 
+class WrittenLoss(NamedTuple):
+    """Loss files, compared with the loss.
+
+    Args:
+        sizes: of the files in bytes, by name.
+        scripted: the loss as loaded from the TorchScript file.
+        program: the loss as loaded from the `torch.export` program.
+    """
+
+    sizes: dict[str, int]
+    scripted: nn.Module
+    program: nn.Module
+
+
 def write(
     loss: nn.Module,
     metadata: LossMetadata | None,
     examples: Sequence[tuple[Tensor | None, ...]],
     out: Path,
     writer: str = "",
-) -> dict[str, int]:
+) -> WrittenLoss:
     """Write a loss for use without this package: the TorchScript file, and beside it the `torch.export` program.
 
     Both are first compared with the loss itself on all the examples.
@@ -75,11 +90,13 @@ def write(
         writer: a name for what writes the files, this process by default; see `temporary_path`.
 
     Returns:
-        The files' sizes in bytes, by name.
+        The files' sizes, and what was loaded from them to compare it.
 
     Raises:
         LossFileError: a file does not return the values of the loss.
     """
+    # The program takes the dtypes of its examples alone, and generated examples may be of half precision.
+    examples = [tuple(a.float() if a is not None and a.is_floating_point() else a for a in one) for one in examples]
     frozen = freeze(loss)
     text = "" if metadata is None else metadata.to_json()
     writer = writer or str(os.getpid())
@@ -98,7 +115,7 @@ def write(
             expected = frozen(*arguments)
             for name, module in (("TorchScript file", scripted), ("torch.export program", program)):
                 _compare(name, expected, module(*arguments))
-    return {str(path): path.stat().st_size for path in (out, program_path(out))}
+    return WrittenLoss({str(path): path.stat().st_size for path in (out, program_path(out))}, scripted, program)
 
 
 def freeze(loss: nn.Module) -> nn.Module:

@@ -149,9 +149,9 @@ def _export(run: RunDir, clock: Clock, inputs: FitInputs, fitted: _Fitted) -> Fi
     batches = [_generate_batch(inputs, k) for k in range(N_EXPORT_CHECKS)]
     inputs.task.configure(fitted.loss, batches[0])  # for generated examples, not for the last recorded outputs
     arguments = [surrogates.loss_arguments(inputs.task, examples) for examples in batches]
-    sizes = writer.write(fitted.loss, metadata, arguments, path, run.tag)
+    written = writer.write(fitted.loss, metadata, arguments, path, run.tag)
     fitted.search.mark_exported(fitted.record)
-    return FitResult(path, writer.program_path(path), run.path, metadata, sizes, tuple(reasons), clock.spent_s)
+    return FitResult(path, writer.program_path(path), run.path, metadata, written.sizes, tuple(reasons), clock.spent_s)
 
 
 def _check_still_free(path: Path, run: RunDir, metric: Metric) -> None:

@@ -12,8 +12,8 @@ from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.surrogates import loss_arguments
 from autosurrogate.testing import losses
+from autosurrogate.testing._built_losses import BuiltLosses
 from autosurrogate.testing._check import Check, ensure
-from autosurrogate.testing._exports import BuiltLosses
 from autosurrogate.testing.generated import Batches, padded
 from autosurrogate.testing.losses import Tolerance
 from autosurrogate.training.feature_table import tabulate

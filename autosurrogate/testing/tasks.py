@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from autosurrogate import surrogates, tasks
+from autosurrogate.testing._built_losses import BuiltLosses
 from autosurrogate.testing._check import Check, run_all
-from autosurrogate.testing._exports import BuiltLosses
+from autosurrogate.testing._export_checks import ExportCase
 from autosurrogate.testing._network_checks import NetworkCase
 from autosurrogate.testing._task_checks import TaskCase
 
@@ -27,9 +28,10 @@ def task_checks(name: str, *, seed: int = 0) -> list[Check]:
     """The checks of a task, to be run one by one; arguments as of `check_task`."""
     task = tasks.get(name)
     checks = TaskCase(task, seed).checks()
+    levels = dict.fromkeys(level for levels in task.views.values() for level in levels)
     for network in surrogates.networks(task):
         built = BuiltLosses(task, network, seed)
         for view in task.views:
             checks += NetworkCase(built, view).checks()
-        checks += built.checks()
+        checks += [check for level in levels for check in ExportCase(name, network, level, seed).checks()]
     return checks

@@ -141,7 +141,7 @@ def test_a_search_comes_to_the_same_however_many_trials_run_at_a_time(tmp_path: 
     for n_workers in (1, 3):
         run = f"run-{n_workers}"
         done = program.run(
-            "fit", "--metric", "hits.py", "--space", "small.toml", "--trials", 10, "--workers", n_workers, "--run-dir",
+            "fit", "--metric", "hits.py", "--space", "small.toml", "--trials", 7, "--workers", n_workers, "--run-dir",
             run, "--out", f"{run}.pt", "--force", cwd=tmp_path, new_interpreter=n_workers == 1,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
@@ -149,7 +149,7 @@ def test_a_search_comes_to_the_same_however_many_trials_run_at_a_time(tmp_path: 
             path for path in (tmp_path / run).iterdir() if path.is_dir() and path.name not in ("labelled", "trials")
         ] == []
         trials = trials_of(tmp_path / run)
-        assert len(trials) == 10
+        assert len(trials) == 7
         found.append([(t.params, t.values, t.intermediate_values, t.state) for t in trials])
     assert found[0] == found[1]
     losses = [program.load(tmp_path / f"run-{n_workers}.pt") for n_workers in (1, 3)]
@@ -227,14 +227,14 @@ def intervals() -> str:
 @pytest.mark.slow
 def test_tasks_of_a_file_or_of_a_script_are_trained_aside(tmp_path: Path, intervals: str) -> None:
     (tmp_path / "intervals.py").write_text(intervals)
-    done = program.run("fit", "--metric", "intervals.py", "--trials", 3, "--workers", 2, "--force", cwd=tmp_path)
+    done = program.run("fit", "--metric", "intervals.py", "--trials", 2, "--workers", 2, "--force", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    call = "autosurrogate.fit(hit_rate, trials=3, workers=2, force=True, out='script.pt')"
+    call = "autosurrogate.fit(hit_rate, trials=2, workers=2, force=True, out='script.pt')"
     (tmp_path / "script.py").write_text(f"{intervals}\nimport autosurrogate\nprint({call}.metadata.search)\n")
     script = subprocess.run([sys.executable, "script.py"], cwd=tmp_path, env=program.ENVIRONMENT, capture_output=True,
                             text=True, timeout=120, check=False)  # fmt: skip
     assert script.returncode == 0, script.stderr
-    assert "n_complete=3" in script.stdout
+    assert "n_complete=2" in script.stdout
     preds, target = torch.rand(64, 2).cumsum(1), torch.rand(64, 2).cumsum(1)
     found = [program.load(tmp_path / name)(preds, target) for name in ("hit_rate.pt", "script.pt")]
     assert found[0] == found[1]

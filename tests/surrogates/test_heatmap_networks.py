@@ -16,6 +16,7 @@ from autosurrogate.examples import Examples
 from autosurrogate.export.writer import freeze
 from autosurrogate.rank_correlation.statistics import spearman
 from autosurrogate.registry.lookup import find
+from autosurrogate.testing.exports import exported
 from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -198,18 +199,9 @@ def test_a_penalty_on_its_gradient_has_a_gradient(network: str, level: str) -> N
 @each_level
 @pytest.mark.slow
 def test_scripted_and_exported_it_gives_the_same_numbers_at_any_size(network: str, level: str) -> None:
-    loss = freeze(built(network, level))
-    arguments = examples(5, 4, 12, 12)
-    auto = torch.export.Dim.AUTO
-    sizes = tuple(dict.fromkeys(range(a.ndim), auto) for a in arguments)
-    script = scripted(loss)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        exported: Any = torch.export.export(loss, arguments, dynamic_shapes=sizes).module()
+    loss = exported("heatmap", network, level)
     for shape in ((5, 4, 12, 12), (2, 1, 9, 14), (1, 17, 24, 18), (9, 3, 64, 48)):
-        given = examples(*shape)
-        for found in (script(*given), exported(*given)):
-            torch.testing.assert_close(found, loss(*given), atol=1e-5, rtol=1e-4)
+        loss.check(*examples(*shape))
 
 
 @each_network

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch.nn.functional as F
 from network_cases import NetworkCase, differs, each_level, losses_of
 from torch import Tensor
 
+from autosurrogate.testing.exports import exported
 from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -167,16 +167,9 @@ def test_ties_and_extremes_give_finite_gradients(network: str, level: str, value
 @each_level
 @pytest.mark.slow
 def test_an_exported_program_serves_other_sizes(network: str, level: str) -> None:
-    loss = built(network, level).eval()
-    auto = torch.export.Dim.AUTO
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        program = torch.export.export(
-            loss, examples(), dynamic_shapes=(dict.fromkeys(range(4), auto), dict.fromkeys(range(3), auto))
-        ).module()
+    loss = exported("segmentation", network, level)
     for n, n_classes, height, width in ((2, 2, 2, 30), (9, 21, 40, 2), (3, 2, 5, 5)):
-        preds, target = examples(n, n_classes, height, width)
-        same(program(preds, target), loss(preds, target))
+        loss.check(*examples(n, n_classes, height, width))
 
 
 def by_class(preds: np.ndarray, target: np.ndarray, n_classes: int) -> dict[str, float]:

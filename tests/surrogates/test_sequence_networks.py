@@ -16,6 +16,7 @@ from torch import Tensor
 from autosurrogate import tasks
 from autosurrogate.examples import Examples
 from autosurrogate.registry.lookup import find
+from autosurrogate.testing.exports import exported
 from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -500,3 +501,14 @@ def test_the_paper_s_network_sees_the_probabilities_of_the_target_alone() -> Non
     expected = preds.softmax(2).gather(2, target.clamp_min(0)[..., None]).squeeze(2) * (target != -100)
     torch.testing.assert_close(features[..., 0], expected)
     assert torch.equal(features[..., 1] == 1, target != -100)
+
+
+@each_network
+@pytest.mark.slow
+def test_the_exported_files_serve_the_shortest_sequences(network: str) -> None:
+    loss = exported("sequence", network, "sample")
+    for n_positions in (1, 2, 3, 4, 5, 9):
+        for n_tokens in (1, 2, 3, 4, 6):
+            preds = torch.randn(3, n_positions, 5, generator=torch.Generator().manual_seed(0))
+            mask = torch.ones(3, n_positions, dtype=torch.bool)
+            loss.check(preds, torch.arange(3 * n_tokens).view(3, -1) % 5, mask)

@@ -14,7 +14,7 @@ from autosurrogate.testing import Check, metric_checks, task_checks
 
 def parameter(of: str, check: Check) -> Any:
     """A check as a parameter of a test; those that take seconds are marked as slow."""
-    slow = str(check).endswith(("is the same when exported", "takes values over its whole range"))
+    slow = ", exported at level " in str(check) or str(check).endswith("takes values over its whole range")
     return pytest.param(check, id=f"{of}: {check}", marks=[pytest.mark.slow] if slow else [])
 
 

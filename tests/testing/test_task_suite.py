@@ -12,6 +12,8 @@ from autosurrogate import surrogates, tasks
 from autosurrogate.examples import Examples
 from autosurrogate.surrogates.classification import NETWORKS, TargetProbability
 from autosurrogate.testing import ConformanceError, check_task, task_checks
+from autosurrogate.testing._export_checks import ExportCase
+from autosurrogate.testing.exports import exported
 from autosurrogate.testing.generated import padded
 
 CLASSIFICATION = type(tasks.get("classification"))
@@ -120,6 +122,35 @@ def test_a_network_that_is_wrong(monkeypatch: pytest.MonkeyPatch, network: type[
     monkeypatch.setitem(NETWORKS, "target_probability", network)
     with pytest.raises(Exception):  # noqa: B017, PT011, whatever torch says
         run(check)
+
+
+@pytest.mark.slow
+def test_an_exported_file_that_gives_other_values_or_gradients() -> None:
+    checks = ExportCase("classification", "target_probability", "set", 1).checks()
+    (check,) = (check for check in checks if str(check).endswith("at all sizes"))
+    check()
+    loss = exported("classification", "target_probability", "set", seed=1)
+
+    def doubles_the_gradient(*arguments: Tensor) -> Tensor:
+        value = loss.loss(*arguments)
+        return 2 * value - value.detach()
+
+    program = loss.program
+    loss.program = doubles_the_gradient  # type: ignore[assignment]
+    with pytest.raises(ConformanceError, match=r"torch\.export program: the gradient for preds of shape \(2, "):
+        check()
+    loss.program = program
+    loss.loss.calibration.stretch(1.001)
+    with pytest.raises(ConformanceError, match=r"TorchScript file: the value for preds of shape \(1, "):
+        check()
+
+
+@pytest.mark.slow
+def test_a_network_is_exported_once_until_its_class_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = exported("classification", "target_probability", "set")
+    assert exported("classification", "target_probability", "set") is first
+    monkeypatch.setitem(NETWORKS, "target_probability", type("Other", (TargetProbability,), {}))
+    assert exported("classification", "target_probability", "set") is not first
 
 
 def test_padding_that_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
