@@ -62,11 +62,11 @@ def settings(task: str, network: str) -> dict[str, Any]:
 
 
 def smallest_settings(task: str, network: str) -> dict[str, Any]:
-    """Like `settings`, with the shortest list of each setting that is a list, cut to two entries.
+    """Like `settings`, with the first entry of the shortest list of each setting that is a list.
 
     A network does the same for each entry of a list, such as a temperature, and an export traces each of them.
     """
     entries = search_space.load(tasks.get(task)).networks.get(network, {})
     options = {name: entry.options if isinstance(entry, Choice) else (entry,) for name, entry in entries.items()}
     lists = {name: values for name, values in options.items() if all(isinstance(value, list) for value in values)}
-    return settings(task, network) | {name: min(values, key=len)[:2] for name, values in lists.items()}
+    return settings(task, network) | {name: min(values, key=len)[:1] for name, values in lists.items()}

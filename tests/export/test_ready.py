@@ -61,6 +61,7 @@ def test_each_is_what_the_command_makes_of_what_the_metric_is_now(name: str) -> 
     }
     assert shortfalls(metadata.quality) == []
     assert ready.metadata(name).to_json() == metadata.to_json()
+    assert ready.spearman(name) == metadata.quality.held_out_generated.loss.spearman
 
 
 @pytest.mark.parametrize("name", [name for name in ready.names() if name not in COSTLY])

@@ -40,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     program.write(made / "small.toml", SPACE)
     done = program.run(
         "fit", "--metric", "chrf", *"--tokenizer vocab.txt --space small.toml --trials 1 --run-dir run".split(),
-        "--workers", 1, cwd=made,
+        "--budget", "20s", "--workers", 1, cwd=made,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     target = torch.randint(1, len(TOKENS), (400, 6))

@@ -138,10 +138,10 @@ def test_a_search_comes_to_the_same_however_many_trials_run_at_a_time(tmp_path: 
     program.write(tmp_path / "hits.py", HITS)
     program.write(tmp_path / "small.toml", SMALL_SPACE.replace("penalty = 0.1", "penalty = [0.1, 1.0]"))
     found = []
-    for n_workers in (1, 3):
+    for n_workers in (1, 2):
         run = f"run-{n_workers}"
         done = program.run(
-            "fit", "--metric", "hits.py", "--space", "small.toml", "--trials", 7, "--workers", n_workers, "--run-dir",
+            "fit", "--metric", "hits.py", "--space", "small.toml", "--trials", 5, "--workers", n_workers, "--run-dir",
             run, "--out", f"{run}.pt", "--force", cwd=tmp_path, new_interpreter=n_workers == 1,
         )  # fmt: skip
         assert (done.returncode, done.stderr) == (0, "")
@@ -149,10 +149,10 @@ def test_a_search_comes_to_the_same_however_many_trials_run_at_a_time(tmp_path: 
             path for path in (tmp_path / run).iterdir() if path.is_dir() and path.name not in ("labelled", "trials")
         ] == []
         trials = trials_of(tmp_path / run)
-        assert len(trials) == 7
+        assert len(trials) == 5
         found.append([(t.params, t.values, t.intermediate_values, t.state) for t in trials])
     assert found[0] == found[1]
-    losses = [program.load(tmp_path / f"run-{n_workers}.pt") for n_workers in (1, 3)]
+    losses = [program.load(tmp_path / f"run-{n_workers}.pt") for n_workers in (1, 2)]
     preds, target = torch.randn(32, 7), torch.randint(7, (32,))
     assert losses[0](preds, target) == losses[1](preds, target)
 

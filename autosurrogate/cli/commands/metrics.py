@@ -46,4 +46,4 @@ def run(options: argparse.Namespace) -> int:
 def _spearman(metric: str, with_loss: set[str]) -> str:
     if metric not in with_loss:
         return ""
-    return f"{100 * ready.metadata(metric).quality.held_out_generated.loss.spearman:.1f}"
+    return f"{100 * ready.spearman(metric):.1f}"
