@@ -12,15 +12,25 @@ if TYPE_CHECKING:
         kendall,
         mean_agreement,
         rank_agreement,
+        somers_d,
         spearman,
     )
 
-__all__ = ["Agreement", "bootstrap_interval", "kendall", "mean_agreement", "rank_agreement", "soft_rank", "spearman"]
+__all__ = [
+    "Agreement",
+    "bootstrap_interval",
+    "kendall",
+    "mean_agreement",
+    "rank_agreement",
+    "soft_rank",
+    "somers_d",
+    "spearman",
+]
 __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "agreement": ["Agreement"],
         "soft_ranks": ["soft_rank"],
-        "statistics": ["bootstrap_interval", "kendall", "mean_agreement", "rank_agreement", "spearman"],
+        "statistics": ["bootstrap_interval", "kendall", "mean_agreement", "rank_agreement", "somers_d", "spearman"],
     },
 )
