@@ -22,7 +22,7 @@ from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.points.metric_calls import points_of, set_size_of
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.surrogates import Loss
-from autosurrogate.tasks import Task
+from autosurrogate.tasks import REGIMES, TRAINED, Task
 
 STEPS = 10
 TARGET_FRACTION = 0.25  # gain fraction that the regular loss reaches over the distance of the descent check
@@ -80,6 +80,8 @@ def combined_loss(loss: Loss, factor: float, task: Task) -> point_losses.PointLo
 def mid_quality(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) -> list[Chunk]:
     """Points neither hopeless nor nearly perfect: the metric between 20 % and 70 % of the range from worst to best.
 
+    Of generated points only those of trained models: a distance that suits these turns all of an untrained one's.
+
     Args:
         chunks: labelled points.
         higher_is_better: direction of the metric.
@@ -88,7 +90,7 @@ def mid_quality(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) 
     Returns:
         Parts of the chunks. Points of every quality where fewer than a tenth, or than `MIN_MID_QUALITY`, are between.
     """
-    chunks = list(chunks)
+    chunks = [chunk.select(_of_trained_models(chunk)) for chunk in chunks]
     values = torch.cat([chunk.values for chunk in chunks])
     worst, best = (values.min(), values.max()) if higher_is_better else (values.max(), values.min())
     between = [((c.values - worst) / (best - worst) - 0.45).abs() <= 0.25 for c in chunks]
@@ -99,9 +101,13 @@ def mid_quality(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) 
         n_of_chunk = (i + 1) * n_points // len(chunks) - i * n_points // len(chunks)
         index = chosen.nonzero().flatten()[:n_of_chunk]
         if len(index):
-            example_index = (index[:, None] * chunk.set_size + torch.arange(chunk.set_size)).flatten()
-            parts.append(Chunk(chunk.examples[example_index], chunk.set_size, chunk.values[index], None))
+            parts.append(chunk.select(index))
     return parts
+
+
+def _of_trained_models(chunk: Chunk) -> Tensor:
+    regime = torch.zeros(len(chunk)) if chunk.regime is None else chunk.regime
+    return (regime == REGIMES.index(TRAINED)).nonzero().flatten()
 
 
 def descend(

@@ -102,8 +102,7 @@ def _cost(seconds: Mapping[int, float], chunk: Chunk) -> float:
 
 
 def _first(chunk: Chunk, n_points: int) -> Chunk:
-    severity = None if chunk.severity is None else chunk.severity[:n_points]
-    return Chunk(chunk.examples[slice(0, n_points * chunk.set_size)], chunk.set_size, chunk.values[:n_points], severity)
+    return chunk.select(torch.arange(min(n_points, len(chunk))))
 
 
 def _seconds(

@@ -172,6 +172,6 @@ def _coverage(
 ) -> float:
     """The coverage of points whose severities are drawn as a fit draws them."""
     severities = severity_calibration.calibrate(severity, values)
-    examples, set_size, _ = sampling.generate_chunk(task, metric, severities, seed, "check", 0)
+    examples, set_size, *_ = sampling.generate_chunk(task, metric, severities, seed, "check", 0)
     drawn = labeller.label(metric_calls.points_of(task, metric, examples, set_size)).values
     return severity_calibration.coverage(drawn[np.isfinite(drawn)])

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from autosurrogate._utils.files import write_json
@@ -25,6 +24,7 @@ from autosurrogate.points.chunk_labelling import ChunkLabeller
 from autosurrogate.points.label_cache import LabelCache
 from autosurrogate.points.labelled_set import Chunk, LabelledSet, Totals
 from autosurrogate.points.pilot_labels import label_pilot
+from autosurrogate.points.sampling import Generated
 from autosurrogate.points.severity_calibration import Severities
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import LABELLING, Clock
@@ -210,27 +210,28 @@ class LabelledPoints:
         if not missing or is_enough():
             return
         chunks = self._pipelined(missing, self._severities(), is_enough)
-        for (split, i), examples, set_size, severity, labels in chunks:
+        for (split, i), generated, labels in chunks:
             self._chunk_labeller.check("generated", labels, 4 * metric_calls.n_points_of_chunk(self._metric))
-            self._set.write(split, i, examples, set_size, labels.values, severity=severity, problems=labels.problems)
+            self._set.write(
+                split, i, generated.examples, generated.set_size, labels.values, severity=generated.severity,
+                regime=generated.regime, problems=labels.problems,
+            )  # fmt: skip
             yield len(labels.values)
         self._chunk_labeller.check("generated")
 
     def _pipelined(
         self, missing: Sequence[tuple[str, int]], severities: Severities, is_enough: Callable[[], bool]
-    ) -> Iterator[tuple[tuple[str, int], Examples, int, np.ndarray, Labels]]:
+    ) -> Iterator[tuple[tuple[str, int], Generated, Labels]]:
         """Labelled chunks; while the workers label one, the next is generated."""
         waiting = None
         for split, i in missing:
             if is_enough():
                 break
-            examples, set_size, severity = sampling.generate_chunk(
-                self._task, self._metric, severities, self._seed, split, i
-            )
-            labels = self._chunk_labeller.submit(f"{split}-{i}", examples, set_size)
+            generated = sampling.generate_chunk(self._task, self._metric, severities, self._seed, split, i)
+            labels = self._chunk_labeller.submit(f"{split}-{i}", generated.examples, generated.set_size)
             if waiting is not None:
                 yield *waiting[:-1], waiting[-1]()
-            waiting = (split, i), examples, set_size, severity, labels
+            waiting = (split, i), generated, labels
         if waiting is not None:
             yield *waiting[:-1], waiting[-1]()
 

@@ -34,15 +34,23 @@ class Chunk:
         set_size: examples a point.
         values: the metric's, shape (n_points,), float64, finite.
         severity: of each point, shape (n_points,), float64; None for recorded outputs.
+        regime: of each point, a number in `tasks.REGIMES`, shape (n_points,), int8; None for recorded outputs.
     """
 
     examples: Examples
     set_size: int
     values: Tensor
     severity: Tensor | None
+    regime: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
+
+    def select(self, index: Tensor) -> Chunk:
+        """Some of the points, by their numbers, shape (n_selected,), int64."""
+        rows = (index[:, None] * self.set_size + torch.arange(self.set_size)).flatten()
+        severity, regime = (None if x is None else x[index] for x in (self.severity, self.regime))
+        return Chunk(self.examples[rows], self.set_size, self.values[index], severity, regime)
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,7 @@ class LabelledSet:
         values: np.ndarray,
         *,
         severity: np.ndarray | None = None,
+        regime: np.ndarray | None = None,
         problems: Sequence[Problem] = (),
     ) -> None:
         """Write a chunk, or replace it, in one step; points without a label are left out.
@@ -105,6 +114,7 @@ class LabelledSet:
             set_size: examples a point.
             values: shape (n_points,), NaN where a point has no label.
             severity: shape (n_points,).
+            regime: shape (n_points,).
             problems: one a point without a label.
         """
         n_points = len(values)
@@ -113,6 +123,8 @@ class LabelledSet:
         tensors = {"values": torch.as_tensor(values, dtype=torch.float64)}
         if severity is not None:
             tensors["severity"] = torch.as_tensor(severity, dtype=torch.float64)
+        if regime is not None:
+            tensors["regime"] = torch.as_tensor(regime, dtype=torch.int8)
         labelled = ~tensors["values"].isnan()
         if not labelled.all():
             tensors = {name: tensor[labelled] for name, tensor in tensors.items()}
@@ -213,4 +225,4 @@ def _load(path: Path) -> tuple[dict[str, Tensor], int] | None:
 def _chunk(tensors: dict[str, Tensor], set_size: int) -> Chunk:
     extras = {name.removeprefix(_EXTRA): tensors[name] for name in tensors if name.startswith(_EXTRA)}
     examples = Examples(tensors["preds"], tensors["target"], extras)
-    return Chunk(examples, set_size, tensors["values"], tensors.get("severity"))
+    return Chunk(examples, set_size, tensors["values"], tensors.get("severity"), tensors.get("regime"))

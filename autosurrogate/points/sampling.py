@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from autosurrogate.examples import Examples
 from autosurrogate.points.metric_calls import n_points_of_chunk, points_of, set_size_of, set_sizes
 from autosurrogate.points.severity_calibration import N_LEVELS, Severities
 from autosurrogate.registry.metric_type import Metric
-from autosurrogate.tasks import Task
+from autosurrogate.tasks import REGIMES, TRAINED, Task, assign_regimes
 
 
 def generator_of(seed: int, *purpose: object) -> torch.Generator:
@@ -39,17 +40,39 @@ def generate_pilot(task: Task, metric: Metric, seed: int) -> tuple[list[tuple[An
     return points, np.repeat(levels, per_level)
 
 
-def generate_chunk(
-    task: Task, metric: Metric, severities: Severities, seed: int, split: str, index: int
-) -> tuple[Examples, int, np.ndarray]:
-    """One chunk of generated points, the same for the same seed, split and index.
+class Generated(NamedTuple):
+    """A chunk of generated points that have no labels yet.
 
-    Returns:
-        Its examples, their number a point, and the severity of each point.
+    Args:
+        examples: n_points * set_size examples, point by point.
+        set_size: examples a point.
+        severity: of each point, shape (n_points,), float64.
+        regime: of each point, a number in `tasks.REGIMES`, shape (n_points,), int8.
     """
+
+    examples: Examples
+    set_size: int
+    severity: np.ndarray
+    regime: np.ndarray
+
+
+def generate_chunk(task: Task, metric: Metric, severities: Severities, seed: int, split: str, index: int) -> Generated:
+    """One chunk of generated points, the same for the same seed, split and index."""
     generator = generator_of(seed, split, index)
     sizes = set_sizes(metric)
     set_size = sizes[index % len(sizes)]
     severity = severities.draw(n_points_of_chunk(metric), generator)
     examples = task.generate(severity, generator, set_size, metric.view)
-    return examples, set_size, severity.numpy().astype(np.float64)
+    regime = assign_regimes(len(severity), task.regimes, generator)
+    examples = _in_regimes(task, examples, set_size, regime, generator)
+    return Generated(examples, set_size, severity.numpy().astype(np.float64), regime.numpy().astype(np.int8))
+
+
+def _in_regimes(task: Task, examples: Examples, set_size: int, regime: Tensor, generator: torch.Generator) -> Examples:
+    """Examples of which each point is in its regime."""
+    preds = examples.preds.clone()
+    for number, name in enumerate(REGIMES):
+        rows = (regime == number).repeat_interleave(set_size)
+        if name != TRAINED and rows.any():
+            preds[rows] = task.in_regime(name, examples[rows], set_size, generator).preds.to(preds.dtype)
+    return examples.with_preds(preds)

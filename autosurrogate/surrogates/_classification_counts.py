@@ -1,8 +1,11 @@
 """Networks for metrics of how often which class is predicted: F1, MCC, kappa, weighted kappa."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
+from autosurrogate.surrogates._classification_margins import margins_to_strongest, relative_to_mean, ties_broken
 from autosurrogate.surrogates._layers import bounded, matmul
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.tasks._perturbations import WHICH_CLASS
@@ -13,19 +16,30 @@ class Confusion(nn.Module):
 
     Args:
         temperatures: of the softmax; small ones see the argmax.
+        relative_temperatures: the same of logits relative to the mean margin of the set, which see the order at any
+            scale of the logits.
         width: hidden units.
         n_hidden: hidden layers.
     """
 
-    FEATURE_SETTINGS = ("temperatures",)
+    FEATURE_SETTINGS = ("temperatures", "relative_temperatures")
+    relative_temperatures: list[float]  # which may be empty
     QUALITIES = ("accuracy", "recall", "precision", "f1", "mcc", "kappa")
     CONTEXT = ("chance", "spread")
 
-    def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
+    def __init__(
+        self,
+        temperatures: list[float],
+        width: int = 32,
+        n_hidden: int = 2,
+        relative_temperatures: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        n_context = len(self.CONTEXT) * len(temperatures) + 2
-        self.layers = MonotoneMLP(len(self.QUALITIES) * len(temperatures), n_context, width, n_hidden)
+        self.relative_temperatures = [float(t) for t in relative_temperatures]
+        n_temperatures = len(temperatures) + len(relative_temperatures)
+        n_context = len(self.CONTEXT) * n_temperatures + 2
+        self.layers = MonotoneMLP(len(self.QUALITIES) * n_temperatures, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""
@@ -33,8 +47,9 @@ class Confusion(nn.Module):
 
     def feature_names(self) -> list[str]:
         """A name for each column of `features`."""
-        names = [f"{name} at {t:g}" for t in self.temperatures for name in self.QUALITIES]
-        names += [f"{name} at {t:g}" for t in self.temperatures for name in self.CONTEXT]
+        temperatures = _names(self.temperatures, self.relative_temperatures)
+        names = [f"{name} {t}" for t in temperatures for name in self.QUALITIES]
+        names += [f"{name} {t}" for t in temperatures for name in self.CONTEXT]
         return [*names, "classes", "balance"]
 
     def features(self, logits: Tensor, target: Tensor, valid: Tensor, set_size: int) -> Tensor:
@@ -48,8 +63,10 @@ class Confusion(nn.Module):
         balance = actual.square().sum(1) / n.square()
         features: list[Tensor] = []
         context: list[Tensor] = []
-        for temperature in self.temperatures:
-            probability = (logits / temperature).softmax(1)
+        for sharpened in _at_temperatures(
+            logits, target, valid, set_size, self.temperatures, self.relative_temperatures
+        ):
+            probability = sharpened.softmax(1)
             hits = _counts(classes, probability.gather(1, target.unsqueeze(1)).view(-1, set_size) * weight, n_classes)
             predicted = matmul(weight.unsqueeze(1), probability.view(-1, set_size, n_classes)).squeeze(1)
             accuracy = hits.sum(1) / n
@@ -79,18 +96,29 @@ class Ordinal(nn.Module):
 
     Args:
         temperatures: of the softmax; small ones see the argmax.
+        relative_temperatures: the same of logits relative to the mean margin of the set, which see the order at any
+            scale of the logits.
         width: hidden units.
         n_hidden: hidden layers.
     """
 
-    FEATURE_SETTINGS = ("temperatures",)
+    FEATURE_SETTINGS = ("temperatures", "relative_temperatures")
+    relative_temperatures: list[float]  # which may be empty
     NEEDED_FOR = WHICH_CLASS
     QUALITIES = ("accuracy", "nearness", "squared nearness", "linear kappa", "quadratic kappa", "correlation")
 
-    def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
+    def __init__(
+        self,
+        temperatures: list[float],
+        width: int = 32,
+        n_hidden: int = 2,
+        relative_temperatures: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.layers = MonotoneMLP(len(self.QUALITIES) * len(temperatures), 2, width, n_hidden)
+        self.relative_temperatures = [float(t) for t in relative_temperatures]
+        n_temperatures = len(temperatures) + len(relative_temperatures)
+        self.layers = MonotoneMLP(len(self.QUALITIES) * n_temperatures, 2, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""
@@ -99,7 +127,7 @@ class Ordinal(nn.Module):
     def feature_names(self) -> list[str]:
         """A name for each column of `features`."""
         return [
-            *(f"{name} at {t:g}" for t in self.temperatures for name in self.QUALITIES),
+            *(f"{name} {t}" for t in _names(self.temperatures, self.relative_temperatures) for name in self.QUALITIES),
             "1 / classes",
             "1 / (1 + spread)",
         ]
@@ -120,8 +148,10 @@ class Ordinal(nn.Module):
         to_target = (place - index.unsqueeze(2)).abs() / spread.unsqueeze(2)  # (n_points, set_size, C)
         of_classes = (place.unsqueeze(1) - place).abs().unsqueeze(0) / spread.unsqueeze(2)  # (n_points, C, C)
         features: list[Tensor] = []
-        for temperature in self.temperatures:
-            probability = (logits / temperature).softmax(1) * valid.unsqueeze(1)
+        for sharpened in _at_temperatures(
+            logits, target, valid, set_size, self.temperatures, self.relative_temperatures
+        ):
+            probability = sharpened.softmax(1) * valid.unsqueeze(1)
             probability = probability.view(-1, set_size, n_classes)
             predicted = probability.sum(1) / n
             distance, square = ((probability * d).sum(2).sum(1) / n.squeeze(1) for d in (to_target, to_target.square()))
@@ -146,6 +176,27 @@ class Ordinal(nn.Module):
     def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number for each point, shape (n_points,)."""
         return self.layers(features).squeeze(1)
+
+
+def _names(temperatures: Sequence[float], relative_temperatures: Sequence[float]) -> list[str]:
+    return [*(f"at {t:g}" for t in temperatures), *(f"relative {t:g}" for t in relative_temperatures)]
+
+
+def _at_temperatures(
+    logits: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    set_size: int,
+    temperatures: list[float],
+    relative_temperatures: list[float],
+) -> list[Tensor]:
+    """Logits divided by each temperature: as they are, then relative to the mean margin of the set."""
+    sharpened = [logits / temperature for temperature in temperatures]
+    if len(relative_temperatures) > 0:
+        logits = ties_broken(logits)
+        relative = relative_to_mean(logits, margins_to_strongest(logits, target, 5), valid, set_size)
+        sharpened += [relative / temperature for temperature in relative_temperatures]
+    return sharpened
 
 
 def _counts(classes: Tensor, weight: Tensor, n_classes: int) -> Tensor:

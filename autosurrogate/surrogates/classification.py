@@ -9,13 +9,15 @@ Every network is given n examples, `set_size` for each point:
 No parameter depends on C or n.
 """
 
+from collections.abc import Sequence
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._classification_counts import Confusion, Ordinal
-from autosurrogate.surrogates._layers import FAR, Perceptron, bounded, has_target, weighted_means
+from autosurrogate.surrogates._classification_margins import margins_to_strongest, relative_to_mean
+from autosurrogate.surrogates._layers import Perceptron, bounded, has_target, weighted_means
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 
@@ -60,18 +62,30 @@ class Margin(nn.Module):
     Args:
         temperatures: margins are seen through tanh(margin / (2 · temperature)); small ones see the order alone,
             large ones reach examples far from the border with their gradient.
+        relative_temperatures: the same of margins relative to the mean margin of the point, which see the order at any
+            scale of the logits.
         n_competitors: how many of the strongest are seen.
         width: hidden units.
         n_outputs: size of the description of an example.
     """
 
-    FEATURE_SETTINGS = ("temperatures", "n_competitors")
+    FEATURE_SETTINGS = ("temperatures", "relative_temperatures", "n_competitors")
+    relative_temperatures: list[float]  # which may be empty
 
-    def __init__(self, temperatures: list[float], n_competitors: int = 5, width: int = 32, n_outputs: int = 8) -> None:
+    def __init__(
+        self,
+        temperatures: list[float],
+        n_competitors: int = 5,
+        width: int = 32,
+        n_outputs: int = 8,
+        relative_temperatures: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
+        self.relative_temperatures = [float(t) for t in relative_temperatures]
         self.n_competitors = n_competitors
-        self.example = MonotoneMLP(len(temperatures) * n_competitors, 0, width, 2, n_outputs)
+        n_temperatures = len(temperatures) + len(relative_temperatures)
+        self.example = MonotoneMLP(n_temperatures * n_competitors, 0, width, 2, n_outputs)
         self.point = MonotoneMLP(n_outputs, 0, width, 1)
 
     def n_rows(self, set_size: int) -> int:
@@ -80,35 +94,24 @@ class Margin(nn.Module):
 
     def feature_names(self) -> list[str]:
         """A name for each column of `features`."""
-        return [*(f"margin {k} at {t:g}" for t in self.temperatures for k in range(self.n_competitors)), "kept"]
+        names = [f"margin {k} at {t:g}" for t in self.temperatures for k in range(self.n_competitors)]
+        names += [f"margin {k} relative {t:g}" for t in self.relative_temperatures for k in range(self.n_competitors)]
+        return [*names, "kept"]
 
     def features(self, logits: Tensor, target: Tensor, valid: Tensor, set_size: int) -> Tensor:
-        """Shape (n, n_temperatures * n_competitors + 1)."""
-        margins = _margins(logits, target, self.n_competitors)
+        """Shape (n, n_features)."""
+        margins = margins_to_strongest(logits, target, self.n_competitors)
         features: list[Tensor] = []
         for temperature in self.temperatures:
             features.append(torch.tanh(margins / (2 * temperature)))
+        relative = relative_to_mean(margins, margins, valid, set_size)
+        for temperature in self.relative_temperatures:
+            features.append(torch.tanh(relative / (2 * temperature)))
         return torch.cat([torch.cat(features, 1) * valid.unsqueeze(1), valid.unsqueeze(1)], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number for each point, shape (n // n_rows,)."""
         return self.point(-weighted_means(self.example(features[:, :-1]), features[:, -1], n_rows)).squeeze(1)
-
-
-def _margins(logits: Tensor, target: Tensor, n_competitors: int, far: float = FAR) -> Tensor:
-    """The target's logit less those of the strongest others, shape (n, n_competitors); `far` where there are fewer."""
-    n_classes = logits.size(1)
-    fixed = logits.detach().to(torch.float32)
-    if not torch.jit.is_scripting() or n_classes <= n_competitors:  # type: ignore[attr-defined]
-        fixed = F.pad(fixed, (0, n_competitors + 1), value=-float("inf"))  # an exported program serves any number
-    best = fixed.topk(n_competitors + 1, 1)[1]
-    # The target goes to the end if it is among them, and so does padding for classes that do not exist.
-    excluded = (best == target.unsqueeze(1)) | (best >= n_classes)
-    last = torch.argsort(excluded.to(torch.uint8), dim=1, stable=True)[:, :n_competitors]
-    best, excluded = best.gather(1, last).clamp(max=n_classes - 1), excluded.gather(1, last)
-    compared = bounded(logits.gather(1, torch.cat([target.unsqueeze(1), best], 1)))  # only these are copied
-    margins = (compared[:, :1] - compared[:, 1:]).clamp(max=far)
-    return torch.where(excluded, torch.full_like(margins, far), margins)
 
 
 NETWORKS = {"margin": Margin, "confusion": Confusion, "ordinal": Ordinal, "target_probability": TargetProbability}

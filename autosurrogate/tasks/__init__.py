@@ -11,10 +11,14 @@ from autosurrogate.tasks._lookup import (
     register,
     unregister,
 )
+from autosurrogate.tasks._regimes import REGIMES, TRAINED, assign_regimes
 
 __all__ = [
+    "REGIMES",
+    "TRAINED",
     "VOCABULARY_PREFIX",
     "Task",
+    "assign_regimes",
     "get",
     "is_user_task",
     "name_with_vocabulary",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +26,8 @@ class Task(ABC):
     extras: ClassVar[tuple[str, ...]] = ()
     #: Names of the optional arrays that only a metric needs. They are kept in `Examples.extras`, too.
     metric_extras: ClassVar[tuple[str, ...]] = ()
+    #: Regimes of models, besides trained ones, that a part of the generated points is of, see `in_regime`.
+    regimes: ClassVar[Collection[str]] = ()
     #: Arrays whose examples may differ in size: the padding value, and the axes of one example that are padded.
     padding: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {}
     #: What a user can do if no network sees a perturbation, by the name of the perturbation, see `perturbations`.
@@ -52,6 +54,20 @@ class Task(ABC):
     @abstractmethod
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Preds and target as a metric of this view gets them: an item or an array row for each example."""
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Generated examples of a trained model, changed to what a model of another regime gives.
+
+        Args:
+            regime: one of `regimes`.
+            examples: from `generate`.
+            set_size: examples of each point.
+            generator: source of all randomness, on the CPU.
+
+        Returns:
+            Examples of the same shapes.
+        """
+        raise NotImplementedError(f"task {self.name!r} has no regime {regime!r}")
 
     def as_model_output(self, examples: Examples) -> Examples:
         """Generated examples in the shape of a model's outputs, where `generate` makes smaller ones to save time."""

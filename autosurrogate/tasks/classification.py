@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._perturbations import WHICH_CLASS, renumbered
@@ -25,6 +26,7 @@ class Classification(Task):
 
     name = "classification"
     argument_names = ("logits", "classes")
+    regimes = (_regimes.UNTRAINED, _regimes.COLLAPSED, _regimes.SATURATED)
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "labels": {"sample": (int, int), "set": (np.ndarray, np.ndarray)},
         "probabilities": {"sample": (np.ndarray, int), "set": (np.ndarray, np.ndarray)},
@@ -37,6 +39,11 @@ class Classification(Task):
         far behind the target falls when it is not first.
         """
         return _generate(severity, Draw(generator), set_size)
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Logits of untrained, collapsed and saturated models."""
+        logits = examples.preds.view(-1, set_size, examples.preds.shape[1])
+        return examples.with_preds(_regimes.of_logits(logits, regime, Draw(generator)).flatten(0, 1))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Arrays: the class of largest logit (n,), or the probabilities (n, C); and the classes (n,)."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from autosurrogate import tasks
 from autosurrogate.examples import Examples
-from autosurrogate.tasks import Task
+from autosurrogate.tasks import REGIMES, Task
 from autosurrogate.testing._check import Check, ensure
 from autosurrogate.testing.generated import Batches, padded
 
@@ -39,6 +39,7 @@ class TaskCase:
             Check("decodes to the types that it declares", self.decodes),
             Check("decodes padded examples alike", self.decodes_padded_examples_alike),
             Check("perturbs examples into others of the same shapes", self.perturbs),
+            Check("generates what models of its regimes give", self.has_regimes),
             Check("has a regular loss that falls with the quality", self.has_a_regular_loss),
             Check("has a positive unit", self.has_a_unit),
         ]
@@ -82,6 +83,20 @@ class TaskCase:
                     ensure(changed.extras.keys() == examples.extras.keys(), f"{what}: other extras")
                     self._check(changed)
                 ensure(pickle.dumps(examples) == before, "the examples themselves are changed")
+
+    def has_regimes(self) -> None:
+        for regime in self.task.regimes:
+            ensure(regime in REGIMES, f"there is no regime {regime!r}: expected one of {', '.join(REGIMES)}")
+            for view in self.task.views:
+                for examples in self.batches(view, 3):
+                    before = pickle.dumps(examples)
+                    generator = torch.Generator().manual_seed(self.seed)
+                    changed = self.task.in_regime(regime, examples, 3, generator)
+                    ensure(pickle.dumps(examples) == before, "the examples themselves are changed")
+                    ensure(changed.preds.shape == examples.preds.shape, f"{regime}: the shape of preds changes")
+                    ensure(torch.equal(changed.target, examples.target), f"{regime}: the target changes")
+                    ensure(not torch.equal(changed.preds, examples.preds), f"{regime}: the preds are the same")
+                    self._check(changed)
 
     def _check(self, examples: Examples) -> None:
         examples = self.task.as_model_output(examples)

@@ -73,7 +73,7 @@ def test_each_ranks_points_made_afresh_as_well_as_it_says(name: str) -> None:
     severities = severity_calibration.calibrate(severity, valued(metric, points))
     losses, values, sizes = [], [], []
     for index in range(4):  # of as many sizes of set, or of example
-        examples, set_size, _ = sampling.generate_chunk(task, metric, severities, 12345, "afresh", index)
+        examples, set_size, *_ = sampling.generate_chunk(task, metric, severities, 12345, "afresh", index)
         value_of = valued(metric, metric_calls.points_of(task, metric, examples, set_size))
         there = np.isfinite(value_of)
         losses.append(point_losses.loss_of_points(loss, task)(examples, set_size).numpy()[there])

@@ -34,7 +34,7 @@ def test_calibrated_points_cover_the_range_of_a_metric(metric: Metric) -> None:
     for seed in range(4):
         severities, values = calibrated(metric, seed), []
         for index in range(8):
-            examples, set_size, _ = sampling.generate_chunk(task, metric, severities, seed, "train", index)
+            examples, set_size, *_ = sampling.generate_chunk(task, metric, severities, seed, "train", index)
             values.append(labels(metric, metric_calls.points_of(task, metric, examples, set_size)))
         found.append(coverage(np.concatenate(values)))
     # With five classes or fewer everything is among the first five: a chunk in four holds the best value alone.
@@ -43,19 +43,19 @@ def test_calibrated_points_cover_the_range_of_a_metric(metric: Metric) -> None:
 
 def test_a_chunk_is_the_same_again_and_another_under_another_index_split_or_seed(metric: Metric) -> None:
     task, severities = tasks.get(metric.task), Severities((0.0, 1.0), (1.0, 0.0))
-    first, _, severity = sampling.generate_chunk(task, metric, severities, SEED, "train", 0)
-    again, _, severity_again = sampling.generate_chunk(task, metric, severities, SEED, "train", 0)
+    first, _, severity, _ = sampling.generate_chunk(task, metric, severities, SEED, "train", 0)
+    again, _, severity_again, _ = sampling.generate_chunk(task, metric, severities, SEED, "train", 0)
     assert torch.equal(first.preds, again.preds)
     assert torch.equal(first.target, again.target)
     np.testing.assert_array_equal(severity, severity_again)
     for seed, split, index in ((SEED, "train", 1), (SEED, "test", 0), (SEED + 1, "train", 0)):
-        _, _, other = sampling.generate_chunk(task, metric, severities, seed, split, index)
+        _, _, other, _ = sampling.generate_chunk(task, metric, severities, seed, split, index)
         assert not np.array_equal(severity, other)
 
 
 def test_a_chunk_holds_whole_points(metric: Metric) -> None:
     task = tasks.get(metric.task)
-    examples, set_size, severity = sampling.generate_chunk(
+    examples, set_size, severity, _ = sampling.generate_chunk(
         task, metric, Severities((0.0, 1.0), (1.0, 0.0)), SEED, "train", 0
     )
     assert len(severity) == metric_calls.n_points_of_chunk(metric)

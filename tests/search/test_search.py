@@ -51,7 +51,7 @@ CLASSIFICATION = tasks.get("classification")
 
 def labelled(split: str) -> list[Chunk]:
     levels = tuple(k / (N_LEVELS - 1) for k in range(N_LEVELS))
-    examples, _, _ = generate_chunk(CLASSIFICATION, ACCURACY, Severities(levels, (1.0,) * N_LEVELS), 0, split, 0)
+    examples, *_ = generate_chunk(CLASSIFICATION, ACCURACY, Severities(levels, (1.0,) * N_LEVELS), 0, split, 0)
     points = points_of(CLASSIFICATION, ACCURACY, examples, set_size_of(ACCURACY))
     values = torch.tensor([ACCURACY.function(*point) for point in points], dtype=torch.float64)
     return [Chunk(examples, set_size_of(ACCURACY), values, None)]

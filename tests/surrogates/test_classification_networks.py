@@ -10,6 +10,7 @@ from network_cases import NetworkCase, differs, each_level, losses_of
 from sklearn.metrics import cohen_kappa_score
 from torch import Tensor
 
+from autosurrogate.surrogates._classification_margins import margins_to_strongest, relative_to_mean
 from autosurrogate.testing.losses import finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -215,3 +216,30 @@ def test_a_class_near_the_target_costs_less_than_one_far_from_it() -> None:
     target = torch.arange(5).repeat(4)
     near, far = (torch.nn.functional.one_hot((target + away).clamp(0, 4), 5) * 4.0 for away in (1, 3))
     assert loss(near, target) < loss(far, target)
+
+
+def argmax_hits(logits: Tensor, target: Tensor) -> Tensor:
+    return torch.from_numpy(logits.numpy().argmax(1)) == target
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_margins_say_what_the_argmax_is_however_close_and_where_all_are_equal(scale: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = scale * torch.randint(0, 4, (64, 5), generator=generator).float()  # many are equal
+    logits[:8] = 0.0
+    target = torch.randint(0, 5, (64,), generator=generator)
+    margins = margins_to_strongest(logits, target, 1)[:, 0]
+    assert torch.equal(margins > 0, argmax_hits(logits, target))
+
+
+def test_relative_margins_are_the_same_at_any_scale() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, target = torch.randn(32, 5, generator=generator), torch.randint(0, 5, (32,), generator=generator)
+    valid = torch.ones(32)
+
+    def relative(scale: float) -> Tensor:
+        margins = margins_to_strongest(scale * logits, target, 3)
+        return relative_to_mean(margins, margins, valid, 16)
+
+    for scale in (1e-2, 30.0):
+        torch.testing.assert_close(relative(scale), relative(1.0), rtol=1e-3, atol=1e-3)
