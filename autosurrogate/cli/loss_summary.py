@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich.table import Table
 
 from autosurrogate.cli.printing import agreement_table, console, print_lines, shown_path
-from autosurrogate.export.metadata import LossMetadata
+from autosurrogate.export.metadata import LossMetadata, Quality
 
 
 def print_summary(
@@ -64,6 +64,7 @@ def summary_lines(metadata: LossMetadata) -> list[tuple[str, str]]:
     return [
         *([("mixture", metadata.mixture)] if metadata.mixture is not None else []),
         *([("set sizes", f"Spearman {by_size} examples a set, on held-out generated points")] if by_size else []),
+        *_worst_strata(quality),
         (
             "descent check",
             f"metric improves by {check.gain:.4g} along regular loss + {weighted}, by {check.regular_loss_gain:.4g} "
@@ -84,6 +85,20 @@ def summary_lines(metadata: LossMetadata) -> list[tuple[str, str]]:
             f"{metadata.search.trial} exported; seed {metadata.seed}",
         ),
     ]
+
+
+def _worst_strata(quality: Quality) -> list[tuple[str, str]]:
+    """The kind of held-out points that the loss orders worst."""
+    lines = []
+    for where, held_out in (("generated", quality.held_out_generated), ("recorded", quality.held_out_recorded)):
+        row = min(held_out.strata, key=lambda row: row.loss_somers_d, default=None) if held_out is not None else None
+        if row is not None:
+            text = (
+                f"{row.name}: Somers' D {100 * row.loss_somers_d:.1f}, regular loss "
+                f"{100 * row.regular_loss_somers_d:.1f} ({row.n_points} held-out {where} points)"
+            )
+            lines.append(("worst stratum", text))
+    return lines
 
 
 def usage(path: str, argument_names: Sequence[str], weight: float) -> str:

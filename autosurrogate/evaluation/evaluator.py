@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from autosurrogate.errors import LabellingError
-from autosurrogate.evaluation import descent, point_losses, subsampling
+from autosurrogate.evaluation import descent, point_losses, strata, subsampling
 from autosurrogate.evaluation.descent import DescentPath
 from autosurrogate.evaluation.subsampling import Costs
 from autosurrogate.export.metadata import (
@@ -136,10 +136,12 @@ class Evaluator:
 
     def _correlations(self, of_points: point_losses.PointLosses, chunks: Sequence[Chunk]) -> HeldOutCorrelations:
         higher = self._metric.higher_is_better
+        own, regular = (point_losses.losses_on(losses, chunks, self._device) for losses in (of_points, self._regular))
         return HeldOutCorrelations(
-            loss=point_losses.compare(of_points, chunks, higher, self._device, self._seed),
-            regular_loss=point_losses.compare(self._regular, chunks, higher, self._device, self._seed),
+            loss=point_losses.compare(own, chunks, higher, self._seed),
+            regular_loss=point_losses.compare(regular, chunks, higher, self._seed),
             by_set_size=self._correlations_by_set_size(of_points, chunks),
+            strata=strata.order_by_stratum(own, regular, chunks, higher),
         )
 
     def _correlations_by_set_size(

@@ -51,15 +51,13 @@ def blocks(examples: Examples, set_size: int) -> Iterator[Examples]:
         yield examples[slice(start, start + step)]
 
 
-def compare(
-    of_points: PointLosses, chunks: Sequence[Chunk], higher_is_better: bool, device: torch.device, seed: int = 0
-) -> Agreement:
+def compare(losses: np.ndarray, chunks: Sequence[Chunk], higher_is_better: bool, seed: int = 0) -> Agreement:
     """Rank correlations of a loss with the metric over all points of the chunks, with their intervals.
 
     The bootstrap draws chunks, then points within each: the points of a chunk have one set size or about one length,
     and so are more alike than points of different chunks.
     """
-    losses, values = _losses_and_values(of_points, chunks, device)
+    values = np.concatenate([chunk.values.numpy() for chunk in chunks])
     return rank_agreement(losses, values, higher_is_better, seed, [len(chunk) for chunk in chunks])
 
 
@@ -68,18 +66,18 @@ def spearman_on(of_points: PointLosses, chunks: Sequence[Chunk], higher_is_bette
 
     NaN where a loss or the metric is constant.
     """
-    return spearman(*_losses_and_values(of_points, chunks, device)) * (-1.0 if higher_is_better else 1.0)
+    values = np.concatenate([chunk.values.numpy() for chunk in chunks])
+    return spearman(losses_on(of_points, chunks, device), values) * (-1.0 if higher_is_better else 1.0)
 
 
-def _losses_and_values(
-    of_points: PointLosses, chunks: Sequence[Chunk], device: torch.device
-) -> tuple[np.ndarray, np.ndarray]:
+def losses_on(of_points: PointLosses, chunks: Sequence[Chunk], device: torch.device) -> np.ndarray:
+    """The losses of all points of the chunks, shape (n_points,)."""
     losses: list[np.ndarray] = []
     with torch.no_grad():
         for chunk in chunks:
             for block in blocks(chunk.examples, chunk.set_size):
                 losses.append(of_points(block.to(device), chunk.set_size).double().cpu().numpy())
-    return np.concatenate(losses), np.concatenate([chunk.values.numpy() for chunk in chunks])
+    return np.concatenate(losses)
 
 
 def gradient_norms(of_points: PointLosses, chunks: Iterable[Chunk], task: Task, device: torch.device) -> Tensor:

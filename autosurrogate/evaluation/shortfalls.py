@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autosurrogate.evaluation.descent import BEYOND_NOISE
+from autosurrogate.evaluation.strata import behind_regular_loss
 from autosurrogate.export.metadata import Quality
 
 MIN_SPEARMAN = 0.3  # on generated points, which are of every quality; a loss below it does not follow the metric
@@ -24,6 +25,12 @@ def shortfalls(quality: Quality) -> list[str]:
         elif not own > regular:
             reasons.append(
                 f"its Spearman correlation on {where} is {100 * own:.1f}, the regular loss's {100 * regular:.1f}"
+            )
+        for row in behind_regular_loss(correlations.strata):
+            reasons.append(
+                f"of {where} it orders {row.name} worse than the regular loss does: Somers' D "
+                f"{100 * row.loss_somers_d:.1f}, the regular loss's {100 * row.regular_loss_somers_d:.1f} "
+                f"({row.n_points} points)"
             )
     check = quality.descent_check
     if not check.gain + BEYOND_NOISE * check.gain_error >= check.regular_loss_gain:

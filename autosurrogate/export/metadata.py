@@ -9,9 +9,11 @@ from typing import Any, Literal
 
 from autosurrogate._utils.json_records import RecordError, from_plain, to_plain
 from autosurrogate.errors import LossFileError
+from autosurrogate.export._unversioned_metadata import from_unversioned
 from autosurrogate.rank_correlation.agreement import Agreement
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # 1 lacks the strata
 _VERSION_KEY = "schema_version"
 
 
@@ -123,6 +125,25 @@ class SetSizeCorrelation:
 
 
 @dataclass(frozen=True)
+class StratumOrder:
+    """How the held-out points of one kind are ordered where the metric differs, by the loss and by the regular loss.
+
+    Args:
+        name: what the points have in common, such as `untrained models`, `the best third` or `sets of 16`.
+        n_points: their number.
+        loss_somers_d: Somers' D of the loss with respect to the metric, in [-1, 1]; 1 is agreement.
+        regular_loss_somers_d: the same of the regular loss.
+        difference_error: standard error of the difference between the two.
+    """
+
+    name: str
+    n_points: int
+    loss_somers_d: float
+    regular_loss_somers_d: float
+    difference_error: float
+
+
+@dataclass(frozen=True)
 class HeldOutCorrelations:
     """Rank correlations with the metric on points that neither training nor selection used.
 
@@ -130,11 +151,13 @@ class HeldOutCorrelations:
         loss: of the loss.
         regular_loss: of the regular loss, on the same points.
         by_set_size: both for each set size; empty for a metric of single examples.
+        strata: the order within each kind of points; empty in files of schema version 1, which were not selected by it.
     """
 
     loss: Agreement
     regular_loss: Agreement
     by_set_size: tuple[SetSizeCorrelation, ...]
+    strata: tuple[StratumOrder, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -262,60 +285,13 @@ class LossMetadata:
             if not isinstance(content, dict):
                 raise RecordError(f"expected an object, got {content!r:.60}")
             schema_version = content.pop(_VERSION_KEY, None)
-            if schema_version not in (None, SCHEMA_VERSION):
+            if schema_version not in (None, *READABLE_VERSIONS):
                 raise LossFileError(
                     f"was written by another version of autosurrogate (metadata schema {schema_version!r}, this one "
                     f"reads {SCHEMA_VERSION}); update autosurrogate, or fit the loss again"
                 )
-            return from_plain(cls, _from_unversioned(content) if schema_version is None else content)
+            return from_plain(cls, from_unversioned(content) if schema_version is None else content)
         except json.JSONDecodeError as e:
             raise LossFileError(f"is not a loss written by `autosurrogate fit`: metadata: expected JSON: {e}") from e
         except (RecordError, TypeError, AttributeError) as e:  # the last two: a value to convert is no object
             raise LossFileError(f"is not a loss written by `autosurrogate fit`: metadata: {e}") from e
-
-
-def _from_unversioned(old: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata of the first files, which have no schema version, with the keys of now.
-
-    Keys that are missing stay missing, so that the reader names them.
-    """
-    new = {"mixture": None, "tokenizer": None} | _renamed(
-        old, {"made": "created", "spec": "metric_spec", "outputs": "recorded_outputs", "labelled": "labelled_points"}
-    )
-    network = dict(new.pop("network", {}))
-    new["network"] = {
-        **_taken(network, "name"),
-        **_taken(new, "n_parameters"),
-        "settings": network,
-    }
-    training = dict(new.pop("training", {}))
-    new["training"] = {**_taken(training, "objective"), "settings": training}
-    if "generator" in new:
-        new["generated_points"] = _renamed(new.pop("generator"), {"low": "lowest", "high": "highest"})
-    quality = _renamed(
-        _taken(new, "held_out", "held_out_recorded", "gradient_norm", "suggested_weight", "descent"),
-        {"held_out": "held_out_generated", "gradient_norm": "gradient_norms", "descent": "descent_check"},
-    )
-    for points in ("held_out_generated", "held_out_recorded"):
-        if points in quality:
-            quality[points] = _renamed(quality[points], {"regular": "regular_loss", "set_sizes": "by_set_size"})
-            quality[points]["by_set_size"] = [
-                _renamed(row, {"size": "set_size", "loss": "loss_spearman", "regular": "regular_loss_spearman"})
-                for row in quality[points].get("by_set_size", [])
-            ]
-    if "gradient_norms" in quality:
-        quality["gradient_norms"] = _renamed(quality["gradient_norms"], {"regular": "regular_loss"})
-    if "descent_check" in quality:
-        names = {"regular_gain": "regular_loss_gain"}
-        quality["descent_check"] = {"weight": None} | _renamed(quality["descent_check"], names)
-    new["quality"] = {"held_out_recorded": None} | quality
-    return new
-
-
-def _renamed(old: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {names.get(key, key): value for key, value in old.items()}
-
-
-def _taken(content: dict[str, Any], *keys: str) -> dict[str, Any]:
-    """Those of the keys that are there, removed from `content`."""
-    return {key: content.pop(key) for key in keys if key in content}

@@ -7,23 +7,25 @@ import lazy_loader
 if TYPE_CHECKING:
     from autosurrogate.rank_correlation.agreement import Agreement
     from autosurrogate.rank_correlation.soft_ranks import soft_rank
+    from autosurrogate.rank_correlation.somers import SomersDifference, somers_d, somers_difference
     from autosurrogate.rank_correlation.statistics import (
         bootstrap_interval,
         kendall,
         mean_agreement,
         rank_agreement,
-        somers_d,
         spearman,
     )
 
 __all__ = [
     "Agreement",
+    "SomersDifference",
     "bootstrap_interval",
     "kendall",
     "mean_agreement",
     "rank_agreement",
     "soft_rank",
     "somers_d",
+    "somers_difference",
     "spearman",
 ]
 __getattr__, __dir__, _ = lazy_loader.attach(
@@ -31,6 +33,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     submod_attrs={
         "agreement": ["Agreement"],
         "soft_ranks": ["soft_rank"],
-        "statistics": ["bootstrap_interval", "kendall", "mean_agreement", "rank_agreement", "somers_d", "spearman"],
+        "somers": ["SomersDifference", "somers_d", "somers_difference"],
+        "statistics": ["bootstrap_interval", "kendall", "mean_agreement", "rank_agreement", "spearman"],
     },
 )

@@ -65,35 +65,6 @@ def kendall(a: np.ndarray, b: np.ndarray) -> float:
     return float(scipy.stats.kendalltau(a, b).statistic)
 
 
-def somers_d(a: np.ndarray, b: np.ndarray) -> float:
-    """Somers' D of `a` with respect to `b`: concordant minus discordant pairs, over the pairs that differ in `b`.
-
-    Where `b` is a metric that stands still on many points, what `a` does on those does not count; a pair that differs
-    in `b` and is tied in `a` counts as half wrong (Somers, American Sociological Review 27, 1962).
-
-    Args:
-        a: shape (n_points,).
-        b: shape (n_points,).
-
-    Returns:
-        A value in [-1, 1]; 0 for a constant `a`; NaN, without a warning, for fewer than two points, a constant `b`, or
-        NaN in either.
-
-    Raises:
-        ShapeError: `a` and `b` are not two lists of one length.
-
-    >>> round(somers_d(np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.0, 0.0, 0.0, 9.0])), 4)
-    1.0
-    """
-    a, b = _two_lists("somers_d", a, b)
-    if len(a) < 2 or np.isnan(a).any() or np.isnan(b).any() or (b == b[0]).all():
-        return float("nan")
-    if (a == a[0]).all():
-        return 0.0
-    untied_a, untied_b = (len(x) ** 2 - np.square(np.unique(x, return_counts=True)[1]).sum() for x in (a, b))
-    return float(kendall(a, b) * (untied_a / untied_b) ** 0.5)  # tau-b divides by the geometric mean of both
-
-
 def bootstrap_interval(
     a: np.ndarray,
     b: np.ndarray,

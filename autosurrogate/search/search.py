@@ -233,6 +233,7 @@ class Search:
             training_settings=pending.training_settings,
             validation_spearman=fitted.validation_spearman,
             similar_quality_spearman=fitted.similar_quality_spearman,
+            worst_somers_d=fitted.worst_somers_d,
             gain_fraction=gain_fraction,
             gain_fraction_error=error,
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from autosurrogate.evaluation.descent import BEYOND_NOISE, TARGET_FRACTION
 from autosurrogate.search.trial_record import TrialRecord
 
-SPEARMAN_WEIGHT = 2.0  # of the rank correlation in the objective value
+ORDER_WEIGHT = 2.0  # of the order in the objective value
 MAX_BEHIND, MAX_BEHIND_RATIO = 0.06, 8.0  # how far leading trials may be behind the best, see `leading`
 SMALLER_WEIGHTS = (0.3, 0.1)  # of a loss, tried where no leading trial gains enough, see `select`
 N_SMALLER = 4  # leading trials that they are tried with
@@ -42,32 +42,32 @@ def select(records: Sequence[TrialRecord], regular_gain_fraction: float, gain_fr
     if lighter is None:
         return other
     gain, record = lighter
-    lower_bound = objective_value(other.validation_spearman, other.gain_fraction - other.gain_fraction_error)
-    return other if enough and lower_bound > objective_value(record.validation_spearman, gain) else record
+    lower_bound = objective_value(other.order, other.gain_fraction - other.gain_fraction_error)
+    return other if enough and lower_bound > objective_value(record.order, gain) else record
 
 
-def objective_value(spearman: float, gain_fraction: float) -> float:
-    """What the study maximises: twice the rank correlation, plus the gain relative to the regular loss's.
+def objective_value(order: float, gain_fraction: float) -> float:
+    """What the study maximises: twice the order, plus the gain relative to the regular loss's.
 
     Args:
-        spearman: rank correlation on validation points.
+        order: of a trial, see `TrialRecord.order`.
         gain_fraction: of the loss in the descent check; the regular loss's is about `TARGET_FRACTION`.
     """
-    return SPEARMAN_WEIGHT * spearman + gain_fraction / TARGET_FRACTION
+    return ORDER_WEIGHT * order + gain_fraction / TARGET_FRACTION
 
 
 def leading(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Those whose rank correlation is close to the best.
+    """Those whose order is close to the best.
 
     They are behind it by at most `MAX_BEHIND`, and by at most `MAX_BEHIND_RATIO` times what the best lacks to 1: where
     a loss can follow the metric to a thousandth, one that misses it by six hundredths sees something else.
     """
-    best = max(r.validation_spearman for r in records)
-    return [r for r in records if r.validation_spearman >= best - min(MAX_BEHIND, MAX_BEHIND_RATIO * (1 - best))]
+    best = max(r.order for r in records)
+    return [r for r in records if r.order >= best - min(MAX_BEHIND, MAX_BEHIND_RATIO * (1 - best))]
 
 
 def _largest_gain(records: Sequence[TrialRecord], regular_gain_fraction: float) -> TrialRecord:
-    """The one with the best rank correlation, of those whose gain is within a standard error of the largest.
+    """The one with the best order, of those whose gain is within a standard error of the largest.
 
     Within it, but not below the regular loss's gain, unless the largest is.
     """
@@ -75,7 +75,7 @@ def _largest_gain(records: Sequence[TrialRecord], regular_gain_fraction: float) 
     threshold = max(
         largest.gain_fraction - largest.gain_fraction_error, min(largest.gain_fraction, regular_gain_fraction)
     )
-    return max((r for r in records if r.gain_fraction >= threshold), key=lambda r: r.validation_spearman)
+    return max((r for r in records if r.gain_fraction >= threshold), key=lambda r: r.order)
 
 
 def _with_smaller_weight(

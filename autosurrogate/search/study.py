@@ -89,7 +89,7 @@ def tell(study: optuna.Study, trial: FrozenTrial) -> None:
     state, value = outcome(trial), None
     if state == TrialState.COMPLETE:
         record = trial_record.read(trial)
-        value = objective_value(record.validation_spearman, record.gain_fraction)
+        value = objective_value(record.order, record.gain_fraction)
     study.tell(trial.number, value, state=state)
 
 

@@ -21,6 +21,7 @@ from autosurrogate.search.network_tables import NetworkTables
 from autosurrogate.tasks import Task
 from autosurrogate.training.calibration import calibrate
 from autosurrogate.training.loop import Settings, held_out_correlation, train
+from autosurrogate.training.order import worst_somers_d
 
 N_GROUPS = 8  # of points of similar quality
 
@@ -53,12 +54,14 @@ class Fitted:
     Args:
         validation_spearman: rank correlation on validation points.
         similar_quality_spearman: the same within groups of points of similar quality, averaged over the groups.
+        worst_somers_d: Somers' D on the kind of validation points that it orders worst, see `worst_somers_d`.
         state: state dict of the loss.
         descended: the points of the descent check after they moved along the loss, as the metric takes them.
     """
 
     validation_spearman: float
     similar_quality_spearman: float
+    worst_somers_d: float
     state: dict[str, Tensor]
     descended: list[Point]
 
@@ -124,7 +127,8 @@ class Runner:
         except _Pruned:
             return Outcome(correlations, None)
         similar_quality_spearman = held_out_correlation(loss, tables, self.metric.higher_is_better, N_GROUPS)
+        worst = worst_somers_d(loss, tables, self.metric.higher_is_better)
         calibrate(loss, (*tables.generated, *tables.recorded), self.metric.higher_is_better)
         descended = self.descent_path.descend(loss, 1.0, self.task, self.metric, self.device)
         state = {name: tensor.cpu() for name, tensor in loss.state_dict().items()}
-        return Outcome(correlations, Fitted(validation_spearman, similar_quality_spearman, state, descended))
+        return Outcome(correlations, Fitted(validation_spearman, similar_quality_spearman, worst, state, descended))

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from autosurrogate._utils.json_records import RecordError, from_plain, to_plain
 from autosurrogate.errors import OptionError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: Attribute of a study, whose version all its trials have, and of a trial. Of a trial it is the last one that is
 #: written: a trial without it is not complete, whatever else a killed process has written of it.
 VERSION_KEY = "schema_version"
@@ -29,6 +29,8 @@ class TrialRecord:
         training_settings: the training settings and those of the soft rank.
         validation_spearman: rank correlation with the metric on validation points, in [-1, 1].
         similar_quality_spearman: the same within groups of points of similar quality, averaged over the groups.
+        worst_somers_d: Somers' D on the kind of validation points that the loss orders worst: generated points of
+            trained models, those of all other regimes, or recorded points; in [-1, 1].
         gain_fraction: what the metric gains in the descent check, as a fraction of what is missing to the best; with
             the loss beside the regular loss, on validation points.
         gain_fraction_error: standard error of its difference from the regular loss's.
@@ -40,8 +42,14 @@ class TrialRecord:
     training_settings: Mapping[str, Any]
     validation_spearman: float
     similar_quality_spearman: float
+    worst_somers_d: float
     gain_fraction: float
     gain_fraction_error: float
+
+    @property
+    def order(self) -> float:
+        """How well the loss orders points, on the mean and at worst, in [-1, 1]: what selection goes by."""
+        return (self.validation_spearman + self.worst_somers_d) / 2
 
 
 def write(record: TrialRecord, trial: optuna.Trial) -> None:

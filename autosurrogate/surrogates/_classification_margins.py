@@ -11,13 +11,13 @@ def ties_broken(logits: Tensor, step: float = 1e-6) -> Tensor:
     """Logits less the largest of each example, of which the first of equal ones is the largest, as for an argmax.
 
     Args:
-        logits: shape (n, C).
+        logits: shape (n, C), or with further axes behind.
         step: by how much the last class is behind the first where all logits are equal.
     """
     n_classes = logits.size(1)
     behind = torch.arange(n_classes, dtype=torch.float32, device=logits.device) * (step / n_classes)
     logits = bounded(logits)
-    return logits - logits.detach().amax(1, keepdim=True) - behind
+    return logits - logits.detach().amax(1, keepdim=True) - behind.view([n_classes] + [1] * (logits.dim() - 2))
 
 
 def margins_to_strongest(logits: Tensor, target: Tensor, n_competitors: int, far: float = FAR) -> Tensor:

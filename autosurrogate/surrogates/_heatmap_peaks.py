@@ -56,8 +56,9 @@ class Peaks(nn.Module):
         """Shape (n // set_size, n_features)."""
         cells = maps.flatten(2)
         peak = cells.amax(2, keepdim=True)
-        height = _height(cells)
-        relative = calmed((cells - peak) / height, height / _height(target.flatten(2)))
+        below = _ties_broken(cells - peak)
+        height = -below.mean(2, keepdim=True)
+        relative = calmed(below / height, height / _height(target.flatten(2)))
         x, y = _place(target)
         squares = _squares(x, y, maps.size(2), maps.size(3))
         distance = squares.sqrt() / max(maps.size(2), maps.size(3))
@@ -119,6 +120,15 @@ def mean_of_keypoints(keypoints: Tensor, weight: Tensor) -> Tensor:
 def _height(cells: Tensor) -> Tensor:
     """By how much the maximum of each map is above its mean, and a little, (n, K, H * W) to (n, K, 1)."""
     return cells.amax(2, keepdim=True) - cells.mean(2, keepdim=True) + 1e-3
+
+
+def _ties_broken(below: Tensor, step: float = 1e-7) -> Tensor:
+    """Cells less the maximum, (n, K, H * W); of equal cells the first becomes the highest, as in decoding.
+
+    Each cell is behind the one before, the first ones by most: where a map is flat, only the first is near the top.
+    """
+    behind = torch.log1p(torch.arange(below.size(2), dtype=below.dtype, device=below.device))
+    return below - step * (behind + 1e-3)  # a map of one cell has a height, too
 
 
 def _place(target: Tensor) -> tuple[Tensor, Tensor]:

@@ -48,7 +48,7 @@ class Counts(nn.Module):
         """Shape (n_points, n_features)."""
         cuts = torch.tensor(self.cuts, dtype=logits.dtype, device=logits.device).view(-1, 1, 1, 1)
         distance = logits - cuts
-        spread = distance.abs().mean(2, keepdim=True) + 0.01
+        spread = distance.abs().mean(2, keepdim=True) + 1e-6
         # With a new second axis for the temperatures: (n_thresholds, n_temperatures, n_points, n_items, n_labels).
         margin = calmed(distance / spread, spread).unsqueeze(1)
         positive = torch.sigmoid(margin / along_first(self.temperatures, logits))

@@ -125,7 +125,7 @@ def _ranks(logits: Tensor, target: Tensor, temperatures: list[float]) -> tuple[T
         positives each stands, (n_points, n_labels, 128); 0 where there are fewer.
     """
     scores = logits - logits.mean(2, keepdim=True)
-    spread = (scores.square().mean(2, keepdim=True) + 1e-4).sqrt()
+    spread = (scores.square().mean(2, keepdim=True) + 1e-12).sqrt()
     scores = calmed(scores / spread, spread)
     place, weight = _some_positives(scores, target)
     own = scores.gather(2, place)

@@ -1,10 +1,13 @@
 """A network for metrics of boundaries: boundary F1."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._segmentation_margins import relative_to_margins
 from autosurrogate.surrogates._segmentation_overlap import (
     iou_and_dice,
     mean_of_images,
@@ -26,15 +29,26 @@ class Boundary(nn.Module):
         radii: what is near, in pixels, ascending.
         width: hidden units.
         n_hidden: hidden layers.
+        relative_temperatures: the same of logits relative to the mean margin of the point's pixels, which see the order
+            at any scale of the logits.
     """
 
-    FEATURE_SETTINGS = ("temperatures", "radii")
+    FEATURE_SETTINGS = ("temperatures", "relative_temperatures", "radii")
+    relative_temperatures: list[float]  # which may be empty
 
-    def __init__(self, temperatures: list[float], radii: list[int], width: int = 32, n_hidden: int = 2) -> None:
+    def __init__(
+        self,
+        temperatures: list[float],
+        radii: list[int],
+        width: int = 32,
+        n_hidden: int = 2,
+        relative_temperatures: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
+        self.relative_temperatures = [float(t) for t in relative_temperatures]
         self.radii = [int(r) for r in radii]
-        n_context = len(temperatures) + 2
+        n_context = len(temperatures) + len(relative_temperatures) + 2
         self.layers = MonotoneMLP(len(self.feature_names()) - n_context, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
@@ -43,11 +57,12 @@ class Boundary(nn.Module):
 
     def feature_names(self) -> list[str]:
         """A name for each column of `features`."""
+        seen = [f"at {t:g}" for t in self.temperatures] + [f"relative {t:g}" for t in self.relative_temperatures]
         names: list[str] = []
-        for t in self.temperatures:
-            names.append(f"dice at {t:g}")
-            names += [f"{kind} within {r} at {t:g}" for r in self.radii for kind in ("precision", "recall", "f1")]
-        return [*names, *(f"longer at {t:g}" for t in self.temperatures), "classes", "share"]
+        for t in seen:
+            names.append(f"dice {t}")
+            names += [f"{kind} within {r} {t}" for r in self.radii for kind in ("precision", "recall", "f1")]
+        return [*names, *(f"longer {t}" for t in seen), "classes", "share"]
 
     def features(self, logits: Tensor, target: Tensor, valid: Tensor, set_size: int) -> Tensor:
         """Shape (n // set_size, n_features)."""
@@ -59,10 +74,12 @@ class Boundary(nn.Module):
         near: list[Tensor] = []
         for radius in self.radii:
             near.append(_spread(edge, radius))
+        relative = relative_to_margins(logits, valid, set_size) if len(self.relative_temperatures) > 0 else logits
         features: list[Tensor] = []
         context: list[Tensor] = []
-        for temperature in self.temperatures:
-            probability = (logits / temperature).softmax(1) * valid.unsqueeze(1)
+        for i, temperature in enumerate(self.temperatures + self.relative_temperatures):
+            seen = logits if i < len(self.temperatures) else relative
+            probability = (seen / temperature).softmax(1) * valid.unsqueeze(1)
             _, dice = iou_and_dice((probability * truth).sum((2, 3)), probability.sum((2, 3)), actual)
             own = _edge(probability, left_out)
             own_length, has_edge = own.sum((2, 3)), occurrence(length, own.amax((2, 3)))

@@ -1,9 +1,12 @@
 """A network for metrics of how regions overlap: IoU, Dice; and the counts of pixels behind it."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._segmentation_margins import relative_to_margins
 
 
 class Overlap(nn.Module):
@@ -14,17 +17,27 @@ class Overlap(nn.Module):
             two classes with their gradient.
         width: hidden units.
         n_hidden: hidden layers.
+        relative_temperatures: the same of logits relative to the mean margin of the point's pixels, which see the order
+            at any scale of the logits.
     """
 
-    FEATURE_SETTINGS = ("temperatures",)
+    FEATURE_SETTINGS = ("temperatures", "relative_temperatures")
+    relative_temperatures: list[float]  # which may be empty
     PER_TEMPERATURE = (
         "image iou", "image dice", "image foreground dice",
         "iou", "dice", "foreground iou", "foreground dice", "recall", "precision", "accuracy", "weighted iou",
     )  # fmt: skip
 
-    def __init__(self, temperatures: list[float], width: int = 32, n_hidden: int = 2) -> None:
+    def __init__(
+        self,
+        temperatures: list[float],
+        width: int = 32,
+        n_hidden: int = 2,
+        relative_temperatures: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
+        self.relative_temperatures = [float(t) for t in relative_temperatures]
         self.layers = MonotoneMLP(len(self.feature_names()) - 2, 2, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
@@ -34,6 +47,7 @@ class Overlap(nn.Module):
     def feature_names(self) -> list[str]:
         """A name for each column of `features`."""
         names = [f"{name} at {t:g}" for t in self.temperatures for name in self.PER_TEMPERATURE]
+        names += [f"{name} relative {t:g}" for t in self.relative_temperatures for name in self.PER_TEMPERATURE]
         return [*names, "classes", "balance"]
 
     def features(self, logits: Tensor, target: Tensor, valid: Tensor, set_size: int) -> Tensor:
@@ -44,9 +58,11 @@ class Overlap(nn.Module):
         n_pixels = of_set.sum(1).clamp_min(1)
         n_classes = (of_set > 0).to(logits.dtype).sum(1).clamp_min(1)
         foreground = (torch.arange(logits.size(1), device=logits.device) > 0).to(logits.dtype)
+        relative = relative_to_margins(logits, valid, set_size) if len(self.relative_temperatures) > 0 else logits
         features: list[Tensor] = []
-        for temperature in self.temperatures:
-            probability = (logits / temperature).softmax(1) * valid.unsqueeze(1)
+        for i, temperature in enumerate(self.temperatures + self.relative_temperatures):
+            seen = logits if i < len(self.temperatures) else relative
+            probability = (seen / temperature).softmax(1) * valid.unsqueeze(1)
             hits, predicted = (probability * truth).sum((2, 3)), probability.sum((2, 3))
             largest = probability.amax((2, 3))
             occurs = occurrence(actual, largest)

@@ -20,7 +20,7 @@ from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 
 N_CONTEXT = 2  # features that do not depend on the scores
-MIN_SPREAD = 1e-3  # of the scores of a list; scores that are closer are not spread further apart
+MIN_SPREAD = 1e-6  # of the scores of a list; scores that are closer are not spread further apart
 
 
 class SoftRanks(nn.Module):

@@ -98,8 +98,10 @@ class Overlap(nn.Module):
 
     def features(self, logits: Tensor, target: Tensor, set_size: int) -> Tensor:
         """Shape (n // set_size, n_features)."""
-        spread = _deviation(logits)
-        below = calmed((logits - logits.amax(2, keepdim=True)) / spread, spread)
+        valid = _not_masked(logits)
+        below = _ties_broken(logits - logits.amax(2, keepdim=True))
+        spread = _deviation(below, valid)
+        below = calmed(below / spread, spread)
         features: list[Tensor] = []
         for temperature in self.temperatures:
             features.append(expected_overlaps(below / temperature, target))
@@ -129,13 +131,25 @@ class _PositiveLinear(nn.Module):
         return matmul(input, F.softplus(self.raw).to(input.dtype).t()) + self.bias
 
 
-def _deviation(logits: Tensor, far: float = FAR) -> Tensor:
+def _not_masked(logits: Tensor, far: float = FAR) -> Tensor:
+    """1 where a logit is not masked, else 0."""
+    return (logits > -far).to(logits.dtype)
+
+
+def _ties_broken(below: Tensor, step: float = 1e-7) -> Tensor:
+    """Logits less the largest; of equal ones the first position becomes the largest, as in decoding.
+
+    Each position is behind the one before, the first ones by most: where all are equal, only the first is near the top.
+    """
+    return below - step * torch.log1p(torch.arange(below.size(2), dtype=below.dtype, device=below.device))
+
+
+def _deviation(below: Tensor, valid: Tensor) -> Tensor:
     """The standard deviation of start and end logits that are not masked, (n, 1, 1)."""
-    valid = (logits > -far).to(logits.dtype)
     n_valid = valid.sum(2, keepdim=True).clamp_min(1)
-    mean = (logits * valid).sum(2, keepdim=True) / n_valid
-    variance = ((logits - mean).square() * valid).sum(2, keepdim=True) / n_valid
-    return (variance.mean(1, keepdim=True) + 1e-6).sqrt()
+    mean = (below * valid).sum(2, keepdim=True) / n_valid
+    variance = ((below - mean).square() * valid).sum(2, keepdim=True) / n_valid
+    return (variance.mean(1, keepdim=True) + 1e-18).sqrt()
 
 
 def expected_overlaps(logits: Tensor, target: Tensor, lowest: float = -200.0, highest: float = 80.0) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._layers import matmul
+from autosurrogate.surrogates._layers import calmed, matmul
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
 
@@ -24,8 +24,9 @@ class Agreement(nn.Module):
 
     The mean over the columns of each is taken. Moments: Pearson's correlation, concordance, mean squared error and
     offset. Quantiles of the absolute errors: means of the sorted errors about them. Ranks: the correlation of the
-    target's ranks with those of the predictions, which are read off a smooth distribution function. Beside these, the
-    logarithm of the spread is added with a learned weight, for metrics in the target's own unit.
+    target's ranks with those of the predictions, which are read off a smooth distribution function. Correlations are
+    of predictions relative to their own spread, so that they are seen where the predictions are nearly constant.
+    Beside these, the logarithm of the spread is added with a learned weight, for metrics in the target's own unit.
 
     Args:
         bandwidths: of the quantiles, as fractions of the set; small ones see the quantile alone.
@@ -70,20 +71,22 @@ class Agreement(nn.Module):
         centred = guess - guess.mean(2, keepdim=True)
         covariance = (centred * truth).mean(2)
         variance, of_truth = centred.square().mean(2), truth.square().mean(2)
+        own_spread = (variance + 1e-12).sqrt().unsqueeze(2)
+        relative = calmed(centred / own_spread, own_spread)
         size = error.abs().sort(2)[0]
         features = [
-            covariance / (variance * of_truth + 1e-5).sqrt(),
+            (relative * truth).mean(2) / (of_truth + 1e-5).sqrt(),
             2 * covariance / (variance + of_truth + offset.square() + 1e-6),
-            -torch.asinh(squared),
+            -torch.asinh(squared.mean(1, keepdim=True)).expand_as(squared),
             -torch.log(squared + 1e-3) / 2,
             -(offset.square() + 1e-4).sqrt(),
             -torch.log(size.mean(2) + 1e-2),
         ]
         for bandwidth in self.bandwidths:
             features += (-torch.log(_about(size, self.quantiles, bandwidth) + 1e-2)).unbind(2)
-        ranks, ordered = _ranks(truth), guess.sort(2)[0]
+        ranks, ordered = _ranks(truth), relative.sort(2)[0]
         for n_anchors in self.anchors:
-            features.append(_correlation(_distribution(guess, ordered, n_anchors), ranks))
+            features.append(_correlation(_distribution(relative, ordered, n_anchors), ranks))
         features.append(torch.log(spread).squeeze(2))
         return torch.stack(features, 2).mean(1)
 

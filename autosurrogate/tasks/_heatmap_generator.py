@@ -10,12 +10,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._draw import Draw
 
 MIN_KEYPOINTS, MAX_KEYPOINTS, N_COCO_KEYPOINTS = 2, 8, 17  # similarities to 17 keypoints are those of COCO
 MIN_SIDE, MAX_SIDE = 12, 32  # of the longer side, in cells
 MAX_CELLS = 3000  # of all maps of an example
 MIN_SHORT_SIDE = 8
+ALL_ZERO = 0.05  # fraction of the untrained models whose maps are zero everywhere
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,28 @@ def generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     return Examples(
         preds.flatten(0, 1), target.flatten(0, 1), {name: array.flatten(0, 1) for name, array in extras.items()}
     )
+
+
+def in_regime(maps: Tensor, regime: str, draw: Draw) -> Tensor:
+    """Maps of a trained model, changed to a regime of `_regimes`.
+
+    - untrained: nearly flat, in half of the sets with noise of each map, in half with a preference for some cells of
+      each keypoint; in some of them many cells, or all, are exactly equal.
+    - collapsed: all keypoints of a set are in nearly the same place.
+
+    Args:
+        maps: shape (n_sets, set_size, n_keypoints, height, width).
+        regime: one of `_regimes.REGIMES`.
+        draw: source of randomness.
+    """
+    n_sets, set_size, n_keypoints, height, width = maps.shape
+    if regime != _regimes.UNTRAINED:
+        return _regimes.of_logits(maps.flatten(3).flatten(1, 2), regime, draw).view_as(maps)
+    strength = draw.log_uniform(0.1, 5.0, n_sets, 1, 1, 1, 1) * (draw.uniform(n_sets, 1, 1, 1, 1) < 0.5)
+    spread = maps.flatten(1).std(1).view(-1, 1, 1, 1, 1)
+    maps = maps + strength * spread * _noise(n_sets, set_size, n_keypoints, height, width, draw)
+    flat = _regimes.of_logits(maps.flatten(2), regime, draw).view_as(maps)
+    return flat * (draw.uniform(n_sets, 1, 1, 1, 1) >= ALL_ZERO)
 
 
 def _sizes(draw: Draw) -> tuple[int, int, int]:

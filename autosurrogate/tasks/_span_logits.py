@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._draw import Draw
 
 MIN_LENGTH, MAX_LENGTH = 8, 48
@@ -49,6 +50,32 @@ def generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     masked = (position < passages.low[:, None]) | (position > passages.high[:, None])
     preds = (logits * sure + draw.normal(len(logits), 2, 1)).masked_fill(masked[:, None], -math.inf)
     return Examples(preds, passages.target)
+
+
+def in_regime(preds: Tensor, regime: str, draw: Draw, set_size: int) -> Tensor:
+    """Logits of a trained model, changed to a regime of `_regimes`; masked positions stay so.
+
+    Untrained models prefer starts and ends of their own, of a set or of each example; collapsed ones a span.
+
+    Args:
+        preds: shape (n, 2, n_positions), point by point.
+        regime: one of `_regimes.REGIMES`.
+        draw: source of randomness.
+        set_size: examples a point.
+    """
+    valid = preds.isfinite()
+    logits = preds.masked_fill(~valid, 0.0)
+    logits = logits - logits.sum(2, keepdim=True) / valid.sum(2, keepdim=True).clamp_min(1)
+    n_points = len(preds) // set_size
+    if regime == _regimes.UNTRAINED:
+        noise = draw.log_uniform(0.1, 5.0, n_points, 1, 1) * (draw.uniform(n_points, 1, 1) < 0.5)
+        logits = logits + logits.std() * noise.repeat_interleave(set_size, 0) * draw.normal(*logits.shape)
+    logits = logits.masked_fill(~valid, -math.inf).view(n_points, set_size, 2, -1)
+    if regime == _regimes.COLLAPSED:
+        changed = torch.stack([_regimes.of_logits(logits[:, :, end], regime, draw) for end in (0, 1)], 2)
+    else:
+        changed = _regimes.of_logits(logits.flatten(2), regime, draw)
+    return changed.view_as(preds)
 
 
 def _passages(n: int, n_positions: int, draw: Draw) -> _Passages:

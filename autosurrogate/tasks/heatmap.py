@@ -12,9 +12,10 @@ from torch import Tensor
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
 from autosurrogate.tasks._draw import Draw
-from autosurrogate.tasks._heatmap_generator import generate
+from autosurrogate.tasks._heatmap_generator import generate, in_regime
 from autosurrogate.tasks._perturbations import reordered
 
 Item = dict[str, np.ndarray]  # of an example
@@ -28,6 +29,7 @@ class Heatmap(Task):
     """preds, target: heatmaps (n, K, H, W); weight: (n, K), 0 for keypoints that are not annotated."""
 
     name = "heatmap"
+    regimes = (_regimes.UNTRAINED, _regimes.COLLAPSED)
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "keypoints": {"sample": (Item, Item), "set": (list[Item], list[Item])},
     }
@@ -42,6 +44,11 @@ class Heatmap(Task):
         height of a peak is independent of whether it is right, in some sets more than in others.
         """
         return generate(severity, Draw(generator), set_size)
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Maps of untrained and collapsed models."""
+        maps = examples.preds.unflatten(0, (-1, set_size))
+        return examples.with_preds(in_regime(maps, regime, Draw(generator)).flatten(0, 1))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """A dict for each example: positions (x, y) of the maps' maxima in cells, and sizes that scale distances.

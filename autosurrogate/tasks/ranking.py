@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._perturbations import reordered
@@ -28,6 +29,7 @@ class Ranking(Task):
         "lists": {"sample": (np.ndarray, np.ndarray), "set": (list[np.ndarray], list[np.ndarray])},
     }
     argument_names = ("scores", "relevance")
+    regimes = (_regimes.UNTRAINED, _regimes.COLLAPSED)
     padding: ClassVar[Mapping[str, tuple[float, tuple[int, ...]]]] = {"preds": (0, (0,)), "target": (PADDING, (0,))}
 
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
@@ -39,6 +41,12 @@ class Ranking(Task):
         of the scores are random.
         """
         return _generate(severity.repeat_interleave(set_size), Draw(generator))
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Scores that are nearly equal, exactly tied, or in the order in which the items are given."""
+        valid = examples.target >= 0
+        changed = _in_regime(examples.preds, valid.float(), regime, set_size, Draw(generator))
+        return examples.with_preds(torch.where(valid, changed, examples.preds))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Lists of arrays (length,), without padding: scores, and relevance as integers where it comes as such."""
@@ -146,6 +154,39 @@ def _scores(relevance: Tensor, valid: Tensor, severity: Tensor, draw: Draw) -> T
     scores = _standardised(scores + 2 * away * (jumps & only), valid)
 
     return _rescaled(scores, draw)
+
+
+def _in_regime(scores: Tensor, valid: Tensor, regime: str, set_size: int, draw: Draw) -> Tensor:
+    """Scores of points in a regime.
+
+    - untrained: nearly equal, in the order of a trained model; in one of eight points many are exactly equal.
+    - collapsed: all exactly equal, or of few values, or in the order in which the items are given.
+
+    Args:
+        scores: shape (n, L), of a trained model.
+        valid: shape (n, L), 1 where there is an item, else 0.
+        regime: "untrained" or "collapsed".
+        set_size: lists of each point.
+        draw: source of randomness.
+    """
+    n, n_items = scores.shape
+    n_points = n // set_size
+    kind, scale, step, offset = (
+        values.repeat_interleave(set_size, 0)
+        for values in (
+            draw.uniform(n_points, 1),
+            draw.log_uniform(_regimes.MIN_SPREAD, _regimes.MAX_SPREAD, n_points, 1),
+            draw.log_uniform(0.3, 3.0, n_points, 1),
+            0.3 * draw.normal(n_points, 1),
+        )
+    )
+    standardised = _standardised(scores, valid)
+    tied = (standardised / step).round() * step
+    if regime == _regimes.UNTRAINED:
+        return offset + scale * torch.where(kind < 1 / 8, tied, standardised)
+    as_given = -torch.arange(n_items) / n_items
+    changed = torch.where(kind < 0.7, torch.where(kind < 0.55, as_given, -as_given), tied)
+    return offset + scale * torch.where(kind < 0.4, 0.0, changed)
 
 
 def _rescaled(scores: Tensor, draw: Draw) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._base import Task, expect_dtype
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._perturbations import HOW_SURE, reordered
@@ -26,6 +27,7 @@ class Scores(Task):
 
     name = "scores"
     argument_names = ("logits", "labels")
+    regimes = (_regimes.UNTRAINED, _regimes.COLLAPSED)
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "binary": {"set": (np.ndarray, np.ndarray)},
         "multilabel": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
@@ -50,6 +52,14 @@ class Scores(Task):
         around = draw.log_uniform(0.02, 0.3, len(severity), 1) * draw.normal(len(severity), n_labels)
         preds, target = _generate((severity[:, None] + around).clamp(0, 1), set_size, draw)
         return Examples(preds.flatten(0, 1), target.flatten(0, 1))
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Logits that are nearly equal, or nearly all on one side of 0."""
+        preds = examples.preds
+        n_labels = 1 if preds.ndim == 1 or set_size == 1 else preds.shape[1]
+        n_sets = len(preds) // set_size
+        changed = _in_regime(preds.reshape(n_sets, -1, n_labels), regime, Draw(generator))
+        return examples.with_preds(changed.reshape(preds.shape))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Arrays: probabilities and 0 or 1, both (n,) or, in the view "multilabel", (n, K).
@@ -126,6 +136,36 @@ def _generate(severity: Tensor, n_items: int, draw: Draw) -> tuple[Tensor, Tenso
     logits = 30 * (logits / 30).tanh()  # beyond 36 probabilities are all 1
     steps = draw.log_uniform(0.05, 0.5, n_sets, 1, 1)  # as of trees, whose scores often tie
     return torch.where(draw.uniform(n_sets, 1, 1) < 0.1, (logits / steps).floor() * steps, logits), target
+
+
+def _in_regime(logits: Tensor, regime: str, draw: Draw) -> Tensor:
+    """Logits of sets in a regime, in the same order as those of a trained model but for ties.
+
+    - untrained: nearly equal, with 0 among them or far from them; in one of eight sets many are exactly equal or 0.
+    - collapsed: all on one side of 0, but for up to a tenth of them in half of the sets.
+
+    Args:
+        logits: shape (n_sets, n_items, n_labels).
+        regime: "untrained" or "collapsed".
+        draw: source of randomness.
+    """
+    n_sets, n_items, n_labels = logits.shape
+    centred = logits - logits.mean(1, keepdim=True)
+    spread = centred.square().mean(1, keepdim=True).sqrt() + 1e-6
+    if regime == _regimes.UNTRAINED:
+        scale = draw.log_uniform(_regimes.MIN_SPREAD, _regimes.MAX_SPREAD, n_sets, 1, 1)
+        away = draw.log_uniform(0.1, 30.0, n_sets, 1, 1) * draw.normal(n_sets, 1, n_labels)
+        changed = scale * (centred + away * spread)
+        steps = scale * spread * draw.log_uniform(0.3, 3.0, n_sets, 1, 1)
+        return torch.where(draw.uniform(n_sets, 1, 1) < 1 / 8, (changed / steps).round() * steps, changed)
+    side = torch.where(draw.uniform(n_sets, 1, n_labels) < 0.7, 1.0, -1.0)  # most models predict no positive
+    centred = side * centred
+    n_across = (0.1 * n_items * (2 * draw.uniform(n_sets, 1, n_labels) - 1).clamp_min(0) ** 2).ceil().long()
+    n_across = n_across.clamp(max=n_items - 1)
+    ordered = centred.sort(1, descending=True)[0]
+    ordered = torch.cat([ordered[:, :1] + 2 * spread * draw.log_uniform(0.01, 3.0, n_sets, 1, n_labels), ordered], 1)
+    cut = (ordered.gather(1, n_across) + ordered.gather(1, n_across + 1)) / 2
+    return side * draw.log_uniform(0.03, 1.0, n_sets, 1, 1) * (centred - cut)
 
 
 def _targets(prevalence: Tensor, n_items: int, draw: Draw) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._perturbations import WHICH_CLASS, renumbered
@@ -24,6 +25,7 @@ class Segmentation(Task):
     """preds: logits (n, C, H, W); target: class of each pixel (n, H, W), pixels of -100 are left out."""
 
     name = "segmentation"
+    regimes = (_regimes.UNTRAINED, _regimes.COLLAPSED, _regimes.SATURATED)
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "labels": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
         "probabilities": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
@@ -41,6 +43,14 @@ class Segmentation(Task):
         or one by one; some classes are never predicted in a whole set.
         """
         return generate(severity, Draw(generator), set_size)
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Logits of untrained, collapsed and saturated models; a preferred class is so in all pixels of a set."""
+        pixels = examples.preds.float().movedim(1, -1)
+        logits = pixels.reshape(len(examples) // set_size, -1, pixels.shape[-1])
+        changed = _regimes.of_logits(logits, regime, Draw(generator))
+        changed = changed - changed.mean((1, 2), keepdim=True)  # else float16 would make nearly equal logits equal
+        return examples.with_preds(changed.view_as(pixels).movedim(-1, 1).contiguous())
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Arrays: the class of largest logit (n, H, W), or the probabilities (n, C, H, W); and the classes (n, H, W).

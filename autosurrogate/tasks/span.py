@@ -13,7 +13,7 @@ from torch import Tensor
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
-from autosurrogate.tasks import _span_logits, _span_text
+from autosurrogate.tasks import _regimes, _span_logits, _span_text
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
 from autosurrogate.tasks._draw import Draw
 
@@ -31,6 +31,7 @@ class SpanTask(Task):
     """
 
     name = "span"
+    regimes = (_regimes.UNTRAINED, _regimes.COLLAPSED, _regimes.SATURATED)
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "positions": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
         "text": {"sample": (str, list[str]), "set": (list[str], list[list[str]])},
@@ -55,6 +56,11 @@ class SpanTask(Task):
         if view != "text":
             return examples
         return Examples(examples.preds, examples.target, _span_text.generate(examples, draw))
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Logits of untrained, collapsed and saturated models; those that prefer positions do so in all of a set."""
+        preds = _span_logits.in_regime(examples.preds, regime, Draw(generator), set_size)
+        return examples.with_preds(preds)
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Arrays (n, 2) of first and last positions; or texts, and for each a list of right ones, the target first."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._perturbations import reordered
@@ -24,6 +25,7 @@ class Values(Task):
     """preds: values (n, D); target: values (n, D). A column is a quantity of its own."""
 
     name = "values"
+    regimes = (_regimes.UNTRAINED, _regimes.COLLAPSED)
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "values": {"sample": (np.ndarray, np.ndarray), "set": (np.ndarray, np.ndarray)},
     }
@@ -37,6 +39,12 @@ class Values(Task):
         -1.
         """
         return _generate(severity, Draw(generator), set_size)
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Predictions that are nearly constant, around the mean target or around 0, or exactly so."""
+        sets = (-1, set_size, examples.preds.shape[1])
+        changed = _in_regime(examples.preds.view(sets), examples.target.view(sets), regime, Draw(generator))
+        return examples.with_preds(changed.flatten(0, 1))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Arrays of shape (n, D)."""
@@ -124,6 +132,30 @@ def _predictions(target: Tensor, severity: Tensor, draw: Draw) -> Tensor:
     error = offset + spread * followed - target
     most = 1.2 + draw.uniform(*per_set)
     return target + error * (most / error.square().mean(1, keepdim=True).clamp_min(1e-9)).clamp_max(1).sqrt()
+
+
+def _in_regime(preds: Tensor, target: Tensor, regime: str, draw: Draw) -> Tensor:
+    """Predictions of sets in a regime.
+
+    - untrained: nearly constant, and correlated with the target as those of a trained model are.
+    - collapsed: the mean target, or another constant.
+
+    Args:
+        preds: shape (n_sets, set_size, n_columns), of a trained model.
+        target: of the same shape.
+        regime: "untrained" or "collapsed".
+        draw: source of randomness.
+    """
+    n_sets, _, n_columns = target.shape
+    mean = target.mean(1, keepdim=True)
+    spread = (target - mean).square().mean(1, keepdim=True).sqrt()
+    away = draw.log_uniform(1e-3, 1.0, n_sets, 1, 1) * draw.normal(n_sets, 1, n_columns)
+    kind = draw.uniform(n_sets, 1, 1)
+    centre = torch.where(kind < 0.25, away * spread, torch.where(kind < 0.8, mean + away * spread, mean))
+    if regime == _regimes.COLLAPSED:
+        return centre.expand_as(target)
+    scale = draw.log_uniform(_regimes.MIN_SPREAD, _regimes.MAX_SPREAD, n_sets, 1, 1)
+    return centre + scale * spread * _standardised(preds)
 
 
 def _noise(target: Tensor, draw: Draw) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -20,14 +20,14 @@ from torch import Tensor
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.surrogates import Loss, loss_arguments
-from autosurrogate.tasks import Task
+from autosurrogate.tasks import REGIMES, TRAINED, Task
 from autosurrogate.training.fastest import Fastest
 
 BLOCK_EXAMPLES = {"cpu": 64, "cuda": 16_384}  # examples whose Jacobians are held at a time, at most
 BLOCK_NUMBERS = {"cpu": 20_000_000, "cuda": 200_000_000}  # of a Jacobian, at most
 BYTES_A_NUMBER = 160  # of a GPU's memory, intermediate results of a Jacobian included
 
-_Block = tuple[Tensor, Tensor | None, Tensor]  # features, Gram matrices and values of some points
+_Block = tuple[Tensor, Tensor | None, Tensor, Tensor]  # features, Gram matrices, values and regimes of some points
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,23 @@ class FeatureTable:
         gram: shape (n_points, n_rows, n_features, n_features), J Jᵀ of each row; None for held-out points.
         values: shape (n_points,), float64, the metric.
         feature_names: names of the features; empty where they have none.
+        regime: of the points, numbers in `tasks.REGIMES`, shape (n_points,), int8; None if all are of trained models.
     """
 
     features: Tensor
     gram: Tensor | None
     values: Tensor
     feature_names: tuple[str, ...] = ()
+    regime: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
+
+    @property
+    def is_trained(self) -> Tensor:
+        """Which points are of trained models, or recorded: bool (n_points,)."""
+        regime = torch.zeros_like(self.values) if self.regime is None else self.regime
+        return regime == REGIMES.index(TRAINED)
 
     def select(self, feature_names: Sequence[str]) -> FeatureTable:
         """The same points as a network sees them that has only these features."""
@@ -55,7 +63,9 @@ class FeatureTable:
             return self
         index = torch.tensor([self.feature_names.index(name) for name in feature_names], device=self.features.device)
         gram = None if self.gram is None else self.gram.index_select(2, index).index_select(3, index)
-        return FeatureTable(self.features.index_select(2, index), gram, self.values, tuple(feature_names))
+        return replace(
+            self, features=self.features.index_select(2, index), gram=gram, feature_names=tuple(feature_names)
+        )
 
 
 def tabulate(
@@ -92,7 +102,7 @@ def tabulate(
     start = time.monotonic()
     fastest = Fastest[Sequence[Loss]]([loss], *([parts] if parts else []))
     blocks: dict[int, list[_Block]] = {}
-    for examples, set_size, labels in _blocks([loss, *parts], task, chunks, device, gram):
+    for examples, set_size, labels, regime in _blocks([loss, *parts], task, chunks, device, gram):
         if blocks and time.monotonic() - start > within_s:
             break
         n_rows = loss.network.n_rows(set_size)
@@ -104,27 +114,28 @@ def tabulate(
         else:
             with torch.no_grad():
                 features = loss.features(*loss_arguments(task, examples), set_size)
-        block = features.view(-1, n_rows, features.shape[1]), grams, labels.to(device)
+        block = features.view(-1, n_rows, features.shape[1]), grams, labels.to(device), regime.to(device)
         blocks.setdefault(n_rows, []).append(block)
     feature_names = tuple(loss.network.feature_names())
     return tuple(_join(blocks_of_size, feature_names) for blocks_of_size in blocks.values())
 
 
 def _join(blocks: list[_Block], feature_names: tuple[str, ...]) -> FeatureTable:
-    width = max(features.shape[2] for features, _, _ in blocks)  # padded with features that are 0
-    grams = [F.pad(gram, (0, width - gram.shape[2]) * 2) for _, gram, _ in blocks if gram is not None]
+    width = max(features.shape[2] for features, *_ in blocks)  # padded with features that are 0
+    grams = [F.pad(gram, (0, width - gram.shape[2]) * 2) for _, gram, *_ in blocks if gram is not None]
     return FeatureTable(
-        torch.cat([F.pad(features, (0, width - features.shape[2])) for features, _, _ in blocks]),
+        torch.cat([F.pad(features, (0, width - features.shape[2])) for features, *_ in blocks]),
         torch.cat(grams) if grams else None,
-        torch.cat([values for _, _, values in blocks]),
+        torch.cat([values for _, _, values, _ in blocks]),
         feature_names,
+        torch.cat([regime for *_, regime in blocks]),
     )
 
 
 def _blocks(
     losses: Sequence[Loss], task: Task, chunks: Iterable[Chunk], device: torch.device, gram: bool
-) -> Iterator[tuple[Examples, int, Tensor]]:
-    """Parts of the chunks, of whole points, whose Jacobians fit in memory: examples, set size and values.
+) -> Iterator[tuple[Examples, int, Tensor, Tensor]]:
+    """Parts of the chunks, of whole points, whose Jacobians fit in memory: examples, set size, values and regimes.
 
     The losses are configured for the examples, see `Task.configure`; the first has the most features.
     """
@@ -141,9 +152,9 @@ def _blocks(
         n_examples = max_numbers // (n_features * max(1, chunk.examples.preds[0].numel()))
         n_points = max(1, (min(BLOCK_EXAMPLES[device.type], n_examples) if gram else n_examples) // size)
         for i in range(0, len(chunk), n_points):
-            yield (
-                chunk.examples[slice(i * size, (i + n_points) * size)], size, chunk.values[i : i + n_points]
-            )  # fmt: skip
+            part = chunk.select(torch.arange(i, min(i + n_points, len(chunk))))
+            regime = torch.zeros(len(part), dtype=torch.int8) if part.regime is None else part.regime
+            yield part.examples, size, part.values, regime
 
 
 def _features_and_grams(

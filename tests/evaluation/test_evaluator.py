@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from autosurrogate import tasks
 from autosurrogate.errors import LabellingError
 from autosurrogate.evaluation.evaluator import Evaluator
 from autosurrogate.evaluation.shortfalls import shortfalls
-from autosurrogate.export.metadata import DescentCheck, GradientNorms, HeldOutCorrelations, Quality
+from autosurrogate.export.metadata import DescentCheck, GradientNorms, HeldOutCorrelations, Quality, StratumOrder
 from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.points.labelled_points import HeldOut, Points
 from autosurrogate.points.labelled_set import Chunk
@@ -44,6 +45,24 @@ def quality(
         suggested_weight=1.0,
         descent_check=DescentCheck(gain, error, regular_gain, weight=0.3, distance=1.0, n_points=64),
     )
+
+
+def stratum(loss: float, regular: float, error: float = 0.02) -> StratumOrder:
+    return StratumOrder("untrained models", 80, loss, regular, error)
+
+
+def test_a_kind_of_points_that_is_ordered_worse_than_by_the_regular_loss_beyond_noise_is_named() -> None:
+    def with_strata(*rows: StratumOrder) -> Quality:
+        return replace(quality(), held_out_generated=replace(correlations(0.9, 0.5), strata=rows))
+
+    assert shortfalls(with_strata(stratum(0.57, 0.93))) == [
+        "of held-out generated points it orders untrained models worse than the regular loss does: Somers' D 57.0, the "
+        "regular loss's 93.0 (80 points)"
+    ]
+    assert shortfalls(with_strata(stratum(0.95, 0.93))) == []
+    assert shortfalls(with_strata(stratum(0.90, 0.93))) == []  # within noise
+    assert len(shortfalls(with_strata(stratum(0.88, 0.93)))) == 1
+    assert shortfalls(with_strata(stratum(0.88, 0.93), *[stratum(0.9, 0.9)] * 9)) == []  # one of ten may be by chance
 
 
 def test_a_good_loss_falls_short_in_nothing() -> None:

@@ -7,9 +7,16 @@ from generated_points import CPU, TASK, labelled, target_probability
 
 from autosurrogate import surrogates, tasks
 from autosurrogate.evaluation import point_losses
-from autosurrogate.evaluation.point_losses import compare, gradient_norms, loss_of_points, regular_of_points
+from autosurrogate.evaluation.point_losses import (
+    compare,
+    gradient_norms,
+    loss_of_points,
+    losses_on,
+    regular_of_points,
+)
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
+from autosurrogate.rank_correlation.agreement import Agreement
 from autosurrogate.registry.lookup import find
 
 
@@ -43,14 +50,18 @@ def test_the_loss_of_points_is_the_loss_of_each() -> None:
     torch.testing.assert_close(found, torch.stack(expected))
 
 
+def agreement(sign: int, chunks: list[Chunk], *, higher_is_better: bool = True) -> Agreement:
+    return compare(losses_on(target_probability(sign), chunks, CPU), chunks, higher_is_better)
+
+
 def test_comparing_ranks_all_chunks_together_and_does_not_depend_on_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     chunks = [labelled(0), labelled(1)]
-    whole = compare(target_probability(-1), chunks, True, CPU)
+    whole = agreement(-1, chunks)
     assert 0.4 < whole.spearman < 1
-    assert compare(target_probability(1), chunks, True, CPU).spearman == pytest.approx(-whole.spearman)
-    assert compare(target_probability(1), chunks, False, CPU).spearman == pytest.approx(whole.spearman)
+    assert agreement(1, chunks).spearman == pytest.approx(-whole.spearman)
+    assert agreement(1, chunks, higher_is_better=False).spearman == pytest.approx(whole.spearman)
     monkeypatch.setattr(point_losses, "BLOCK_NUMBERS", 1)
-    assert compare(target_probability(-1), chunks, True, CPU).spearman == pytest.approx(whole.spearman, abs=1e-12)
+    assert agreement(-1, chunks).spearman == pytest.approx(whole.spearman, abs=1e-12)
 
 
 def test_intervals_are_of_chunks_not_of_points_alone() -> None:
@@ -61,10 +72,10 @@ def test_intervals_are_of_chunks_not_of_points_alone() -> None:
     def of(rows: torch.Tensor) -> Chunk:
         return Chunk(whole.examples[rows], 1, whole.values[rows], None)
 
-    apart = compare(target_probability(-1), [of(rows) for rows in order.split(8)], True, CPU)
+    apart = agreement(-1, [of(rows) for rows in order.split(8)])
     together = of(order)
-    assert apart.spearman == compare(target_probability(-1), [together], True, CPU).spearman
-    low, high = compare(target_probability(-1), [together], True, CPU).spearman_interval
+    assert apart.spearman == agreement(-1, [together]).spearman
+    low, high = agreement(-1, [together]).spearman_interval
     assert apart.spearman_interval[1] - apart.spearman_interval[0] > 1.2 * (high - low)
 
 

@@ -21,7 +21,6 @@ from autosurrogate.rank_correlation.statistics import (
     kendall,
     mean_agreement,
     rank_agreement,
-    somers_d,
     spearman,
 )
 
@@ -77,23 +76,6 @@ def test_agrees_with_its_definition_with_ties(
     a, b = np.array(points, dtype=np.float64).T
     if len(set(a)) > 1 and len(set(b)) > 1:
         check(statistic, definition, a, b)
-
-
-@given(points=few_values)
-def test_somers_d_agrees_with_scipy(points: list[tuple[int, int]]) -> None:
-    a, b = np.array(points, dtype=np.float64).T
-    if len(set(a)) > 1 and len(set(b)) > 1:
-        assert somers_d(a, b) == pytest.approx(scipy.stats.somersd(b, a).statistic, abs=1e-12)
-
-
-def test_somers_d_looks_at_pairs_that_differ_in_the_second() -> None:
-    metric = np.array([0.0, 0.0, 0.0, 0.5, 1.0])
-    assert somers_d(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), metric) == pytest.approx(1.0)
-    assert somers_d(np.array([4.0, 2.0, 3.0, 4.0, 5.0]), metric) == pytest.approx(6 / 7)  # a tie of 7 pairs
-    assert somers_d(np.ones(5), metric) == 0.0
-    assert math.isnan(somers_d(metric, np.ones(5)))
-    assert math.isnan(somers_d(np.array([1.0]), np.array([1.0])))
-    assert math.isnan(somers_d(np.array([1.0, math.nan]), np.array([1.0, 2.0])))
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,10 @@ def test_an_interrupted_trial_has_failed_and_the_interrupt_goes_on(tmp_path: Pat
 
 
 def add_trials(one: Search, folder: Path, trials: list[tuple[float, float]]) -> None:
-    """Trials of these rank correlations and gain fractions, instead of those that wait for their turn."""
+    """Trials of these rank correlations, on the mean and at worst, and gain fractions.
+
+    They stand instead of those that wait for their turn.
+    """
     for _ in one.study.trials:
         one.study.tell(one.study.ask().number, state=optuna.trial.TrialState.FAIL)
     settings = {"width": 4}
@@ -142,7 +145,9 @@ def add_trials(one: Search, folder: Path, trials: list[tuple[float, float]]) -> 
     for spearman, gain_fraction in trials:
         trial = one.study.ask()
         torch.save(loss.state_dict(), RunDir(folder).trial(trial.number))
-        record = TrialRecord(trial.number, "target_probability", settings, {}, spearman, spearman, gain_fraction, 0.1)
+        record = TrialRecord(
+            trial.number, "target_probability", settings, {}, spearman, 0.5, spearman, gain_fraction, 0.1
+        )
         trial_record.write(record, trial)
         one.study.tell(trial, spearman)
 
