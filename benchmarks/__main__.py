@@ -9,6 +9,7 @@ import argparse
 from pathlib import Path
 
 from benchmarks import PAGES, correlation, correlation_page, libraries
+from benchmarks.unseen_metrics import page as unseen_metrics_page
 from studies import predictors, rows
 from studies.paper import _page as studies_page
 from studies.paper import toy
@@ -38,6 +39,7 @@ def main() -> None:
         text += "\nThe validation split during training, mean over the seeds (as ReLoss, figure 4):\n\n"
         text += "\n".join(f"![{path.stem}](plots/{path.name})" for path in plots) + "\n"
     text += libraries.section(list(rows.read(libraries.RESULTS)))
+    text += unseen_metrics_page.section(list(rows.read(unseen_metrics_page.RESULTS)))
     text += predictors.section(list(rows.read(predictors.RESULTS)))
     text += studies_page.section(trained, STUDIES, list(rows.read(toy.RESULTS)), folder / "plots", "plots")
     (folder / "results.md").write_text(text + TAIL, encoding="utf-8")

@@ -11,27 +11,14 @@ metrics that have a row are not fitted again. `python -m benchmarks` writes the 
 from __future__ import annotations
 
 import argparse
-import datetime
-import os
-import platform
-import re
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from autosurrogate._utils.durations import seconds
-from autosurrogate.export import reader
+from benchmarks.fits import GOOD, counted, fitted, line
 from studies import rows
 
 RESULTS = Path(__file__).parent / "results" / "libraries.jsonl"
-HANGS_S = 180.0  # beyond its budget, after which a fit is ended
-GOOD = 0.9  # rank correlation on held-out generated points
 UP = "higher_is_better=true"
 DOWN = "higher_is_better=false"
 SPECS = {
@@ -92,54 +79,9 @@ def main() -> None:
         for name in names if options.library in (None, library) else ():
             spec = f"{library}:{name}"
             if (spec, options.budget) not in done:
-                row = fitted(spec, options.budget)
+                row = {"spec": spec, **fitted(spec, options.budget)}
                 rows.append(options.results, row)
                 print(_line(row), flush=True)
-
-
-def fitted(spec: str, budget: str) -> dict[str, Any]:
-    """How a fit ended: with a loss and its rank correlations, or with a reason."""
-    began, limit_s = time.monotonic(), seconds(budget) + HANGS_S
-    row = {
-        "spec": spec,
-        "budget": budget,
-        "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} CPU cores, Python {platform.python_version()}, torch {torch.__version__}",
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "autosurrogate",
-            "fit",
-            "--metric",
-            spec,
-            "--budget",
-            budget,
-            "--out",
-            "loss.pt",
-        ]
-        try:
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            return {**row, "code": None, "reason": f"not done after {limit_s:.0f} s"}
-        row |= {"code": done.returncode, "seconds": round(time.monotonic() - began, 1)}
-        if done.returncode != 0:
-            return {**row, "reason": reason(done.stderr)}
-        _, metadata = reader.load(Path(folder) / "loss.pt")
-    held_out = metadata.quality.held_out_generated
-    return {
-        **row,
-        "task": metadata.task,
-        "loss": held_out.loss.spearman,
-        "regular": held_out.regular_loss.spearman,
-    }
-
-
-def reason(printed: str) -> str:
-    """Why there is no loss: the last line of what was printed, without the folders of this machine's packages."""
-    last = (printed.strip().splitlines() or [""])[-1].removeprefix("autosurrogate: ")
-    return re.sub(r"[^\s(]*/site-packages/", "", last)
 
 
 def section(measured: Sequence[Mapping[str, Any]]) -> str:
@@ -150,17 +92,14 @@ def section(measured: Sequence[Mapping[str, Any]]) -> str:
     text += "\n".join(map(_line, measured)) + "\n\n"
     for library in SPECS:
         mine = [row for row in measured if row["spec"].startswith(f"{library}:")]
-        good = sum(row.get("loss", 0) >= GOOD for row in mine)
-        refused = sum("reason" in row for row in mine)
+        good, refused = counted(mine)
         text += f"Of {len(mine)} of {library}: {good} fitted at {100 * GOOD:.0f} or more, {refused} refused.\n"
     return text
 
 
 def _line(row: Mapping[str, Any]) -> str:
     spec = row["spec"].replace("|", "\\|")
-    if "reason" in row:
-        return f"| `{spec}` | | | | {row['reason'].replace('|', '/')} |"
-    return f"| `{spec}` | {row['task']} | {100 * row['loss']:.1f} | {100 * row['regular']:.1f} | |"
+    return line((f"`{spec}`", row.get("task", "")), row)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from autosurrogate.registry.lookup import find
-from benchmarks.libraries import SPECS, fitted, reason, section
+from benchmarks.fits import fitted
+from benchmarks.libraries import SPECS, section
 from studies import rows
 
 
@@ -22,8 +23,8 @@ def test_every_one_of_scikit_learn_is_declared(name: str) -> None:
 @pytest.mark.slow
 def test_a_fit_and_a_refusal_are_rows_of_the_table(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
-    rows.append(path, fitted("sklearn:r2", "10s"))
-    rows.append(path, fitted("sklearn:silhouette_score", "10s"))
+    for spec in ("sklearn:r2", "sklearn:silhouette_score"):
+        rows.append(path, {"spec": spec, **fitted(spec, "10s")})
     good, refused = rows.read(path)
     assert good["code"] == 0
     assert good["loss"] > good["regular"]
@@ -33,11 +34,3 @@ def test_a_fit_and_a_refusal_are_rows_of_the_table(tmp_path: Path) -> None:
     assert "| `sklearn:silhouette_score` | | | | metric 'sklearn:silhouette_score': it does not compare" in text
     assert f"Of 2 of sklearn: {int(good['loss'] >= 0.9)} fitted at 90 or more, 1 refused.\n" in text
     assert section([]) == ""
-
-
-def test_a_reason_is_one_line_without_folders_of_a_machine() -> None:
-    printed = (
-        "labelling\nautosurrogate: metric 'f': ValueError: no (/home/me/v/site-packages/sklearn/base.py:7); fix it\n"
-    )
-    assert reason(printed) == "metric 'f': ValueError: no (sklearn/base.py:7); fix it"
-    assert reason("") == ""
