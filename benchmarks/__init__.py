@@ -1,4 +1,4 @@
-"""What a release is checked by: speed, rank correlation, metrics of libraries, of users, unseen ones; one command each."""
+"""What a release is checked by: speed, rank correlation, metrics of libraries, users and papers; one command each."""
 
 import os
 from pathlib import Path
