@@ -46,7 +46,7 @@ class ConsoleProgress(Progress):
         so_far = "none yet" if math.isnan(best) else f"{100 * best:.1f}"
         self._show(
             "trial",
-            f"trial {number}  best held-out Spearman {so_far}  regular loss {100 * regular:.1f}  "
+            f"trial {number}  best validation Spearman {so_far}  regular loss {100 * regular:.1f}  "
             f"{max(0.0, left_s):.0f} s left",
         )
 

@@ -38,15 +38,18 @@ def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
     Raises:
         OptionError: a file exists and may not be replaced, or the folder cannot be written to.
     """
+    if out.is_dir():
+        raise OptionError(f"--out {out}: is a folder; name a file, such as {out / 'loss.pt'}")
     if out.suffix != ".pt":
         raise OptionError(f"--out {out}: must end in .pt, as in --out {out.with_suffix('.pt')}")
     try:
         for path in (out, program_path(out)) if program else (out,):
             if path.is_dir():
-                raise OptionError(f"--out {path}: is a folder; name a file in it, such as {path / 'loss.pt'}")
+                raise OptionError(f"--out {out}: {path} is a folder; choose another name")
             if path.exists() and not overwrite:
                 raise OptionError(
-                    f"--out {path}: exists already; choose another name, or pass --overwrite to replace it"
+                    f"--out {path}: exists already; choose another name, or pass --overwrite to replace it "
+                    "(overwrite=True in Python)"
                 )
         if not out.parent.exists():
             raise OptionError(f"--out {out}: cannot be written: there is no folder {out.parent}; create it first")

@@ -156,7 +156,7 @@ def _check_keys(prefix: str, table: Any, known: Iterable[str]) -> None:
         raise SpaceError(f"{prefix.rstrip('.')} must be a table, got {table!r}")
     for key in table:
         if key not in known:
-            raise SpaceError(f"unknown key {prefix}{key}; expected {one_of(key, sorted(known))}")
+            raise SpaceError(f"unknown key {prefix}{key}: {one_of(key, sorted(known))}")
 
 
 def _entries(where: str, table: Any, known: Iterable[str]) -> dict[str, Any]:

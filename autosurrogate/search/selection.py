@@ -8,7 +8,7 @@ from autosurrogate.evaluation.descent import BEYOND_NOISE, TARGET_FRACTION
 from autosurrogate.search.trial_record import TrialRecord
 
 ORDER_WEIGHT = 2.0  # of the order in the objective value
-MAX_BEHIND, MAX_BEHIND_RATIO = 0.06, 8.0  # how far leading trials may be behind the best, see `leading`
+MAX_BEHIND, MAX_BEHIND_RATIO = 0.03, 1.0  # how far leading trials may be behind the best, see `leading`
 SMALLER_WEIGHTS = (0.3, 0.1)  # of a loss, tried where no leading trial gains enough, see `select`
 N_SMALLER = 4  # leading trials that they are tried with
 
@@ -60,7 +60,7 @@ def leading(records: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Those whose order is close to the best.
 
     They are behind it by at most `MAX_BEHIND`, and by at most `MAX_BEHIND_RATIO` times what the best lacks to 1: where
-    a loss can follow the metric to a thousandth, one that misses it by six hundredths sees something else.
+    a loss can follow the metric to a thousandth, one that misses it by three hundredths sees something else.
     """
     best = max(r.order for r in records)
     return [r for r in records if r.order >= best - min(MAX_BEHIND, MAX_BEHIND_RATIO * (1 - best))]

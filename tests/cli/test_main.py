@@ -139,7 +139,7 @@ REFUSED = {
     f"{FIT} --random-share 1.5 --outputs few.npz": r"--random-share 1\.5: is a probability, from 0 to 1",
     # where to write
     f"{FIT} --out nowhere/a.pt": r"--out .*a\.pt: cannot be written: there is no folder .*nowhere; create it first",
-    f"{FIT} --out a_folder.pt": r"--out .*a_folder\.pt: is a folder; name a file in it, such as .*/loss\.pt",
+    f"{FIT} --out a_folder.pt": r"--out .*a_folder\.pt: is a folder; name a file, such as .*/loss\.pt",
     f"{FIT} --out there.pt": r"--out .*there\.pt: exists already; choose another name, or pass --overwrite",
     f"{FIT} --out beside.pt": r"--out .*beside\.pt2: exists already",
     f"{FIT} --out a.pth": r"--out .*a\.pth: must end in \.pt, as in --out .*a\.pt",
@@ -250,7 +250,7 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
         r"run in runs/accuracy-\d{8}-\d{6}$",
         r"labelling  1,152 of 1,152 points  [\d,]+ points/s$",
         r"labelled [\d,]+ points to search with$",
-        r"trial \d  best held-out Spearman \d+\.\d  regular loss \d+\.\d  \d+ s left$",
+        r"trial \d  best validation Spearman \d+\.\d  regular loss \d+\.\d  \d+ s left$",
         r"per cent +Spearman +95 % CI +Kendall +95 % CI +points$",
         r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
         r"  regular loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",

@@ -31,8 +31,8 @@ def test_progress_is_a_line_that_changes_in_a_terminal() -> None:
         progress.trial(2, 0.9649, 0.723, -3.0)
         progress.say("a line that stays")
     text = out.getvalue()
-    assert "trial 1  best held-out Spearman none yet  regular loss 72.3  61 s left" in text
-    assert "trial 2  best held-out Spearman 96.5  regular loss 72.3  0 s left" in text
+    assert "trial 1  best validation Spearman none yet  regular loss 72.3  61 s left" in text
+    assert "trial 2  best validation Spearman 96.5  regular loss 72.3  0 s left" in text
     assert "\x1b[2K" in text  # the line is erased and written again
     assert "a line that stays\r\n" in text.replace("\n", "\r\n")
 

@@ -215,7 +215,7 @@ def test_places_that_cannot_be_written_are_found(tmp_path: Path) -> None:
     for out, message in (
         (tmp_path / "loss.bin", r"loss\.bin: must end in \.pt, as in --out .*loss\.pt$"),
         (tmp_path / "loss", r"must end in \.pt"),
-        (tmp_path / "folder.pt", r"is a folder; name a file in it"),
+        (tmp_path / "folder.pt", r"is a folder; name a file, such as"),
         (tmp_path / "none" / "loss.pt", r"cannot be written: there is no folder .*none; create it first"),
         (tmp_path / "file" / "loss.pt", r"cannot be written: Not a directory"),
     ):

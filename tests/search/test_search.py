@@ -156,10 +156,10 @@ def add_trials(one: Search, folder: Path, trials: list[tuple[float, float]]) -> 
     ("trials", "chosen"),
     [
         # (correlation, gain), the gains' standard error being 0.1
-        ([(0.99, 1.0), (0.94, 2.0)], 1),  # within six points: the larger gain
-        ([(0.99, 1.0), (0.92, 2.0)], 0),  # more than six points behind
-        ([(0.999, 1.0), (0.992, 2.0)], 1),  # lacks no more than nine times as much
-        ([(0.999, 1.0), (0.98, 2.0)], 0),  # lacks twenty times as much
+        ([(0.90, 1.0), (0.88, 2.0)], 1),  # within three points: the larger gain
+        ([(0.90, 1.0), (0.86, 2.0)], 0),  # more than three points behind
+        ([(0.990, 1.0), (0.982, 2.0)], 1),  # lacks no more than twice as much
+        ([(0.990, 1.0), (0.970, 2.0)], 0),  # lacks three times as much
         ([(0.99, 2.0), (0.98, 1.0)], 0),
         ([(0.99, 1.85), (0.98, 2.0)], 1),
         ([(0.99, 1.95), (0.98, 2.0)], 0),  # as much but for a standard error: the better rank
@@ -184,7 +184,7 @@ def test_no_trial_that_gains_less_than_the_regular_loss_is_chosen_for_its_rank_w
     tmp_path: Path, points: Points
 ) -> None:
     one = search(tmp_path / "run", points)
-    add_trials(one, tmp_path / "run", [(0.99, 1.0), (0.98, 1.06), (0.97, 1.08)])
+    add_trials(one, tmp_path / "run", [(0.93, 1.0), (0.92, 1.06), (0.91, 1.08)])
     chosen = {regular: one.best(regular)[1].number - 3 for regular in (0.9, 1.05, 1.07, 1.09)}
     assert chosen == {0.9: 0, 1.05: 1, 1.07: 2, 1.09: 2}
 
