@@ -18,8 +18,8 @@ HEAD = """
 
 `python -m benchmarks.unseen_metrics`: metrics as users write them, of {n_libraries} libraries and of papers, each
 fitted in {budget} by one worker with seed 0; rank correlations (Spearman, per cent) on held-out generated points, of
-the loss and of the regular loss. A hash of its name decides the half that a metric belongs to: the package was
-developed with the one, the other was fitted at the end.
+the loss and of the regular loss. A hash of its name decides the half that a metric belongs to: the package is
+developed with the one; the other is fitted once, at the end.
 """
 TITLES = {"development": "The half that was developed with", "final": "The half that was held back"}
 TABLE = """
