@@ -11,12 +11,13 @@ import torch.nn.functional as F
 from network_cases import NetworkCase, differs, each_level, losses_of
 from torch import Tensor
 
+from autosurrogate.surrogates._segmentation_margins import relative_to_margins
 from autosurrogate.testing.exports import exported
 from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "overlap": {"temperatures": [1.0, 0.1]},
-    "boundary": {"temperatures": [1.0, 0.1], "radii": [1, 2]},
+    "overlap": {"temperatures": [1.0, 0.1], "relative_temperatures": [0.3]},
+    "boundary": {"temperatures": [1.0, 0.1], "relative_temperatures": [0.3], "radii": [1, 2]},
     "target_probability": {"width": 16, "n_hidden": 2},
 }
 SHARP = 1e-3
@@ -265,3 +266,29 @@ def test_the_paper_s_network_sees_the_distribution_of_the_target_s_probability_a
         expected = [np.mean(math.comb(7, k) * p**k * (1 - p) ** (7 - k)) for k in range(8)]
         np.testing.assert_allclose(features[i, :8].numpy(), expected, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(features[:, :8].sum(1), torch.ones(6))
+
+
+def test_relative_logits_have_their_largest_at_the_label_where_many_are_equal() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 1e-3 * torch.randint(0, 3, (4, 5, 9, 7), generator=generator).float()  # many are equal
+    logits[0] = 0.0
+    relative = relative_to_margins(logits, torch.ones(4, 9, 7), 2)
+    np.testing.assert_array_equal(relative.argmax(1).numpy(), logits.numpy().argmax(1))
+
+
+@pytest.mark.parametrize("scale", [1e-2, 30.0])
+def test_relative_logits_are_the_same_at_any_scale(scale: float) -> None:
+    preds, target = examples()
+    valid = (target != -100).float()
+    same_scale, scaled = (relative_to_margins(x, valid, 3) for x in (preds, scale * preds))
+    torch.testing.assert_close(scaled, same_scale, rtol=1e-3, atol=1e-3)
+
+
+def test_classes_that_are_ruled_out_do_not_count_in_the_size_of_margins() -> None:
+    preds, target = examples()
+    more = torch.cat([preds, torch.full_like(preds[:, :1], -math.inf)], 1)
+    more[0, 1:, 0, 0] = -math.inf  # no competitor at all
+    relative = relative_to_margins(more, (target != -100).float(), 6)
+    mean = (relative[:, :4].topk(2, 1).values[:, 1]).abs().masked_fill(target == -100, 0.0)
+    mean[0, 0, 0] = 0.0
+    assert mean.sum() / ((target != -100).sum() - (target[0, 0, 0] != -100).sum()) == pytest.approx(1.0, abs=1e-3)

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import jaccard_score
+from torch import Tensor
 
 from autosurrogate import tasks
 from autosurrogate.errors import OutputsError
@@ -63,6 +64,29 @@ def test_overlap_falls_with_the_severity_from_all_to_nearly_none() -> None:
     assert found == sorted(found, reverse=True)
     assert found[0] == 1
     assert found[-1] < 0.15
+
+
+def in_regime(regime: str) -> tuple[Tensor, Tensor]:
+    """Logits of 64 sets of a trained model, and what they become in the regime, each (n_sets, n_classes, n_pixels)."""
+    made = generated(0.3, 64, 4)
+    changed = TASK.in_regime(regime, made, 4, torch.Generator().manual_seed(1)).preds.half()
+    before, after = (x.float().unflatten(0, (64, 4)).transpose(1, 2).flatten(2) for x in (made.preds, changed))
+    return before, after
+
+
+def test_untrained_logits_are_nearly_equal_keep_some_order_and_may_be_exactly_equal() -> None:
+    before, after = in_regime("untrained")
+    assert (after.std(1).mean(1) < 0.3 * before.std(1).mean(1)).float().mean() > 0.5
+    same = (before.argmax(1) == after.argmax(1)).float().mean(1)
+    assert (same > 0.95).float().mean() > 0.3
+    largest, second = after.topk(2, 1).values.unbind(1)
+    assert (largest == second).float().mean(1).max() > 0.5
+
+
+def test_a_collapsed_model_predicts_one_class_nearly_everywhere() -> None:
+    _, after = in_regime("collapsed")
+    share = torch.nn.functional.one_hot(after.argmax(1)).float().mean(1).amax(1)
+    assert share.median() > 0.9
 
 
 def test_confidence_is_apart_from_correctness() -> None:
