@@ -151,7 +151,7 @@ def _in_regime(preds: Tensor, target: Tensor, regime: str, draw: Draw) -> Tensor
     spread = (target - mean).square().mean(1, keepdim=True).sqrt()
     away = draw.log_uniform(1e-3, 1.0, n_sets, 1, 1) * draw.normal(n_sets, 1, n_columns)
     kind = draw.uniform(n_sets, 1, 1)
-    centre = torch.where(kind < 0.25, away * spread, torch.where(kind < 0.8, mean + away * spread, mean))
+    centre = torch.where(kind < 0.1, 0.0, mean) + torch.where(kind < 0.8, away * spread, 0.0)
     if regime == _regimes.COLLAPSED:
         return centre.expand_as(target)
     scale = draw.log_uniform(_regimes.MIN_SPREAD, _regimes.MAX_SPREAD, n_sets, 1, 1)

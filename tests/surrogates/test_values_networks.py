@@ -118,7 +118,7 @@ def test_features_are_the_metrics(seed: int, n: int, noise: float) -> None:
     expected = {
         "pearson": np.mean([np.corrcoef(p[:, d], t[:, d])[0, 1] for d in range(2)]),
         "concordance": ccc(p, t),
-        "-squared error": -np.arcsinh((z**2).mean(0)).mean(),
+        "-squared error": -np.arcsinh((z**2).mean()),
         "-log mean error": -np.log(z.mean(0) + 0.01).mean(),
         "log spread": np.log(t.std(0)).mean(),
     }
@@ -137,3 +137,20 @@ def test_ranks_of_tied_targets_are_averaged() -> None:
     assert target.unique().numel() < 10
     expected = spearman(preds.double().numpy(), target.double().numpy())
     assert feature(loss, "rank correlation of 64", preds, target) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize("spread", [1e-3, 0.03])
+def test_correlations_are_the_same_of_nearly_constant_predictions(spread: float) -> None:
+    loss = built("agreement", "set")
+    preds, target = examples(200, 1)
+    for name in ("pearson", "rank correlation of 24"):
+        close = feature(loss, name, spread * preds, target)
+        assert close == pytest.approx(feature(loss, name, preds, target), abs=2e-3), name
+        assert feature(loss, name, torch.full_like(preds, 0.3), target) == pytest.approx(0, abs=1e-3), name
+
+
+@each_network
+def test_predictions_that_are_nearly_constant_have_no_larger_gradient(network: str) -> None:
+    loss, (preds, target) = built(network, "set"), examples(64, 1)
+    norms = [finite_gradient(loss, spread * preds, target).norm() for spread in (1e-3, 0.1, 1.0)]
+    assert max(norms[:2]) < 3 * norms[2]

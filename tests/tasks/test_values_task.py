@@ -153,3 +153,34 @@ def test_right_arrays_pass_the_check(dtype: Any) -> None:
 def test_each_wrong_array_has_its_message(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(OutputsError, match=re.escape(message)):
         TASK.check(arrays(**changed))
+
+
+def in_regime(regime: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Preds of trained models, preds in a regime, and targets, all (n_points, set_size, n_columns)."""
+    made = TASK.generate(torch.rand(300, generator=torch.Generator().manual_seed(1)), torch.Generator(), 32)
+    changed = TASK.in_regime(regime, made, 32, torch.Generator().manual_seed(2))
+    before, after, target = (values.view(300, 32, -1) for values in (made.preds, changed.preds, made.target))
+    return before, after, target
+
+
+def test_untrained_predictions_are_nearly_constant_and_correlated_as_before() -> None:
+    before, after, target = in_regime("untrained")
+    spread = after.std(1) / target.std(1)
+    assert 9e-4 < spread.min() < 0.01
+    assert 0.1 < spread.max() < 0.31
+
+    def correlation(preds: torch.Tensor) -> torch.Tensor:
+        centred, other = (values - values.mean(1, keepdim=True) for values in (preds.double(), target.double()))
+        return (centred * other).sum(1) / (centred.square().sum(1) * other.square().sum(1)).sqrt()
+
+    torch.testing.assert_close(correlation(after), correlation(before), atol=0.02, rtol=0)
+    centre = after.mean(1) / target.std(1)
+    mean = target.mean(1) / target.std(1)
+    assert ((centre - mean).abs() < 1).float().mean() > 0.8
+    assert 0.02 < (centre.abs() < 1)[mean.abs() > 3].float().mean() < 0.3
+
+
+def test_collapsed_predictions_are_one_constant_often_the_mean() -> None:
+    _, after, target = in_regime("collapsed")
+    assert (after == after[:, :1]).all()
+    assert 0.1 < (after[:, 0] == target.mean(1)).float().mean() < 0.4
