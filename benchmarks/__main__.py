@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks import PAGES, correlation, correlation_page, libraries
+from benchmarks import PAGES, correlation, correlation_page, libraries, training_order, training_order_page
 from benchmarks.unseen_metrics import page as unseen_metrics_page
 from studies import predictors, rows
 from studies.paper import _page as studies_page
@@ -38,6 +38,7 @@ def main() -> None:
     if plots:
         text += "\nThe validation split during training, mean over the seeds (as ReLoss, figure 4):\n\n"
         text += "\n".join(f"![{path.stem}](plots/{path.name})" for path in plots) + "\n"
+    text += training_order_page.section(list(rows.read(training_order.RESULTS)))
     text += libraries.section(list(rows.read(libraries.RESULTS)))
     text += unseen_metrics_page.section(list(rows.read(unseen_metrics_page.RESULTS)))
     text += predictors.section(list(rows.read(predictors.RESULTS)))

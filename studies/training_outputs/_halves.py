@@ -20,7 +20,7 @@ def halves(recordings: Iterable[Recording]) -> dict[str, list[Recording]]:
     families: dict[str, list[Recording]] = {}
     for recording in recordings:
         families.setdefault(recording.family, []).append(recording)
-    for members in families.values():
+    for _, members in sorted(families.items()):
         for rank, recording in enumerate(sorted(members, key=_digest)):
             of_half[HALVES[rank % 2]].append(recording)
     return of_half

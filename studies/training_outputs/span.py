@@ -18,9 +18,9 @@ from studies.training_outputs import _tables
 from studies.training_outputs._networks import Build, both_heads
 from studies.training_outputs._recording import checkpoints, combine
 
-N_STEPS, N_RECORDED = 400, 256
+N_STEPS, N_RECORDED = 400, 512
 N_QUESTIONS = 4000  # of the training split
-N_ROWS = {"train": 2000, "test": 300}
+N_ROWS = {"train": 2000, "test": 512}
 LENGTHS = (6, 24)  # digits of a row
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
