@@ -1,12 +1,10 @@
-"""How many points the losses of a run are evaluated on: as many as the slowest network has time for.
+"""How many points the losses of a run are evaluated on: as many as the most expensive network has time for.
 
 All losses of a run are evaluated on the same points, so their number is decided before the first trial.
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 
 from autosurrogate import surrogates
+from autosurrogate._utils.operation_cost import OperationCost
 from autosurrogate.evaluation.descent import STEPS
 from autosurrogate.evaluation.point_losses import loss_of_points
 from autosurrogate.examples import Examples
@@ -24,12 +23,13 @@ from autosurrogate.tasks import Task
 
 MIN_PER_CHUNK = 8  # points that are kept of each chunk, however slow the network
 MIN_FOR_DESCENT = 16  # points that are kept for a descent check, however slow the network
-MAX_REPEATS, TIMING_S = 5, 0.1  # a point is timed at most so often, and not again after so many seconds
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds that the slowest network takes for a point, by set size.
+    """Seconds that the most expensive network takes for a point on a reference machine, by set size.
+
+    They are counted, not measured, so that a busy machine evaluates losses on the same points, see `OperationCost`.
 
     Args:
         forward: for its loss.
@@ -40,10 +40,10 @@ class Costs:
     step: Mapping[int, float]
 
 
-def measure_costs(
+def count_costs(
     task: Task, metric: Metric, networks: Mapping[str, Mapping[str, Any]], chunks: Sequence[Chunk], device: torch.device
 ) -> Costs:
-    """Time a point of each set size in each network.
+    """Count what a point of each set size costs in each network.
 
     Args:
         task: the task.
@@ -56,11 +56,9 @@ def measure_costs(
     forward, step = dict.fromkeys(examples, 0.0), dict.fromkeys(examples, 0.0)
     for network, settings in networks.items():
         loss = surrogates.build(task, metric.level, network, **settings).to(device)
-        smallest = min(examples)
-        _seconds(loss, task, examples[smallest], smallest, device, gradient=True)  # warm-up: the first call is slower
         for size, point in examples.items():
-            forward[size] = max(forward[size], _seconds(loss, task, point, size, device, gradient=False))
-            step[size] = max(step[size], _seconds(loss, task, point, size, device, gradient=True))
+            forward[size] = max(forward[size], _seconds(loss, task, point, size, gradient=False))
+            step[size] = max(step[size], _seconds(loss, task, point, size, gradient=True))
     return Costs(forward, step)
 
 
@@ -80,7 +78,7 @@ def subsample_for_descent(
 
     Args:
         chunks: to choose from.
-        costs: see `measure_costs`.
+        costs: see `count_costs`.
         n_points: the most points, about the same number of each chunk.
         seconds: for all points.
     """
@@ -97,7 +95,7 @@ def subsample_for_descent(
 
 
 def _cost(seconds: Mapping[int, float], chunk: Chunk) -> float:
-    """Seconds for a point of a chunk; the largest of all sizes where the chunk's size was not measured."""
+    """Seconds for a point of a chunk; the largest of all sizes where the chunk's size was not counted."""
     return seconds.get(chunk.set_size, max(seconds.values()))
 
 
@@ -105,28 +103,11 @@ def _first(chunk: Chunk, n_points: int) -> Chunk:
     return chunk.select(torch.arange(min(n_points, len(chunk))))
 
 
-def _seconds(
-    loss: Loss, task: Task, examples: Examples, set_size: int, device: torch.device, *, gradient: bool
-) -> float:
-    """The shortest of several times: on a busy machine a single one may be ten times as long."""
-    shortest, spent = math.inf, 0.0
-    for _ in range(MAX_REPEATS):
-        seconds = _time_once(loss, task, examples, set_size, device, gradient=gradient)
-        shortest, spent = min(shortest, seconds), spent + seconds
-        if spent > TIMING_S:
-            break
-    return shortest
-
-
-def _time_once(
-    loss: Loss, task: Task, examples: Examples, set_size: int, device: torch.device, *, gradient: bool
-) -> float:
-    start = time.perf_counter()
-    with torch.set_grad_enabled(gradient):
+def _seconds(loss: Loss, task: Task, examples: Examples, set_size: int, *, gradient: bool) -> float:
+    """What the loss of a point costs, with or without its gradient."""
+    with OperationCost() as cost, torch.set_grad_enabled(gradient):
         preds = examples.preds.float().requires_grad_(gradient)
         losses = loss_of_points(loss, task)(examples.with_preds(preds), set_size)
         if gradient:
             torch.autograd.grad(losses.sum(), preds, allow_unused=True)
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter() - start
+    return float(cost.seconds)

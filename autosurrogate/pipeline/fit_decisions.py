@@ -60,10 +60,10 @@ def suitable_space(run: RunDir, inputs: FitInputs, labeller: Labeller, say: Call
 
 
 def evaluation_costs(run: RunDir, inputs: FitInputs, space: Space, points: Points) -> Costs:
-    """What evaluating a point costs, measured once a run, so that all its trials are evaluated on the same points."""
+    """What evaluating a point costs, counted once a run, so that all its trials are evaluated on the same points."""
     file = run.labelled / "costs.json"
     if not file.exists():
-        costs = subsampling.measure_costs(
+        costs = subsampling.count_costs(
             inputs.task, inputs.metric, space.widest_networks(inputs.task), points.validation, inputs.device
         )
         write_json(file, [list(costs.forward.items()), list(costs.step.items())])

@@ -98,8 +98,9 @@ def _search(run: RunDir, clock: Clock, inputs: FitInputs, progress: Progress) ->
     reserve_s = FINISHING.of(options.budget_s)
     with Labeller(metric, n_workers=options.workers, timeout_s=CALL_LIMIT_S) as labeller:
         labelled = LabelledPoints(
-            run, clock, inputs.task, metric, labeller, options.seed, progress, invariances.N_CALLS
-        )
+            run, clock, inputs.task, metric, labeller, options.seed, progress, invariances.N_CALLS,
+            all_points=options.trials is not None,
+        )  # fmt: skip
         labelled.calibrate()
         space = fit_decisions.suitable_space(run, inputs, labeller, progress.say)
         points = labelled.for_search(inputs.recorded)

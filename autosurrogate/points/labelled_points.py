@@ -27,7 +27,7 @@ from autosurrogate.points.pilot_labels import label_pilot
 from autosurrogate.points.sampling import Generated
 from autosurrogate.points.severity_calibration import Severities
 from autosurrogate.registry.metric_type import Metric
-from autosurrogate.run.budget import LABELLING, Clock
+from autosurrogate.run.budget import FINISHING, LABELLING, Clock
 from autosurrogate.run.progress import Progress
 from autosurrogate.run.run_dir import RunDir
 from autosurrogate.tasks import Task
@@ -67,6 +67,8 @@ class LabelledPoints:
         seed: of the generated points and of the split of the recorded ones.
         progress: receives what is reported to the user.
         n_other_calls: calls of the metric that the run needs besides those on labelled points.
+        all_points: label all points that a run may have, until the time to finish has come; else until labelling has
+            spent its share of the budget, and a busy machine labels fewer.
     """
 
     def __init__(
@@ -79,12 +81,14 @@ class LabelledPoints:
         seed: int,
         progress: Progress,
         n_other_calls: int = 0,
+        *,
+        all_points: bool = False,
     ) -> None:
         self._run, self._clock, self._task, self._metric = run, clock, task, metric
         self._labeller, self._seed, self._progress = labeller, seed, progress
         self._set = LabelledSet(run.labelled)
         self._chunk_labeller = ChunkLabeller(task, metric, labeller)
-        self._n_other_calls = n_other_calls
+        self._n_other_calls, self._all_points = n_other_calls, all_points
         self._reported_time_out = False
         self._held_out: Future[None] | None = None
         self._partial = False
@@ -106,7 +110,7 @@ class LabelledPoints:
         Raises:
             LabellingError: the metric fails on too many points, is constant, or is too slow for the budget.
         """
-        self._label_generated(LABELLING.of(self._clock.budget_s) / (2 if recorded else 1))
+        self._label_generated(self._limit_s / (2 if recorded and not self._all_points else 1))
         self._label_recorded(recorded)
         self._chunk_labeller.trim_cache()
         n_cached = self._chunk_labeller.n_cached
@@ -115,6 +119,12 @@ class LabelledPoints:
         return Points(
             *map(self._generated, SEARCH_SPLITS), *(self._chunks(f"recorded_{split}") for split in SEARCH_SPLITS)
         )
+
+    @property
+    def _limit_s(self) -> float:
+        """The time of the run at which labelling for training and validation ends."""
+        budget_s = self._clock.budget_s
+        return budget_s - FINISHING.of(budget_s) if self._all_points else LABELLING.of(budget_s)
 
     def start_held_out(self) -> None:
         """Start to label the generated points of the test in a thread: as many chunks as there are for validation."""
@@ -253,7 +263,7 @@ class LabelledPoints:
             if self._set.has(name, index):
                 n_before += len(examples) // set_size
                 continue
-            if start and self._is_enough(LABELLING.of(self._clock.budget_s)):
+            if start and self._is_enough(self._limit_s):
                 break
             labels = self._chunk_labeller.submit(label_cache.name_of(examples), examples, set_size)()
             self._chunk_labeller.check(split, labels, metric_calls.n_points_of_chunk(self._metric))

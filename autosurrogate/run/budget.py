@@ -5,9 +5,11 @@ How five minutes are spent (`table()` prints the shares of any budget):
 1. Labelling. The metric is called on generated points of every quality, to calibrate the generator and to see what the
    metric depends on. It is refused if the fewest calls that a fit needs would take more than 240 s. Then points are
    labelled until there are as many as a run may have, or until 90 s of the run have passed; where there are recorded
-   outputs, generated points until 45 s have passed. Each split gets some points in any case.
-2. Preparing. Losses are evaluated on as many validation points as the slowest network takes 15 s for; generated and
-   recorded ones have 15 s each.
+   outputs, generated points until 45 s have passed. Each split gets some points in any case. With a number of trials,
+   all points are labelled, until the time to finish.
+2. Preparing. Losses are evaluated on as many validation points as the most expensive network takes 15 s for; generated
+   and recorded ones have 15 s each. These seconds, and those of features and descent checks, are of a reference
+   machine: operations are counted, not timed. So the same seed and number of trials give the same loss on a busy one.
 3. Searching. Trials train, and the points for the test are labelled meanwhile. The first trial of each network computes
    the features of the training points, for all trials of the network, until an equal part of 75 s has passed; generated
    and recorded points have such a part each. After its training, a trial moves as many points of the descent check as

@@ -32,7 +32,7 @@ class NetworkTables:
         space: whose networks they are.
         points: labelled chunks.
         device: where to compute and keep the tables.
-        within_s: seconds after which a network's table takes no further points.
+        within_s: seconds of a reference machine after which a network's table takes no further points.
         folder: of the tables' files, which several processes share; None keeps the tables in memory.
     """
 

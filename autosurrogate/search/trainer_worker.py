@@ -40,7 +40,7 @@ class Setup:
         points: labelled chunks.
         way: of the descent check.
         device: where to train.
-        within_s: seconds after which a network's table takes no further points.
+        within_s: seconds of a reference machine after which a network's table takes no further points.
     """
 
     task: Task

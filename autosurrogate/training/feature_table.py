@@ -9,7 +9,6 @@ the features: ‖vᵀ J‖² = vᵀ (J Jᵀ) v. J Jᵀ is small, and computed on
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,11 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from autosurrogate._utils.operation_cost import OperationCost
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.surrogates import Loss, loss_arguments
 from autosurrogate.tasks import REGIMES, TRAINED, Task
-from autosurrogate.training.fastest import Fastest
 
 BLOCK_EXAMPLES = {"cpu": 64, "cuda": 16_384}  # examples whose Jacobians are held at a time, at most
 BLOCK_NUMBERS = {"cpu": 20_000_000, "cuda": 200_000_000}  # of a Jacobian, at most
@@ -91,25 +90,27 @@ def tabulate(
         device: where to compute and keep the table.
         gram: whether to compute Gram matrices, which take about a hundred times as long as the features.
         parts: losses of which each has some of the features of `loss`, and all together all of them. They are used if
-            that is quicker, as each Jacobian is then computed without what its features do not depend on: with six
+            that costs less, as each Jacobian is then computed without what its features do not depend on: with six
             temperatures, a sixth of the work.
         of_size: a set size; None leaves every gradient as it is.
-        within_s: seconds after which no further points are taken.
+        within_s: seconds after which no further points are taken, if `gram`: those of a reference machine, which are
+            counted, so that a busy machine takes the same points.
 
     Returns:
         A table for each number of rows a point.
     """
-    start = time.monotonic()
-    fastest = Fastest[Sequence[Loss]]([loss], *([parts] if parts else []))
+    costs = _JacobianCosts(task, [[loss], *([parts] if parts else [])])
+    spent_s = 0.0
     blocks: dict[int, list[_Block]] = {}
     for examples, set_size, labels, regime in _blocks([loss, *parts], task, chunks, device, gram):
-        if blocks and time.monotonic() - start > within_s:
+        if blocks and spent_s > within_s:
             break
         n_rows = loss.network.n_rows(set_size)
         examples, grams = examples.to(device), None
         if gram:
-            with fastest.timed(len(examples)) as losses:
-                features, grams = _features_and_grams(losses, loss.network.feature_names(), task, examples, set_size)
+            losses, seconds = costs.cheapest(examples, set_size)
+            spent_s += seconds
+            features, grams = _features_and_grams(losses, loss.network.feature_names(), task, examples, set_size)
             grams = (grams * (1.0 if of_size is None else set_size / of_size)).view(-1, n_rows, *grams.shape[1:])
         else:
             with torch.no_grad():
@@ -118,6 +119,37 @@ def tabulate(
         blocks.setdefault(n_rows, []).append(block)
     feature_names = tuple(loss.network.feature_names())
     return tuple(_join(blocks_of_size, feature_names) for blocks_of_size in blocks.values())
+
+
+class _JacobianCosts:
+    """What the Jacobians of blocks cost, and which of several ways to compute them costs least.
+
+    Args:
+        task: the task.
+        alternatives: losses that have all features together, in different ways.
+    """
+
+    def __init__(self, task: Task, alternatives: Sequence[Sequence[Loss]]) -> None:
+        self._task, self._alternatives = task, alternatives
+        self._of_size: dict[int, tuple[Sequence[Loss], float]] = {}
+
+    def cheapest(self, examples: Examples, set_size: int) -> tuple[Sequence[Loss], float]:
+        """The losses to use for a block of this set size, and the seconds that they cost.
+
+        The cost is counted on the first block of each set size.
+        """
+        if set_size not in self._of_size:
+            costs = [self._count(losses, examples, set_size) for losses in self._alternatives]
+            cheapest = min(range(len(costs)), key=costs.__getitem__)
+            self._of_size[set_size] = self._alternatives[cheapest], costs[cheapest] / len(examples)
+        losses, seconds = self._of_size[set_size]
+        return losses, seconds * len(examples)
+
+    def _count(self, losses: Sequence[Loss], examples: Examples, set_size: int) -> float:
+        with OperationCost() as cost:
+            for loss in losses:
+                _features_and_jacobian(loss, self._task, examples, set_size)
+        return float(cost.seconds)
 
 
 def _join(blocks: list[_Block], feature_names: tuple[str, ...]) -> FeatureTable:

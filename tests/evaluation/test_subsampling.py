@@ -9,7 +9,7 @@ from autosurrogate.evaluation.subsampling import (
     MIN_FOR_DESCENT,
     MIN_PER_CHUNK,
     Costs,
-    measure_costs,
+    count_costs,
     subsample,
     subsample_for_descent,
 )
@@ -53,14 +53,14 @@ def test_large_sets_are_dropped_from_a_descent_first(chunks: list[Chunk]) -> Non
     assert subsample_for_descent(chunks, COSTS, 64, 0.0)[1] == MIN_FOR_DESCENT
 
 
-def test_sets_of_a_size_that_was_not_measured_cost_as_the_most_expensive() -> None:
+def test_sets_of_a_size_that_was_not_counted_cost_as_the_most_expensive() -> None:
     unknown, largest = ([chunk(size)] for size in (8, 64))
     assert subsample_for_descent(unknown, COSTS, 64, 32 * STEPS * COSTS.step[64])[1] == 32
     assert len(subsample(unknown, COSTS, 1.0)[0]) == len(subsample(largest, COSTS, 1.0)[0])
 
 
 @pytest.mark.slow
-def test_larger_sets_are_measured_to_cost_more() -> None:
+def test_larger_sets_cost_more_and_as_much_when_counted_again() -> None:
     metric = find("corpus_bleu")
     task = tasks.get(metric.task)
     space = search_space.load(task)
@@ -69,6 +69,7 @@ def test_larger_sets_are_measured_to_cost_more() -> None:
         Chunk(task.generate(torch.rand(2, generator=generator), generator, size), size, torch.rand(2), None)
         for size in (4, 1024)
     ]
-    costs = measure_costs(task, metric, space.widest_networks(task), chunks, torch.device("cpu"))
+    costs = count_costs(task, metric, space.widest_networks(task), chunks, torch.device("cpu"))
     for seconds in (costs.forward, costs.step):
         assert 0 < seconds[4] < seconds[1024]
+    assert count_costs(task, metric, space.widest_networks(task), chunks, torch.device("cpu")) == costs

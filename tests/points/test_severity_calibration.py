@@ -41,3 +41,7 @@ def test_coverage_is_a_fraction(values: list[float]) -> None:
 def test_coverage_of_one_value_is_a_tenth_and_of_even_values_1() -> None:
     assert coverage(np.full(7, 3.0)) == pytest.approx(0.1)
     assert coverage(np.linspace(-5, 5, 1000)) == pytest.approx(1)
+
+
+def test_values_that_are_equal_but_for_rounding_cover_one_bin() -> None:
+    assert coverage(np.array([1.0, 1 - 1.2e-16, 1.0])) == 0.1
