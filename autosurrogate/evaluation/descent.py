@@ -136,7 +136,7 @@ def descend(
     for chunk in chunks:
         chunk_distance = distance * math.sqrt(chunk.set_size / set_size_of(metric))
         for block in point_losses.blocks(chunk.examples, chunk.set_size):
-            examples = _descend(of_points, block.to(device), task, chunk.set_size, chunk_distance)
+            examples = descend_examples(of_points, block.to(device), task, chunk.set_size, chunk_distance)
             points += points_of(task, metric, examples, chunk.set_size)
     return points
 
@@ -181,9 +181,19 @@ def descent_distance(gain: Callable[[float], float], missing: float) -> float:
     raise AssertionError("the largest gain is a quarter of itself or more")
 
 
-def _descend(
+def descend_examples(
     of_points: point_losses.PointLosses, examples: Examples, task: Task, set_size: int, distance: float
 ) -> Examples:
+    """Examples whose predictions have moved against the gradient of a loss, in `STEPS` steps that all points share.
+
+    Args:
+        of_points: the loss of each point.
+        examples: n_points * set_size examples, point by point.
+        task: the task, whose unit distances are measured in.
+        set_size: examples of each point.
+        distance: root mean square over the points of how far their predictions move, if the gradient keeps its
+            direction.
+    """
     preds, unit = examples.preds.float(), task.unit(examples)
     step = distance / STEPS
     for _ in range(STEPS):

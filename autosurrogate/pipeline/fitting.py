@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import itertools
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,7 +23,7 @@ from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import CALL_LIMIT_S
 from autosurrogate.run.options import Options
 from autosurrogate.run.progress import Progress
-from autosurrogate.run.run_dir import RunDir
+from autosurrogate.run.run_dir import RunDir, as_file_name, new_run_dir
 from autosurrogate.search import search_space
 
 
@@ -98,7 +95,7 @@ def fit(
     options = Options(
         metric=resolved.spec,
         metric_digest=source_digests.of_metric(resolved),
-        out=str(Path(out if out is not None else f"{_file_name(resolved.name)}.pt").absolute()),
+        out=str(Path(out if out is not None else f"{as_file_name(resolved.name)}.pt").absolute()),
         budget_s=seconds(budget),
         trials=trials,
         outputs=tuple(str(Path(f).absolute()) for f in files),
@@ -122,7 +119,7 @@ def fit(
         resolved = mixture_scaling.normalised(parts, weights, timeout_s=CALL_LIMIT_S, n_workers=workers, seed=seed)
         options = replace(options, metric=resolved.spec)
         inputs = replace(inputs, metric=resolved, options=options)
-    run = RunDir(run_dir if run_dir is not None else _new_run_dir(resolved.name))
+    run = RunDir(run_dir if run_dir is not None else new_run_dir(resolved.name))
     run.create(options.to_config(), search_space.text_of(inputs.task, options.space), time.monotonic() - start)
     return finish(run, inputs, progress or Progress())
 
@@ -167,22 +164,3 @@ def resume(run_dir: str | Path, *, force: bool = False, progress: Progress | Non
         )
     writer.check_writable(Path(options.out), overwrite=options.overwrite or run.has_exported)
     return finish(run, prepare(metric, options, run.space), progress or Progress())
-
-
-def _new_run_dir(name: str) -> Path:
-    """A new empty folder that no other fit uses."""
-    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
-    for n in itertools.count(1):
-        path = Path("runs") / (f"{_file_name(name)}-{now}" + (f"-{n}" if n > 1 else ""))
-        try:
-            path.mkdir(parents=True)
-        except FileExistsError:
-            continue
-        except OSError:
-            pass  # `create` raises with the reason
-        break
-    return path
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name)

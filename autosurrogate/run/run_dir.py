@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import hashlib
+import itertools
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -154,3 +157,31 @@ class RunDir:
     def note_export(self) -> None:
         """Record that files under the name of its loss are the run's own from now on."""
         (self.path / EXPORTED).touch()
+
+
+def new_run_dir(name: str) -> Path:
+    """A new empty folder in `runs` that no other fit uses, with the time in its name.
+
+    Args:
+        name: of the metric.
+    """
+    now = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    for n in itertools.count(1):
+        path = Path("runs") / (f"{as_file_name(name)}-{now}" + (f"-{n}" if n > 1 else ""))
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError:
+            pass  # `create` raises with the reason
+        break
+    return path
+
+
+def as_file_name(name: str) -> str:
+    """A metric's name with hyphens for what file names should not hold.
+
+    >>> as_file_name("near?by=1")
+    'near-by-1'
+    """
+    return re.sub(r"[^\w.-]+", "-", name)

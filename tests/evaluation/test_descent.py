@@ -90,7 +90,7 @@ def test_points_move_the_distance_that_is_asked_for_whatever_the_scale(scale: fl
     def straight(examples: Examples, set_size: int) -> Tensor:
         return scale * examples.preds[:, 0].view(-1, set_size).sum(1)
 
-    moved = descent._descend(straight, chunk.examples, tasks.get("classification"), 32, 2.0)
+    moved = descent.descend_examples(straight, chunk.examples, tasks.get("classification"), 32, 2.0)
     torch.testing.assert_close(
         (moved.preds - chunk.examples.preds).view(3, -1).norm(dim=1), torch.full((3,), 2.0), rtol=1e-3, atol=1e-3
     )
@@ -106,7 +106,7 @@ def test_predictions_move_in_the_unit_of_the_task(monkeypatch: pytest.MonkeyPatc
     def two_classes(examples: Examples, set_size: int) -> Tensor:
         return examples.preds[:, :2].sum(1).view(-1, set_size).sum(1)
 
-    moved_by = chunk.examples.preds - descent._descend(two_classes, chunk.examples, task, 32, 2.0).preds
+    moved_by = chunk.examples.preds - descent.descend_examples(two_classes, chunk.examples, task, 32, 2.0).preds
     torch.testing.assert_close((moved_by / unit).view(3, -1).norm(dim=1), torch.full((3,), 2.0), rtol=1e-3, atol=1e-3)
     torch.testing.assert_close(
         moved_by[:, 0], 100 * moved_by[:, 1], rtol=1e-2, atol=1e-4
@@ -117,7 +117,7 @@ def test_predictions_move_in_the_unit_of_the_task(monkeypatch: pytest.MonkeyPatc
 
 def test_points_without_a_gradient_stay() -> None:
     chunk = labelled(0, 2)
-    moved = descent._descend(
+    moved = descent.descend_examples(
         lambda e, size: 0 * e.preds.view(2, -1).sum(1), chunk.examples, tasks.get("classification"), 32, 1.0
     )
     assert torch.equal(moved.preds, chunk.examples.preds)
@@ -127,7 +127,7 @@ def test_points_without_a_gradient_stay() -> None:
 def test_points_move_together_those_with_the_steeper_loss_further() -> None:
     chunk = labelled(0, 2)
     steepness = torch.tensor([1.0, 7.0])
-    moved = descent._descend(
+    moved = descent.descend_examples(
         lambda e, size: steepness * e.preds[:, 0].view(2, -1).sum(1), chunk.examples, TASK, 32, 2.0
     )
     distances = (moved.preds - chunk.examples.preds).view(2, -1).norm(dim=1)

@@ -17,8 +17,8 @@ import torch
 import autosurrogate
 from autosurrogate.cli import main
 from autosurrogate.errors import OptionError
-from autosurrogate.pipeline import fitting
 from autosurrogate.run.progress import Progress
+from autosurrogate.run.run_dir import new_run_dir
 
 # Accuracy of small sets, and a network that is exported soon.
 HITS = """
@@ -307,6 +307,6 @@ def test_a_call_refuses_what_the_command_line_refuses(folder: Path, options: dic
 
 
 def test_fits_begun_in_the_same_second_have_a_folder_each(folder: Path) -> None:
-    made = [fitting._new_run_dir("f1") for _ in range(20)]
+    made = [new_run_dir("f1") for _ in range(20)]
     assert len(set(made)) == 20
     assert all(path.is_dir() and not any(path.iterdir()) for path in made)

@@ -7,9 +7,9 @@ import pytest
 
 from autosurrogate._utils import digests
 from autosurrogate.errors import MetricError
-from autosurrogate.pipeline import fitting
 from autosurrogate.registry import parameters, source_digests
 from autosurrogate.registry.lookup import find
+from autosurrogate.run.run_dir import as_file_name
 
 FILE = """
 from autosurrogate import metric
@@ -48,7 +48,7 @@ def test_a_metric_with_parameters_is_the_same_in_another_process(file: str) -> N
 
 
 def test_a_loss_and_its_run_are_called_after_the_parameters(file: str) -> None:
-    assert fitting._file_name(find(f"{file}:near?by=1").name) == "near-by-1"
+    assert as_file_name(find(f"{file}:near?by=1").name) == "near-by-1"
     assert source_digests.of_metric(find(f"{file}:near?by=1")) == digests.of_file(file) != ""
 
 

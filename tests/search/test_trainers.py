@@ -28,6 +28,8 @@ from autosurrogate.search.trainers import SetupNotShared, Trainers
 from autosurrogate.search.trial import Job, Outcome
 from autosurrogate.training.loop import Settings
 
+finds_children = pytest.mark.skipif(not Path("/proc").exists(), reason="finds children by /proc")
+
 SPACE = search_space.parse(program.SPACE, TASK, "the space")
 SETTINGS = Settings(n_steps=40, batch_points=16, learning_rate=0.01, weight_decay=1e-4, penalty=0.1)
 NETWORK = {"temperatures": [0.3, 0.03], "n_competitors": 3, "width": 8, "n_outputs": 4}
@@ -98,28 +100,31 @@ def test_what_a_trial_raises_is_raised_with_its_place(setup: Setup, tmp_path: Pa
         assert trainers.submit(job(0)).result().fitted is not None  # the process goes on
 
 
+@finds_children
 @pytest.mark.slow
 def test_a_process_that_is_killed_is_reported_and_another_takes_its_place(setup: Setup, tmp_path: Path) -> None:
     endless = job(0, settings=Settings(**{**vars(SETTINGS), "n_steps": 10**6, "patience": 1.0}))
     with Trainers(setup, 2, tmp_path) as trainers:
         lost = trainers.submit(endless)
-        while not trainers._processes:
+        while not (started := trainers_of(os.getpid())):
             time.sleep(0.01)
-        (process,) = trainers._processes
-        process.kill()
+        os.kill(started[0], signal.SIGKILL)
         with pytest.raises(WorkerLost, match="signal SIGKILL"):
             lost.result()
         assert trainers.submit(job(1)).result().fitted is not None
 
 
+@finds_children
 def test_leaving_ends_what_runs(setup: Setup, tmp_path: Path) -> None:
     endless = job(0, settings=Settings(**{**vars(SETTINGS), "n_steps": 10**6, "patience": 1.0}))
     with Trainers(setup, 2, tmp_path) as trainers:
         running = [trainers.submit(endless) for _ in range(3)]
-        trainers_processes = trainers._processes
+        while not (started := trainers_of(os.getpid())):
+            time.sleep(0.01)
         time.sleep(0.5)
     assert all(future.cancelled() or isinstance(future.exception(), WorkerLost) for future in running)
-    assert all(process._process.poll() is not None for process in trainers_processes)
+    assert started
+    assert trainers_of(os.getpid()) == []
 
 
 def test_training_ends_when_the_time_is_up_or_it_is_hopeless(setup: Setup, tmp_path: Path) -> None:
@@ -163,7 +168,7 @@ def trials_of(run: Path) -> list[optuna.trial.FrozenTrial]:
     return optuna.load_study(study_name=name, storage=storage).trials
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="finds children by /proc")
+@finds_children
 @pytest.mark.slow
 def test_a_search_whose_processes_are_killed_goes_on_with_fewer_and_gives_up_without_any(tmp_path: Path) -> None:
     program.write(tmp_path / "hits.py", HITS)
