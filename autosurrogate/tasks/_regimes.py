@@ -34,6 +34,19 @@ def assign_regimes(n_points: int, regimes: Collection[str], generator: torch.Gen
     return Draw(generator).categorical(torch.tensor(fractions), n_points)
 
 
+def with_noise(logits: Tensor, draw: Draw) -> Tensor:
+    """Logits of sets; in half of them each example has noise that says nothing of the target, in all strengths.
+
+    Args:
+        logits: shape (n_sets, set_size, n_entries), of a trained model; -inf stays.
+        draw: source of randomness.
+    """
+    n_sets, finite = len(logits), logits.isfinite()
+    spread = torch.where(finite, logits, 0.0).flatten(1).std(1).view(-1, 1, 1)
+    strength = draw.log_uniform(0.1, 5.0, n_sets, 1, 1) * (draw.uniform(n_sets, 1, 1) < 0.5)
+    return logits + strength * spread * draw.normal(*logits.shape)
+
+
 def of_logits(logits: Tensor, regime: str, draw: Draw) -> Tensor:
     """Logits of sets in a regime.
 

@@ -66,15 +66,13 @@ def in_regime(preds: Tensor, regime: str, draw: Draw, set_size: int) -> Tensor:
     valid = preds.isfinite()
     logits = preds.masked_fill(~valid, 0.0)
     logits = logits - logits.sum(2, keepdim=True) / valid.sum(2, keepdim=True).clamp_min(1)
-    n_points = len(preds) // set_size
-    if regime == _regimes.UNTRAINED:
-        noise = draw.log_uniform(0.1, 5.0, n_points, 1, 1) * (draw.uniform(n_points, 1, 1) < 0.5)
-        logits = logits + logits.std() * noise.repeat_interleave(set_size, 0) * draw.normal(*logits.shape)
-    logits = logits.masked_fill(~valid, -math.inf).view(n_points, set_size, 2, -1)
+    logits = logits.masked_fill(~valid, -math.inf).view(len(preds) // set_size, set_size, 2, -1)
     if regime == _regimes.COLLAPSED:
         changed = torch.stack([_regimes.of_logits(logits[:, :, end], regime, draw) for end in (0, 1)], 2)
     else:
-        changed = _regimes.of_logits(logits.flatten(2), regime, draw)
+        logits = logits.flatten(2)
+        logits = _regimes.with_noise(logits, draw) if regime == _regimes.UNTRAINED else logits
+        changed = _regimes.of_logits(logits, regime, draw)
     return changed.view_as(preds)
 
 

@@ -83,7 +83,7 @@ def test_a_shift_of_all_start_or_end_logits_does_not_matter(network: str, level:
 
 
 @each_level
-@pytest.mark.parametrize("factor", [0.02, 30.0])
+@pytest.mark.parametrize("factor", [1e-4, 0.02, 30.0])
 def test_how_far_all_logits_are_apart_does_not_matter(level: str, factor: float) -> None:
     loss, (preds, target) = built("overlap", level), examples()
     torch.testing.assert_close(
@@ -100,6 +100,16 @@ def test_flat_logits_have_the_gradient_of_logits_that_are_apart_by_one() -> None
         norms[scale] = float(gradient.norm())
     assert norms[0.02] == pytest.approx(norms[0.2], rel=0.05)
     assert norms[10.0] == pytest.approx(norms[5.0] / 2, rel=0.02)
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_of_equal_logits_the_first_that_is_not_masked_is_predicted(first: int) -> None:
+    loss, logits = built("overlap", temperatures=[0.03]), torch.zeros(2, 2, 12)
+    logits[:, :, :first] = -INF
+    features = loss.features(logits, torch.tensor([[first, first], [first + 2, first + 3]]), 1)
+    exact = features[:, loss.network.feature_names().index("exact at 0.03")]
+    assert exact[0] > 0.95
+    assert exact[1] < 0.05
 
 
 @each_network

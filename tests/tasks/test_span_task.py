@@ -305,3 +305,27 @@ def test_right_arrays_pass_the_check(right: dict[str, np.ndarray]) -> None:
 def test_each_wrong_array_has_its_message(wrong: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(OutputsError, match=re.escape(message)):
         TASK.check(wrong)
+
+
+def spans_in(regime: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits of 64 sets in a regime, what is predicted, and what a trained model predicts, each (n_sets, 8, ...)."""
+    made = generated(0.3, 64)
+    changed = TASK.in_regime(regime, made, 8, torch.Generator().manual_seed(1)).preds
+    assert torch.equal(changed.isfinite(), made.preds.isfinite())
+    predicted, trained = best_spans(changed), best_spans(made.preds)
+    return changed.unflatten(0, (64, 8)), predicted.unflatten(0, (64, 8)), trained.unflatten(0, (64, 8))
+
+
+def test_untrained_logits_are_nearly_flat_and_some_predict_as_a_trained_model() -> None:
+    logits, predicted, trained = spans_in("untrained")
+    spread = torch.where(logits.isfinite(), logits, logits.amax(3, keepdim=True)).std(3).mean((1, 2))
+    assert spread.median() < 0.2
+    same = (predicted == trained).all(2).float().mean(1)
+    assert (same > 0.9).float().mean() > 0.1
+    assert (same < 0.5).float().mean() > 0.3
+
+
+def test_a_collapsed_model_predicts_nearly_the_same_span_for_all() -> None:
+    _, predicted, trained = spans_in("collapsed")
+    apart = [(x - x.median(1, keepdim=True).values).abs().float().mean() for x in (predicted, trained)]
+    assert apart[0] < 0.7 * apart[1]
