@@ -74,19 +74,26 @@ def in_regime(maps: Tensor, regime: str, draw: Draw) -> Tensor:
 
     - untrained: nearly flat, in half of the sets with noise of each map, in half with a preference for some cells of
       each keypoint; in some of them many cells, or all, are exactly equal.
-    - collapsed: all keypoints of a set are in nearly the same place.
+    - collapsed: nearly all keypoints of a set are in the same place.
 
     Args:
         maps: shape (n_sets, set_size, n_keypoints, height, width).
-        regime: one of `_regimes.REGIMES`.
+        regime: UNTRAINED or COLLAPSED.
         draw: source of randomness.
     """
     n_sets, set_size, n_keypoints, height, width = maps.shape
-    if regime != _regimes.UNTRAINED:
-        return _regimes.of_logits(maps.flatten(3).flatten(1, 2), regime, draw).view_as(maps)
-    strength = draw.log_uniform(0.1, 5.0, n_sets, 1, 1, 1, 1) * (draw.uniform(n_sets, 1, 1, 1, 1) < 0.5)
+
+    def strength(low: float, high: float) -> Tensor:
+        return draw.log_uniform(low, high, n_sets, 1, 1, 1, 1)
+
+    if regime == _regimes.COLLAPSED:
+        place = draw.uniform(n_sets, 1, 1, 2) * torch.tensor([width, height]) - 0.5
+        heights = (maps.amax((3, 4)) - maps.mean((3, 4))).mean((1, 2)).view(-1, 1, 1, 1, 1)
+        common = _peaks(_inside(place, height, width), torch.tensor(1.0), height, width)
+        return strength(0.03, 1.0) * (maps + strength(1.0, 8.0) * heights * common)
     spread = maps.flatten(1).std(1).view(-1, 1, 1, 1, 1)
-    maps = maps + strength * spread * _noise(n_sets, set_size, n_keypoints, height, width, draw)
+    noise = strength(0.1, 10.0) * spread * (draw.uniform(n_sets, 1, 1, 1, 1) < 0.5)
+    maps = maps + noise * _noise(n_sets, set_size, n_keypoints, height, width, draw)
     flat = _regimes.of_logits(maps.flatten(2), regime, draw).view_as(maps)
     return flat * (draw.uniform(n_sets, 1, 1, 1, 1) >= ALL_ZERO)
 

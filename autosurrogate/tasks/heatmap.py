@@ -47,7 +47,7 @@ class Heatmap(Task):
 
     def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
         """Maps of untrained and collapsed models."""
-        maps = examples.preds.unflatten(0, (-1, set_size))
+        maps = examples.preds.view(-1, set_size, *examples.preds.shape[1:])
         return examples.with_preds(in_regime(maps, regime, Draw(generator)).flatten(0, 1))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:

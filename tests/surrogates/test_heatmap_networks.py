@@ -131,6 +131,21 @@ def test_scale_and_offset_of_the_maps_do_not_matter_to_peaks(level: str) -> None
         )
 
 
+def test_of_equal_cells_the_first_is_the_maximum_and_nearly_flat_maps_are_seen_as_others() -> None:
+    loss, (preds, target, weight) = built("peaks", "sample", temperatures=[0.1]), examples()
+    torch.testing.assert_close(
+        losses_of(loss, 1e-4 * preds, target, weight), losses_of(loss, preds, target, weight), atol=1e-2, rtol=1e-2
+    )
+    at_first, elsewhere = torch.zeros(2, 1, 1, 9, 7)
+    at_first[..., 0, 0] = elsewhere[..., 5, 5] = 1.0
+    column = loss.network.feature_names().index("within 0.05 at 0.1")
+    found = [
+        float(loss.features(torch.zeros(1, 1, 9, 7), x, torch.ones(1, 1), 1)[0, column]) for x in (at_first, elsewhere)
+    ]
+    assert found[0] > 0.95
+    assert found[1] < 0.05
+
+
 def test_flat_maps_have_the_gradient_of_maps_as_high_as_the_target() -> None:
     loss, (preds, target, weight) = built("peaks", "sample"), examples()
     norms = {}

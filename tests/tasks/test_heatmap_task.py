@@ -192,3 +192,27 @@ def test_right_arrays_pass_the_check(dtype: Any) -> None:
 def test_each_wrong_array_has_its_message(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(OutputsError, match=re.escape(message)):
         TASK.check(arrays(**changed))
+
+
+def maps_in(regime: str) -> Tensor:
+    """Cells of the maps of 64 sets in a regime, (n_sets, set_size * n_keypoints, n_cells)."""
+    made = generated(0.3, 64, 8)
+    return (
+        TASK.in_regime(regime, made, 8, torch.Generator().manual_seed(1))
+        .preds.unflatten(0, (64, -1))
+        .flatten(3)
+        .flatten(1, 2)
+    )
+
+
+def test_untrained_maps_are_nearly_flat_and_some_are_zero_everywhere() -> None:
+    cells = maps_in("untrained")
+    height = (cells.amax(2) - cells.mean(2)).mean(1)
+    assert height.median() < 0.3
+    assert 0 < (cells.flatten(1) == 0).all(1).float().mean() < 0.2
+
+
+def test_a_collapsed_model_sees_most_keypoints_in_one_place() -> None:
+    place = maps_in("collapsed").argmax(2)
+    most_frequent = torch.nn.functional.one_hot(place).float().mean(1).amax(1)
+    assert most_frequent.median() > 0.5
