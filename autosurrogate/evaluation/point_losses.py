@@ -11,7 +11,8 @@ from torch import Tensor
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.rank_correlation.agreement import Agreement
-from autosurrogate.rank_correlation.statistics import rank_agreement, spearman
+from autosurrogate.rank_correlation.comparison import rank_agreement
+from autosurrogate.rank_correlation.statistics import spearman
 from autosurrogate.surrogates import Loss, loss_arguments
 from autosurrogate.tasks import Task
 

@@ -21,7 +21,7 @@ from autosurrogate.labelling.labels import check_labels
 from autosurrogate.pipeline.evaluation_inputs import resolve_metric, resolve_set_size, resolve_tokenizer
 from autosurrogate.points.metric_calls import points_of
 from autosurrogate.rank_correlation.agreement import Agreement
-from autosurrogate.rank_correlation.statistics import mean_agreement, rank_agreement
+from autosurrogate.rank_correlation.comparison import mean_agreement, rank_agreement
 from autosurrogate.registry.lookup import with_tokenizer
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import CALL_LIMIT_S

@@ -20,7 +20,7 @@ from autosurrogate.evaluation.shortfalls import shortfalls
 from autosurrogate.export import reader, ready, writer
 from autosurrogate.outputs.recorder import Recorder
 from autosurrogate.points import metric_calls, sampling, severity_calibration
-from autosurrogate.rank_correlation.statistics import rank_agreement
+from autosurrogate.rank_correlation import rank_agreement
 from autosurrogate.registry.lookup import find
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.registry.store import builtins

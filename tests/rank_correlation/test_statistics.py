@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from autosurrogate import outputs, tasks
 from autosurrogate.errors import OptionError, ShapeError
-from autosurrogate.rank_correlation.statistics import (
+from autosurrogate.rank_correlation import (
     Agreement,
     bootstrap_interval,
     kendall,
