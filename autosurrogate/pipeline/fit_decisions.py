@@ -27,6 +27,7 @@ from autosurrogate.run.run_dir import RunDir
 from autosurrogate.search.space import Space
 from autosurrogate.search.window import LAG
 
+MIN_TRIALS_OF_NETWORK = 2  # with fewer, on the mean, settings were hardly searched
 MIN_PARALLEL_TRIALS = 4  # with fewer, starting processes takes longer than they save
 BYTES_PER_TRAINER = 2**30  # memory of a process that trains
 MAX_TRAINERS_ON_GPU = 4  # each process keeps its own libraries and tables in the GPU's memory
@@ -96,3 +97,20 @@ def n_trainers(options: Options, device: torch.device, left_s: float) -> int:
         return 1
     limit = MAX_TRAINERS_ON_GPU if device.type == "cuda" else LAG
     return max(1, min(int(loky.cpu_count()), limit, memory_bytes() // BYTES_PER_TRAINER))
+
+
+def too_few_trials(n_trials: int, space: Space, options: Options) -> str | None:
+    """A warning for the user if the budget was enough for hardly any trials; None if they were enough, or as asked for.
+
+    Args:
+        n_trials: trials that were completed or pruned.
+        space: what they searched.
+        options: the run's options.
+    """
+    n_few = MIN_TRIALS_OF_NETWORK * len(space.networks)
+    if options.trials is not None or n_trials >= n_few:
+        return None
+    return (
+        f"only {n_trials} of the {n_few} trials that a search needs at least ended within the budget of "
+        f"{options.budget_s:g} s; a longer --budget, or a machine that is not busy, may find a better loss"
+    )

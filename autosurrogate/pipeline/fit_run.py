@@ -127,6 +127,10 @@ def _search(run: RunDir, clock: Clock, inputs: FitInputs, progress: Progress) ->
                 raise
             interrupted = True
             progress.say("interrupted: exporting the best loss so far; Ctrl-C again ends at once")
+        else:
+            few = fit_decisions.too_few_trials(sum(search.counts().values()), space, options)
+            if few is not None:
+                progress.say(few)
         loss, record = search.best(evaluator.regular_gain_fraction())
         evaluator.rescale(loss)
         quality = evaluator.report(loss, labelled.held_out(partial=interrupted))

@@ -254,6 +254,7 @@ def test_fit_prints_progress_as_plain_lines_and_a_table(fitted: Path) -> None:
         r"per cent +Spearman +95 % CI +Kendall +95 % CI +points$",
         r"  accuracy loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
         r"  regular loss( +\d+\.\d +\d+\.\d to \d+\.\d){2} +288$",
+        r"worst stratum +[\w ]+: Somers' D -?\d+\.\d, regular loss -?\d+\.\d \(\d+ held-out generated points\)$",
         r"descent check +metric improves by \S+ along regular loss \+ ([\d.]+ \* )?loss, by \S+ along the regular loss "
         r"alone \(\d+ points moved by a distance of \S+\)$",
         r"network +margin \(.*\), [\d,]+ parameters$",
