@@ -125,7 +125,8 @@ def _ranks(logits: Tensor, target: Tensor, temperatures: list[float]) -> tuple[T
         positives each stands, (n_points, n_labels, 128); 0 where there are fewer.
     """
     scores = logits - logits.mean(2, keepdim=True)
-    spread = (scores.square().mean(2, keepdim=True) + 1e-12).sqrt()
+    variance = scores.square().mean(2, keepdim=True)
+    spread = (variance + 1e-4 * variance.detach() + 1e-12).sqrt()  # two items would have no gradient without the second
     scores = calmed(scores / spread, spread)
     place, weight = _some_positives(scores, target)
     own = scores.gather(2, place)

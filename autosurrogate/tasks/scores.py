@@ -20,6 +20,7 @@ from autosurrogate.tasks._perturbations import HOW_SURE, reordered
 MIN_LABELS, MAX_LABELS = 2, 20
 MOST_LOGITS = 2048  # of a set with labels
 MIN_PREVALENCE, MAX_PREVALENCE = 0.01, 0.6
+MIN_PREVALENCE_OF_LARGE = 0.002  # of sets in which a positive or more is then expected
 
 
 class Scores(Task):
@@ -110,8 +111,9 @@ def _generate(severity: Tensor, n_items: int, draw: Draw) -> tuple[Tensor, Tenso
     """Logits and targets, both (n_sets, n_items, n_labels), of severities (n_sets, n_labels)."""
     n_sets, n_labels = severity.shape
     severity = severity[:, None]
-    prevalence = draw.log_uniform(MIN_PREVALENCE, MAX_PREVALENCE, n_sets, 1, 1)
-    prevalence = (prevalence * (0.5 * draw.normal(n_sets, 1, n_labels)).exp()).clamp(MIN_PREVALENCE, MAX_PREVALENCE)
+    rarest = min(MIN_PREVALENCE, max(MIN_PREVALENCE_OF_LARGE, 1.28 / n_items))
+    prevalence = draw.log_uniform(rarest, MAX_PREVALENCE, n_sets, 1, 1)
+    prevalence = (prevalence * (0.5 * draw.normal(n_sets, 1, n_labels)).exp()).clamp(rarest, MAX_PREVALENCE)
     target = _targets(prevalence, n_items, draw)
 
     # Two ways to err: the classes overlap, or lie apart but for some examples on the wrong side.

@@ -102,14 +102,21 @@ def test_a_label_twice_is_the_label_once(network: str) -> None:
 def test_ranks_see_the_order_however_far_the_logits_spread_and_wherever_they_lie(network: str) -> None:
     loss, (preds, target) = built(network), examples(n_labels=2)
     expected = loss(preds, target)
-    for moved in (10 * preds, 0.3 * preds, preds + 5, preds * torch.tensor([1.0, 4.0]) - torch.tensor([3.0, 0.0])):
+    for moved in (
+        10 * preds,
+        0.3 * preds,
+        1e-3 * preds,
+        preds + 5,
+        preds * torch.tensor([1.0, 4.0]) - torch.tensor([3.0, 0.0]),
+    ):
         torch.testing.assert_close(loss(moved, target), expected, atol=2e-3, rtol=2e-3)
     assert differs(loss(-preds, target), expected)
 
 
 def test_counts_see_the_side_however_far_the_logits_spread() -> None:
     loss, (preds, target) = built("counts", thresholds=[0.5]), examples()
-    torch.testing.assert_close(loss(10 * preds, target), loss(preds, target), atol=5e-3, rtol=5e-3)
+    for scale in (10, 1e-3):
+        torch.testing.assert_close(loss(scale * preds, target), loss(preds, target), atol=5e-3, rtol=5e-3)
     assert differs(loss(preds + 5, target), loss(preds, target))
 
 

@@ -179,3 +179,42 @@ def test_right_arrays_pass_the_check(dtype: Any) -> None:
 def test_each_wrong_array_has_its_message(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(OutputsError, match=re.escape(message)):
         TASK.check(arrays(**changed))
+
+
+def in_regime(regime: str, view: str = "binary", set_size: int = 64) -> tuple[Examples, Examples]:
+    """Points of trained models, and the same in a regime."""
+    made = TASK.generate(torch.rand(200, generator=torch.Generator().manual_seed(1)), torch.Generator(), set_size, view)
+    return made, TASK.in_regime(regime, made, set_size, torch.Generator().manual_seed(2))
+
+
+@each_view
+def test_untrained_logits_are_nearly_equal_in_the_same_order_but_for_ties(view: str) -> None:
+    made, changed = in_regime("untrained", view)
+    before, after = (examples.preds.view(200, 64, -1) for examples in (made, changed))
+    smaller = after.std(1) / before.std(1).clamp_min(1e-6)
+    assert smaller.median() < 0.1
+    assert smaller.quantile(0.95) < 0.4
+    order = before.argsort(1)
+    assert (after.gather(1, order).diff(dim=1) >= -1e-6).all()
+    sides = (after >= 0).float().mean(1)
+    one_side = ((sides == 0) | (sides == 1)).float().mean()
+    assert 0.2 < one_side < 0.7
+    assert 0.01 < (after == 0).float().mean() < 0.2
+
+
+@each_view
+def test_collapsed_logits_are_nearly_all_on_one_side_in_the_same_order(view: str) -> None:
+    made, changed = in_regime("collapsed", view)
+    before, after = (examples.preds.view(200, 64, -1) for examples in (made, changed))
+    assert (after.gather(1, before.argsort(1)).diff(dim=1) >= -1e-6).all()
+    n_across = torch.minimum((after >= 0).sum(1), (after <= 0).sum(1)).float()
+    assert 0.4 < (n_across == 0).float().mean() < 0.6
+    assert n_across.quantile(0.9) <= 0.1 * 64 + 1
+    assert 0.1 < ((after >= 0).float().mean(1) > 0.5).float().mean() < 0.5  # most predict no positive
+
+
+def test_the_labels_of_a_single_example_are_a_set_in_each_regime() -> None:
+    for regime in TASK.regimes:
+        made, changed = in_regime(regime, "multilabel", 1)
+        assert changed.preds.shape == made.preds.shape
+        assert (changed.preds.gather(1, made.preds.argsort(1)).diff(dim=1) >= -1e-6).all()
