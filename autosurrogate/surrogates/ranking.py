@@ -38,18 +38,27 @@ class SoftRanks(nn.Module):
         cutoffs: at which ranks lists are cut off.
         width: hidden units.
         n_hidden: hidden layers.
+        n_tie_features: 1 for the fraction of pairs of a relevant and an irrelevant item that have the same score, or 0.
+            Metrics differ in which of the two comes first; for soft ranks it is halfway.
     """
 
-    FEATURE_SETTINGS = ("temperatures", "cutoffs")
+    FEATURE_SETTINGS = ("temperatures", "cutoffs", "n_tie_features")
     cutoffs: Tensor
 
     def __init__(
-        self, temperatures: list[float], cutoffs: Sequence[int] = (1, 3, 5, 10, 20), width: int = 32, n_hidden: int = 2
+        self,
+        temperatures: list[float],
+        cutoffs: Sequence[int] = (1, 3, 5, 10, 20),
+        width: int = 32,
+        n_hidden: int = 2,
+        n_tie_features: int = 0,
     ) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
+        self.n_tie_features = n_tie_features
         self.register_buffer("cutoffs", torch.tensor([float(k) for k in cutoffs]), persistent=False)
-        self.layers = MonotoneMLP(len(self.feature_names()) - N_CONTEXT, N_CONTEXT, width, n_hidden)
+        n_context = N_CONTEXT + n_tie_features
+        self.layers = MonotoneMLP(len(self.feature_names()) - n_context, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""
@@ -61,7 +70,8 @@ class SoftRanks(nn.Module):
         names = [f"{kind} {place}" for kind in ("ndcg", "exponential ndcg") for place in [*places, "of all"]]
         names += [f"recall {place}" for place in places]
         names += ["reciprocal rank", "average precision", "order"]
-        return [f"{name} at {t:g}" for t in self.temperatures for name in names] + ["1 / items", "relevant"]
+        names = [f"{name} at {t:g}" for t in self.temperatures for name in names]
+        return [*names, "1 / items", "relevant", *["ties"][: self.n_tie_features]]
 
     def features(self, scores: Tensor, relevance: Tensor, valid: Tensor, set_size: int) -> Tensor:
         """Shape (n, n_features)."""
@@ -73,11 +83,13 @@ class SoftRanks(nn.Module):
         ideal = _discounted(ordered, place, place <= self.cutoffs).clamp_min(1e-6)
         best = (ordered * place).sum(1)[:, :1]
         worst = (ordered * (n_items.unsqueeze(2) + 1 - place)).sum(1)[:, :1]
-        counted, spread = torch.stack([valid, relevant], 2), _spread(scores, valid)
-        scores = calmed(scores / spread, spread)
+        counted = torch.stack([valid, relevant], 2)
+        centred = (scores - (scores.detach() * valid).sum(1, keepdim=True) / n_items.clamp_min(1)) * valid
+        spread = _spread(centred, valid)
+        relative = calmed(centred / spread, spread)
         features: list[Tensor] = []
         for temperature in self.temperatures:
-            scaled = scores / temperature
+            scaled = relative / temperature
             ahead = torch.sigmoid(scaled.unsqueeze(1) - scaled.unsqueeze(2))  # (n, i, j): j is ahead of i
             rank, relevant_rank = (0.5 + matmul(ahead, counted)).chunk(2, 2)  # among all, and among the relevant ones
             within = torch.sigmoid((self.cutoffs + 0.5 - rank) / (0.1 + temperature))  # (n, L, n_cutoffs)
@@ -90,6 +102,8 @@ class SoftRanks(nn.Module):
                 1 - ((gains[:, :, :1] * rank).sum(1) - best) / (worst - best).clamp_min(1e-2),
             ]
         features += [1 / n_items.clamp_min(1), n_relevant / n_items.clamp_min(1)]
+        if self.n_tie_features > 0:
+            features.append(_ties(scores.detach(), relevant, valid - relevant))
         return torch.cat(features, 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
@@ -117,6 +131,13 @@ def _gains(relevance: Tensor) -> Tensor:
     largest = relevance.amax(1, keepdim=True)
     exponential = torch.exp2(relevance - largest) - torch.exp2(-largest)
     return torch.stack([relevance / largest.clamp_min(1e-6), exponential], 2)
+
+
+def _ties(scores: Tensor, relevant: Tensor, irrelevant: Tensor) -> Tensor:
+    """The fraction of pairs of a relevant and an irrelevant item that have the same score, shape (n, 1)."""
+    tied = (scores.unsqueeze(1) == scores.unsqueeze(2)).to(scores.dtype)  # (n, i, j)
+    n_pairs = relevant.sum(1, keepdim=True) * irrelevant.sum(1, keepdim=True)
+    return (relevant * matmul(tied, irrelevant.unsqueeze(2)).squeeze(2)).sum(1, keepdim=True) / n_pairs.clamp_min(1)
 
 
 def _spread(scores: Tensor, valid: Tensor, minimum: float = MIN_SPREAD) -> Tensor:

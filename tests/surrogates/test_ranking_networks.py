@@ -76,7 +76,7 @@ def test_the_order_of_items_does_not_matter(network: str, level: str) -> None:
 
 @each_network
 @each_level
-@pytest.mark.parametrize("scale", [0.05, 30.0])
+@pytest.mark.parametrize("scale", [1e-3, 0.05, 30.0])
 def test_the_scale_and_offset_of_scores_do_not_matter(network: str, level: str, scale: float) -> None:
     loss, (preds, target) = built(network, level), lists()
     moved = scale * preds + 7 * torch.arange(6.0)[:, None]
@@ -159,3 +159,13 @@ def test_smooth_soft_ranks_reach_items_far_apart() -> None:
     built("soft_ranks", "sample", temperatures=[1.0])(preds, torch.tensor([[0, 0, 0, 1]])).backward()
     assert preds.grad is not None
     assert preds.grad[0, 3] < -1e-3
+
+
+def test_ties_are_seen_between_relevant_and_irrelevant_items_alone() -> None:
+    loss = built("soft_ranks", "sample", n_tie_features=1)
+    assert loss.network.feature_names()[-1] == "ties"
+    preds = torch.tensor([[1.0, 1.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [4.0, 3.0, 2.0, 1.0], [0.0, 0.0, 1.0, 0.0]])
+    target = torch.tensor([[2, 1, 0, 0], [1, 0, 0, -1], [1, 0, 1, 0], [1, 0, 1, -1]])
+    torch.testing.assert_close(loss.features(preds, target, 1)[:, -1], torch.tensor([0.0, 1.0, 0.0, 0.5]))
+    others = built("soft_ranks", "sample").features(preds, target, 1)
+    torch.testing.assert_close(loss.features(preds, target, 1)[:, :-1], others)

@@ -171,3 +171,38 @@ def test_right_arrays_pass_the_check(dtype: Any) -> None:
 def test_each_wrong_array_has_its_message(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(OutputsError, match=re.escape(message)):
         TASK.check(arrays(**changed))
+
+
+def in_regime(regime: str, set_size: int = 1) -> tuple[Examples, Examples]:
+    """Points of trained models, and the same in a regime."""
+    made = TASK.generate(torch.rand(400, generator=torch.Generator().manual_seed(1)), torch.Generator(), set_size)
+    return made, TASK.in_regime(regime, made, set_size, torch.Generator().manual_seed(2))
+
+
+def deviations(examples: Examples) -> torch.Tensor:
+    return torch.tensor([row[target >= 0].std() for row, target in zip(examples.preds, examples.target, strict=True)])
+
+
+def test_untrained_scores_are_nearly_equal_in_the_same_order_but_for_ties() -> None:
+    made, changed = in_regime("untrained")
+    assert deviations(changed).max() < 0.5
+    assert deviations(changed).median() < 0.05
+    tied = 0
+    for before, after, target in zip(made.preds, changed.preds, made.target, strict=True):
+        before, after = before[target >= 0], after[target >= 0]
+        assert (after[before.argsort()].diff() >= -1e-6).all()
+        tied += len(after.unique()) < len(before.unique())
+    assert 0.08 < tied / len(made) < 0.25
+
+
+def test_collapsed_scores_are_tied_or_in_the_order_given() -> None:
+    _, changed = in_regime("collapsed", set_size=2)
+    constant, as_given, few = [], [], []
+    for scores, target in zip(changed.preds, changed.target, strict=True):
+        scores = scores[target >= 0]
+        constant.append(bool((scores == scores[0]).all()))
+        as_given.append(not constant[-1] and bool((scores.diff() < 0).all() or (scores.diff() > 0).all()))
+        few.append(not constant[-1] and not as_given[-1] and len(scores.unique()) < len(scores))
+    assert constant[::2] == constant[1::2]  # all lists of a point are alike
+    for kind in (constant, as_given, few):
+        assert sum(kind) > 0.15 * len(changed)
