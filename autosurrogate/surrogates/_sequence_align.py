@@ -1,5 +1,7 @@
 """A network for metrics of what is aligned in order: edit distances, longest common subsequences, exact matches."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,7 +9,8 @@ from torch import Tensor, nn
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._sequence_alignment import best_alignment
 from autosurrogate.surrogates._sequence_batch import SequenceBatch
-from autosurrogate.surrogates._sequence_match import frame_matches, near_diagonal, soft_matches, softmax_parts
+from autosurrogate.surrogates._sequence_margins import sharpest, with_relative_matches
+from autosurrogate.surrogates._sequence_match import near_diagonal, softmax_parts
 
 N_LENGTHS = 3  # features of lengths, the last ones
 
@@ -22,17 +25,29 @@ class Align(nn.Module):
         temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
         width: hidden units.
         n_hidden: hidden layers.
+        relative_temperatures: the same of logits relative to the mean margin of the point's positions, which see the
+            order at any scale of the logits.
     """
 
-    FEATURE_SETTINGS = ("temperatures",)
+    FEATURE_SETTINGS = ("temperatures", "relative_temperatures")
     heats: Tensor  # the temperatures, where the logits are
+    relative_heats: Tensor
+    relative_temperatures: list[float]  # which may be empty
 
-    def __init__(self, temperatures: list[float], width: int = 64, n_hidden: int = 2) -> None:
+    def __init__(
+        self,
+        temperatures: list[float],
+        width: int = 64,
+        n_hidden: int = 2,
+        relative_temperatures: Sequence[float] = (),
+    ) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.sharpest = min(range(len(self.temperatures)), key=self.temperatures.__getitem__)
+        self.relative_temperatures = [float(t) for t in relative_temperatures]
+        self.sharpest = sharpest(self.temperatures, self.relative_temperatures)
         self.register_buffer("heats", torch.tensor(self.temperatures), persistent=False)
-        n_context = len(temperatures) + N_LENGTHS
+        self.register_buffer("relative_heats", torch.tensor(self.relative_temperatures), persistent=False)
+        n_context = len(temperatures) + len(relative_temperatures) + N_LENGTHS
         self.layers = MonotoneMLP(len(self.feature_names()) - n_context, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
@@ -45,21 +60,22 @@ class Align(nn.Module):
         names += ["common f", "common recall", "common precision"]
         names += ["diagonal", "worst", "recalled", "-all edits by all references"]
         lengths = ["length ratio", "as long", "1 / reference length"]
-        of_temperatures = [f"{name} at {t:g}" for t in self.temperatures for name in names]
-        return of_temperatures + [f"written at {t:g}" for t in self.temperatures] + lengths
+        seen = [f"at {t:g}" for t in self.temperatures] + [f"relative {t:g}" for t in self.relative_temperatures]
+        return [f"{name} {t}" for t in seen for name in names] + [f"written {t}" for t in seen] + lengths
 
     def features(self, batch: SequenceBatch, set_size: int) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters."""
         softmax = softmax_parts(batch.logits, batch.target, self.temperatures, batch.eos_id)
         tokens = batch.ref_mask.to(softmax.reference_logits.dtype)
         ref_length = tokens.sum(1)
+        matches = with_relative_matches(
+            batch, softmax, self.heats, self.relative_temperatures, self.relative_heats, set_size
+        )
         if batch.blank_id >= 0:
-            matches = frame_matches(batch, softmax, self.heats)
             hyp_length = matches.length[:, self.sharpest]  # where a token begins to win it does not jump
             recalled = matches.match.sum(2).clamp(max=1.0)  # a token that several frames write in turn, by all of them
             diagonal, place = near_diagonal(matches.match, matches.mass, 0.0), tokens
         else:
-            matches = soft_matches(batch, softmax, self.heats)
             hyp_length, recalled = batch.hyp_mask.sum(1).to(tokens.dtype), matches.match.amax(2)
             # An exported program does not serve diagonals of length 1.
             diagonal = torch.diagonal(F.pad(matches.match, (0, 2, 0, 2)), 0, 2, 3)

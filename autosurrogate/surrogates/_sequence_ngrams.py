@@ -1,5 +1,7 @@
 """Soft n-gram matches, and a network of them for metrics of n-grams: BLEU, GLEU, ROUGE."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -7,13 +9,8 @@ from torch import Tensor, nn
 from autosurrogate.surrogates._layers import matmul
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._sequence_batch import SequenceBatch
-from autosurrogate.surrogates._sequence_match import (
-    SoftmaxParts,
-    frame_matches,
-    near_diagonal,
-    soft_matches,
-    softmax_parts,
-)
+from autosurrogate.surrogates._sequence_margins import sharpest, with_relative_matches
+from autosurrogate.surrogates._sequence_match import SoftmaxParts, near_diagonal, softmax_parts
 
 N_LENGTHS = 4  # features of lengths, the last ones
 
@@ -27,15 +24,22 @@ class NGrams(nn.Module):
 
     Args:
         temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
+        relative_temperatures: the same of logits relative to the mean margin of the point's positions, which see the
+            order at any scale of the logits.
     """
 
     heats: Tensor  # the temperatures, where the logits are
+    relative_heats: Tensor
+    relative_temperatures: list[float]  # which may be empty
 
-    def __init__(self, temperatures: list[float]) -> None:
+    def __init__(self, temperatures: list[float], relative_temperatures: Sequence[float] = ()) -> None:
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
-        self.sharpest = min(range(len(self.temperatures)), key=self.temperatures.__getitem__)
+        self.relative_temperatures = [float(t) for t in relative_temperatures]
+        self.n_temperatures = len(self.temperatures) + len(self.relative_temperatures)
+        self.sharpest = sharpest(self.temperatures, self.relative_temperatures)
         self.register_buffer("heats", torch.tensor(self.temperatures), persistent=False)
+        self.register_buffer("relative_heats", torch.tensor(self.relative_temperatures), persistent=False)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point: the examples of a point are summed before any ratio is taken."""
@@ -47,7 +51,9 @@ class NGrams(nn.Module):
         names += [f"{kind} {order}" for kind in ("precision", "recalled", "covered") for order in (1, 2, 3, 4)]
         names += ["geometric mean", "of hypothesis", "of reference", "of longer"]
         lengths = ["brevity", "length ratio", "1 / length", "1 / reference length"]
-        return [f"{name} at {t:g}" for t in self.temperatures for name in names] + lengths
+        fractions = [f"{name} at {t:g}" for t in self.temperatures for name in names]
+        fractions += [f"{name} relative {t:g}" for t in self.relative_temperatures for name in names]
+        return fractions + lengths
 
     def ngram_features(self, batch: SequenceBatch, softmax: SoftmaxParts, set_size: int) -> Tensor:
         """The features, shape (n_points, n_features); `softmax` is from `softmax_parts`."""
@@ -59,15 +65,16 @@ class NGrams(nn.Module):
             same_grams = same_grams * _shifted(same_token, n)
             repeats.append(same_grams.sum(2).clamp_min(1))  # how often the reference has the n-gram
 
+        matches = with_relative_matches(
+            batch, softmax, self.heats, self.relative_temperatures, self.relative_heats, set_size
+        )
         follows: Tensor | None = None
         if batch.blank_id >= 0:
-            matches = frame_matches(batch, softmax, self.heats)
             follows = _follows(matches.mass)
             # Of the sharpest temperature: where a token begins to win it does not jump.
             decoded = matches.length[:, self.sharpest : self.sharpest + 1]
             sums = [near_diagonal(matches.match, matches.mass, shift).sum(2) for shift in (-1.0, 0.0, 1.0)]
         else:
-            matches = soft_matches(batch, softmax, self.heats)
             decoded = batch.hyp_mask.to(dtype).sum(1, keepdim=True)
             padded = F.pad(matches.match, (0, 2, 0, 2))  # an exported program does not serve diagonals of length 1
             sums = [torch.diagonal(padded, shift, 2, 3).sum(2) for shift in (-1, 0, 1)]
@@ -82,7 +89,7 @@ class NGrams(nn.Module):
             sums.append(grams.amax(3).sum(2))
         ref_length = ref_mask.to(dtype).sum(1, keepdim=True)
         return self._ratios(
-            torch.stack(sums, 2).view(-1, set_size, len(self.temperatures), len(sums)).sum(1),
+            torch.stack(sums, 2).view(-1, set_size, self.n_temperatures, len(sums)).sum(1),
             _counts(matches.length, set_size),
             _counts(decoded, set_size),
             _counts(ref_length, set_size),
@@ -97,7 +104,7 @@ class NGrams(nn.Module):
             decoded: those they have when decoded, shape (n_points, 1, 4).
             reference: those of the references, shape (n_points, 1, 4).
         """
-        grams = matched[:, :, 3:].reshape(-1, len(self.temperatures), 4, 3)
+        grams = matched[:, :, 3:].reshape(-1, self.n_temperatures, 4, 3)
         clipped = grams[:, :, :, 0]
         reference_length = reference[:, :, :1].clamp_min(1)
         precision = torch.log((clipped + 0.25) / (written + 0.25))
@@ -128,12 +135,20 @@ class Match(NGrams):
         temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
         width: hidden units.
         n_hidden: hidden layers.
+        relative_temperatures: the same of logits relative to the mean margin of the point's positions, which see the
+            order at any scale of the logits.
     """
 
-    FEATURE_SETTINGS = ("temperatures",)
+    FEATURE_SETTINGS = ("temperatures", "relative_temperatures")
 
-    def __init__(self, temperatures: list[float], width: int = 96, n_hidden: int = 2) -> None:
-        super().__init__(temperatures)
+    def __init__(
+        self,
+        temperatures: list[float],
+        width: int = 96,
+        n_hidden: int = 2,
+        relative_temperatures: Sequence[float] = (),
+    ) -> None:
+        super().__init__(temperatures, relative_temperatures)
         self.layers = MonotoneMLP(len(self.feature_names()) - N_LENGTHS, N_LENGTHS, width, n_hidden)
 
     def features(self, batch: SequenceBatch, set_size: int) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._perturbations import renumbered
@@ -28,6 +29,7 @@ class SequenceTask(Task):
     """
 
     name = "sequence"
+    regimes = (_regimes.UNTRAINED, _regimes.COLLAPSED, _regimes.SATURATED)
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "text": {"sample": (str, str), "set": (list[str], list[str])},
         "tokens": {"sample": (list[int], list[int]), "set": (list[list[int]], list[list[int]])},
@@ -52,6 +54,14 @@ class SequenceTask(Task):
         for each example; the number of edits follows the severity. References are sentences or words.
         """
         return generate(severity, set_size, Draw(generator))
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Logits of untrained, collapsed and saturated models; a preferred token is so at all positions of a set."""
+        draw, vocabulary = Draw(generator), examples.preds.shape[2]
+        logits = examples.preds.reshape(len(examples) // set_size, -1, vocabulary)
+        if regime == _regimes.UNTRAINED:
+            logits = _regimes.with_noise(logits, draw)
+        return examples.with_preds(_regimes.of_logits(logits, regime, draw).view_as(examples.preds))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Lists of tokens, or their numbers joined by spaces, without padding, blanks and ends."""

@@ -16,12 +16,13 @@ from torch import Tensor
 from autosurrogate import tasks
 from autosurrogate.examples import Examples
 from autosurrogate.registry.lookup import find
+from autosurrogate.surrogates._sequence_margins import relative_to_margins
 from autosurrogate.testing.exports import exported
 from autosurrogate.testing.losses import Tolerance, finite_gradient
 
 SETTINGS: dict[str, dict[str, Any]] = {
-    "match": {"temperatures": [1.0, 0.2], "width": 24},
-    "align": {"temperatures": [1.0, 0.2], "width": 24},
+    "match": {"temperatures": [1.0, 0.2], "relative_temperatures": [0.3], "width": 24},
+    "align": {"temperatures": [1.0, 0.2], "relative_temperatures": [0.3], "width": 24},
     "target_attention": {"width": 8, "n_layers": 2},
 }
 SHARP = 1e-3
@@ -238,7 +239,8 @@ def decided(preds: Tensor) -> Tensor:
 
 def sharp(network: str, level: str) -> Any:
     """A loss that sees nearly what is decoded."""
-    return built(network, level, **{} if network == "target_attention" else {"temperatures": [SHARP]})
+    sharp_settings = {"temperatures": [SHARP], "relative_temperatures": [SHARP]}
+    return built(network, level, **{} if network == "target_attention" else sharp_settings)
 
 
 @each_network
@@ -457,7 +459,7 @@ def test_sharp_alignments_are_exact_edit_distances_and_common_subsequences(seed:
 
 
 def test_alignments_of_a_set_are_means_of_its_examples_and_one_ratio_of_sums() -> None:
-    loss, arguments = built("align", "set"), examples()
+    loss, arguments = built("align", "set", relative_temperatures=[]), examples()
     each, of_set = loss.features(*arguments, 1), loss.features(*arguments, 6)[0]
     ratio = [i for i, name in enumerate(loss.network.feature_names()) if name.startswith("-all edits")]
     others = [i for i in range(len(of_set)) if i not in ratio]
@@ -512,3 +514,28 @@ def test_the_exported_files_serve_the_shortest_sequences(network: str) -> None:
             preds = torch.randn(3, n_positions, 5, generator=torch.Generator().manual_seed(0))
             mask = torch.ones(3, n_positions, dtype=torch.bool)
             loss.check(preds, torch.arange(3 * n_tokens).view(3, -1) % 5, mask)
+
+
+def test_relative_logits_have_their_largest_at_the_token_where_many_are_equal() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 1e-3 * torch.randint(0, 3, (6, 8, VOCABULARY), generator=generator).float()
+    logits[0] = 0.0
+    relative = relative_to_margins(logits, torch.ones(6, 8, dtype=torch.bool), 2)
+    np.testing.assert_array_equal(relative.argmax(2).numpy(), logits.numpy().argmax(2))
+
+
+@pytest.mark.parametrize("scale", [1e-2, 30.0])
+def test_relative_logits_are_the_same_at_any_scale(scale: float) -> None:
+    preds, _, mask = examples()
+    unscaled, scaled = (relative_to_margins(x, mask, 3) for x in (preds, scale * preds))
+    torch.testing.assert_close(scaled, unscaled, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("network", ["match", "align"])
+def test_relative_features_see_what_is_decoded_in_logits_that_are_nearly_equal(network: str) -> None:
+    settings = {"temperatures": [1.0], "relative_temperatures": [SHARP]}
+    loss, (preds, target, mask) = built(network, **settings), examples()
+    columns = [i for i, name in enumerate(loss.network.feature_names()) if "relative" in name]
+    decoded = 20 * torch.nn.functional.one_hot(preds.argmax(2), VOCABULARY).float()
+    flat, sharp = (loss.features(x, target, mask, 1)[:, columns] for x in (1e-3 * preds, decoded))
+    torch.testing.assert_close(flat, sharp, atol=1e-2, rtol=1e-2)

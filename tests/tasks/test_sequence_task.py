@@ -300,3 +300,25 @@ def test_right_arrays_pass_the_check(more: dict[str, Any]) -> None:
 def test_each_wrong_array_has_its_message(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(OutputsError, match=re.escape(message)):
         TASK.check(arrays(**changed))
+
+
+def tokens_in(regime: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits of 64 sets in a regime, their tokens, and those of a trained model, each (n_sets, n_positions, ...)."""
+    made = generated(0.3, 64, 4)
+    changed = TASK.in_regime(regime, made, 4, torch.Generator().manual_seed(1)).preds
+    changed, trained = (x.unflatten(0, (64, 4)).flatten(1, 2) for x in (changed, made.preds))
+    return changed, changed.argmax(2), trained.argmax(2)
+
+
+def test_untrained_logits_are_nearly_equal_and_some_keep_the_tokens() -> None:
+    logits, tokens, trained = tokens_in("untrained")
+    assert logits.std(2).mean(1).median() < 0.3
+    same = (tokens == trained).float().mean(1)
+    assert (same > 0.9).float().mean() > 0.1
+    assert (same < 0.5).float().mean() > 0.2
+
+
+def test_a_collapsed_model_gives_mostly_the_same_token() -> None:
+    _, tokens, trained = tokens_in("collapsed")
+    share, of_trained = (F.one_hot(x).float().mean(1).amax(1).median() for x in (tokens, trained))
+    assert share > 2 * of_trained
