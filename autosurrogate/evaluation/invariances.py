@@ -34,6 +34,7 @@ MIN_CHANGED = 0.05  # fraction of points whose value changes; less may be roundi
 SAME_ORDER = 0.9995  # rank correlation above which the order is the same but for rounding
 HIGH_CEILING = 0.98  # a ceiling above it says little, since generated predictions are of every quality
 SEEN = 0.3  # fraction of the variance of the values' changes that a network's features must explain
+JITTER = 1e-4  # by which predictions are moved, relative to their standard deviation
 RIDGE = 0.1  # penalty of the regression that explains it, per point
 MIN_SPREAD = 1e-4  # standard deviation of a feature's changes; a feature below it is constant
 
@@ -181,10 +182,11 @@ def refusal(dependences: Sequence[Dependence], task: Task) -> str | None:
 def _generate(task: Task, metric: Metric, seed: int) -> Iterator[tuple[Examples, dict[str, Examples]]]:
     """Batches of examples of every quality, each with its changed versions by property."""
     generator = sampling.generator_of(seed, "unseen")  # the name seeds the generator; another would change the points
+    apart = sampling.generator_of(seed, "without ties")
     set_size = metric_calls.set_size_of(metric)
     for _ in range(N_BATCHES):
         severity = torch.rand(POINTS_A_BATCH, generator=generator)
-        examples = task.generate(severity, generator, set_size, metric.view)
+        examples = _without_ties(task.generate(severity, generator, set_size, metric.view), apart)
         versions = dict(task.perturbations(examples, generator))
         if metric.level == "set":
             order = torch.cat(
@@ -192,6 +194,19 @@ def _generate(task: Task, metric: Metric, seed: int) -> Iterator[tuple[Examples,
             )
             versions[ORDER] = examples[order]
         yield examples, versions
+
+
+def _without_ties(examples: Examples, generator: torch.Generator) -> Examples:
+    """Examples of which no two predictions are exactly equal, as those of trained models are not.
+
+    Which of equal ones comes first would else depend on their order, and so on every change of the order.
+    """
+    preds = examples.preds
+    finite = preds.isfinite()
+    if not finite.any():
+        return examples
+    noise = JITTER * preds[finite].std(correction=0) * torch.randn(preds.shape, generator=generator)
+    return examples.with_preds(torch.where(finite, preds + noise.to(preds.dtype), preds))
 
 
 def _labels(task: Task, metric: Metric, examples: Examples, label: Label) -> np.ndarray:

@@ -88,8 +88,9 @@ SPACE_OF_TWO = (
     program.SPACE.replace("n_steps = 60", "n_steps = 150")
     + """
 [networks.ordinal]
-temperatures = [[0.3, 0.03]]
-width = 8
+temperatures = [[1.0, 0.1]]
+relative_temperatures = [[1.0, 0.1, 0.03]]
+width = 16
 """
 )
 CLASSIFICATION, SCORES = tasks.get("classification"), tasks.get("scores")
@@ -252,6 +253,14 @@ def test_changes_leave_the_regular_loss_s_order_of_quality(name: str) -> None:
             assert each[:8].median() < each[8:].median()
 
 
+def test_a_metric_that_takes_the_first_of_equal_scores_does_not_depend_on_the_order_of_labels() -> None:
+    def one_error(preds: np.ndarray, target: np.ndarray) -> float:
+        return float((target[np.arange(len(target)), preds.argmax(1)] == 0).mean())
+
+    declared = Metric("one_error", one_error, "scores", "set", "multilabel", False, 64, "test", None)
+    assert not any(dependence.matters for dependence in dependences(declared).values())
+
+
 @pytest.mark.slow
 def test_fit_refuses_with_the_reason_and_force_fits_all_the_same(tmp_path: Path) -> None:
     options = ("--metric", "mine.py:first_half", "--space", "small.toml", "--trials", 1, "--budget", "10s")
@@ -276,4 +285,5 @@ def test_classes_in_an_order_are_fitted_by_a_network_that_sees_them(file: Path) 
     assert done.returncode == 0, done.stderr
     metadata = json.loads(program.run("inspect", "distance.pt", "--json", cwd=file.parent).stdout)
     assert metadata["network"]["name"] == "ordinal"
-    assert metadata["quality"]["held_out_generated"]["loss"]["spearman"] > 0.95
+    held_out = metadata["quality"]["held_out_generated"]
+    assert held_out["loss"]["spearman"] > 0.9 > 0.6 > held_out["regular_loss"]["spearman"]  # of untrained models, too
