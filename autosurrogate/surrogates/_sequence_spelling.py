@@ -30,6 +30,7 @@ class Spelled(NGrams):
 
     FEATURE_SETTINGS = ("temperatures",)
     grams: Tensor
+    relative_temperatures: list[float]  # none; TorchScript does not see the annotation of the class above
 
     def __init__(self, temperatures: list[float], width: int = 64, n_hidden: int = 1) -> None:
         super().__init__(temperatures)
