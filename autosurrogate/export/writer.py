@@ -38,11 +38,11 @@ def check_writable(out: Path, *, overwrite: bool, program: bool = True) -> None:
     Raises:
         OptionError: a file exists and may not be replaced, or the folder cannot be written to.
     """
-    if out.is_dir():
-        raise OptionError(f"--out {out}: is a folder; name a file, such as {out / 'loss.pt'}")
-    if out.suffix != ".pt":
-        raise OptionError(f"--out {out}: must end in .pt, as in --out {out.with_suffix('.pt')}")
     try:
+        if out.is_dir():
+            raise OptionError(f"--out {out}: is a folder; name a file, such as {out / 'loss.pt'}")
+        if out.suffix != ".pt":
+            raise OptionError(f"--out {out}: must end in .pt, as in --out {out.with_suffix('.pt')}")
         for path in (out, program_path(out)) if program else (out,):
             if path.is_dir():
                 raise OptionError(f"--out {out}: {path} is a folder; choose another name")
