@@ -98,10 +98,10 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
     """
     resolved = with_tokenizer(find(metric), tokenizer)
     task = tasks.get(resolved.task)
-    points, severity = sampling.generate_pilot(task, resolved, seed)
+    points, severity, is_trained = sampling.generate_pilot(task, resolved, seed)
     with Labeller(resolved, timeout_s=CALL_LIMIT_S) as labeller:
         index = _within_time(points, labeller)
-        points, severity = [points[i] for i in index], severity[index]
+        points, severity, is_trained = [points[i] for i in index], severity[index], is_trained[index]
         labels = labeller.label(points)
         values = labels.values
         changed = _changed_when_called_again(points, values, labeller)
@@ -117,12 +117,15 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
             dependences = invariances.find_dependences(
                 task, resolved, networks, lambda some: labeller.label(some).values, seed
             )
-    wrong_direction = None if reasons else severity_calibration.wrong_direction(resolved, severity, values)
+    of_trained = values[is_trained]
+    wrong_direction = (
+        None if reasons else severity_calibration.wrong_direction(resolved, severity[is_trained], of_trained)
+    )
     refusal = invariances.refusal(dependences, task)
     reasons += [] if wrong_direction is None else [f"metric {resolved.name!r}: {wrong_direction}"]
     reasons += [] if refusal is None else [f"metric {resolved.name!r} {refusal}"]
     valid = values[np.isfinite(values)]
-    n_tenth = max(1, len(values) // 10)
+    n_tenth = max(1, len(of_trained) // 10)
     return Report(
         metric=resolved,
         shown=shown_calls(points, labels),
@@ -132,8 +135,8 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
         high=float(valid.max()) if len(valid) else np.nan,
         coverage=coverage,
         ties=_ties(valid),
-        easy=_mean(values[:n_tenth]),
-        hard=_mean(values[-n_tenth:]),
+        easy=_mean(of_trained[:n_tenth]),
+        hard=_mean(of_trained[-n_tenth:]),
         changed=changed,
         calls_per_s=len(points) / max(labels.seconds, 1e-9),
         dependences=tuple(dependences),

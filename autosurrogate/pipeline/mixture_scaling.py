@@ -79,7 +79,7 @@ def normalised(
 
 def _deviation(metric: Metric, timeout_s: float, n_workers: int | None, seed: int) -> float:
     """The standard deviation of a metric over generated points of every quality."""
-    points, _ = sampling.generate_pilot(tasks.get(metric.task), metric, seed)
+    points, *_ = sampling.generate_pilot(tasks.get(metric.task), metric, seed)
     points = points[:: -(-len(points) // N_POINTS)]
     with Labeller(metric, n_workers=n_workers, timeout_s=timeout_s) as labeller:
         labels = labeller.label(points)

@@ -177,11 +177,11 @@ class LabelledPoints:
             self._chunk_labeller.cache = LabelCache(content.get("cache"))
             return Severities(tuple(content["levels"]), tuple(content["weights"]))
         self._progress.say(f"calibrating the random generator on metric {self._metric.name!r}")
-        points, severity = sampling.generate_pilot(self._task, self._metric, self._seed)
+        pilot = sampling.generate_pilot(self._task, self._metric, self._seed)
         n_other_calls = len(SPLITS) * metric_calls.n_points_of_chunk(self._metric) + self._n_other_calls
-        labels = label_pilot(self._metric, points, severity, self._labeller, self._clock, n_other_calls)
-        severities = severity_calibration.calibrate(severity, labels.values)
-        key = label_cache.key_of(self._metric, self._seed, points, labels)
+        labels = label_pilot(self._metric, pilot, self._labeller, self._clock, n_other_calls)
+        severities = severity_calibration.calibrate(pilot.severity, labels.values)
+        key = label_cache.key_of(self._metric, self._seed, pilot.points, labels)
         self._chunk_labeller.cache = LabelCache(key)
         write_json(file, {"levels": severities.levels, "weights": severities.weights, "cache": key})
         return severities

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from autosurrogate.errors import LabellingError
 from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.labelling.labels import Labels, check_labels
 from autosurrogate.labelling.outcomes import Point
+from autosurrogate.points.sampling import Pilot
 from autosurrogate.points.severity_calibration import wrong_direction
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import FEASIBLE, Clock
 
 
-def label_pilot(
-    metric: Metric, points: Sequence[Point], severity: np.ndarray, labeller: Labeller, clock: Clock, n_other_calls: int
-) -> Labels:
+def label_pilot(metric: Metric, pilot: Pilot, labeller: Labeller, clock: Clock, n_other_calls: int) -> Labels:
     """The labels of pilot points, which show that the metric can be fitted.
 
     Args:
         metric: the metric.
-        points: from `sampling.generate_pilot`.
-        severity: of each point, shape (n_points,).
+        pilot: from `sampling.generate_pilot`.
         labeller: runs the metric.
         clock: the budget of the run.
         n_other_calls: calls of the metric that the run needs besides those on the pilot points.
@@ -32,10 +28,10 @@ def label_pilot(
         LabellingError: the metric fails on too many points, is constant, is too slow for the budget, or its values
             speak against its direction.
     """
-    _check_speed(metric, points, labeller, clock, len(points) + n_other_calls)
-    labels = labeller.label(points)
+    _check_speed(metric, pilot.points, labeller, clock, len(pilot.points) + n_other_calls)
+    labels = labeller.label(pilot.points)
     check_labels(metric, labels.values, labels.problems)
-    wrong = wrong_direction(metric, severity, labels.values)
+    wrong = wrong_direction(metric, pilot.severity[pilot.is_trained], labels.values[pilot.is_trained])
     if wrong is not None:
         raise LabellingError(f"metric {metric.name!r}: {wrong}")
     return labels

@@ -21,23 +21,37 @@ def generator_of(seed: int, *purpose: object) -> torch.Generator:
     return torch.Generator().manual_seed(zlib.crc32(repr((seed, *purpose)).encode()))
 
 
-def generate_pilot(task: Task, metric: Metric, seed: int) -> tuple[list[tuple[Any, Any]], np.ndarray]:
+class Pilot(NamedTuple):
     """Points at `N_LEVELS` severities, to be labelled for `severity_calibration.calibrate`.
 
-    Returns:
-        The arguments of the metric's calls, and the severity of each.
+    Args:
+        points: the arguments of the metric's calls.
+        severity: of each point, shape (n_points,), ascending.
+        is_trained: which points are of trained models, bool (n_points,); the others are of the task's other regimes.
     """
-    generator = generator_of(seed, "pilot")
-    per_level = 16 if metric.level == "set" else 64
+
+    points: list[tuple[Any, Any]]
+    severity: np.ndarray
+    is_trained: np.ndarray
+
+
+def generate_pilot(task: Task, metric: Metric, seed: int) -> Pilot:
+    """Points of each severity, as many of each regime as in the chunks that a run is fitted to."""
+    generator, of_regimes = generator_of(seed, "pilot"), generator_of(seed, "regimes of the pilot")
+    per_level, set_size = 16 if metric.level == "set" else 64, set_size_of(metric)
     points: list[tuple[Any, Any]] = []
+    regimes: list[Tensor] = []
     levels = np.linspace(0, 1, N_LEVELS)
     n_sizes = 8  # each level at several sizes of example, as the sizes are drawn for each call
     for level in levels:
         for _ in range(n_sizes):
             severity = torch.full((per_level // n_sizes,), float(level))
-            examples = task.generate(severity, generator, set_size_of(metric), metric.view)
-            points += points_of(task, metric, examples, set_size_of(metric))
-    return points, np.repeat(levels, per_level)
+            examples = task.generate(severity, generator, set_size, metric.view)
+            regimes.append(assign_regimes(len(severity), task.regimes, of_regimes))
+            examples = _in_regimes(task, examples, set_size, regimes[-1], of_regimes)
+            points += points_of(task, metric, examples, set_size)
+    is_trained = (torch.cat(regimes) == REGIMES.index(TRAINED)).numpy()
+    return Pilot(points, np.repeat(levels, per_level), is_trained)
 
 
 class Generated(NamedTuple):

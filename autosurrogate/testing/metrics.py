@@ -92,7 +92,7 @@ class _Case:
         )
 
     def covers_its_range(self) -> None:
-        points, severity = sampling.generate_pilot(self._task, self.metric, self._seed)
+        points, severity, _ = sampling.generate_pilot(self._task, self.metric, self._seed)
         pilot = np.array([self.metric.function(*point) for point in points], dtype=float)
         severities = severity_calibration.calibrate(severity, pilot)
         values: list[float] = []

@@ -70,7 +70,7 @@ def test_each_is_what_the_command_makes_of_what_the_metric_is_now(name: str) -> 
 def test_each_ranks_points_made_afresh_as_well_as_it_says(name: str) -> None:
     loss, metadata = reader.load(ready.path(name))
     metric, task = find(name), tasks.get(metadata.task)
-    points, severity = sampling.generate_pilot(task, metric, seed=0)
+    points, severity, _ = sampling.generate_pilot(task, metric, seed=0)
     severities = severity_calibration.calibrate(severity, valued(metric, points))
     losses, values, sizes = [], [], []
     for index in range(4):  # of as many sizes of set, or of example

@@ -162,9 +162,10 @@ def test_fitting_inside_a_torch_program_leaves_its_state_alone(folder: Path) -> 
 @pytest.mark.slow
 def test_a_lower_is_better_metric_of_probabilities_of_single_examples(folder: Path) -> None:
     recorded = program.record(folder / "recorded.npz", 300, seed=1)
+    program.write(folder / "relative.toml", program.SPACE + "relative_temperatures = [[0.3, 0.03]]\n")
     # Cross-entropy may well gain as much on single examples: whether this one passes is not the point.
     done = program.run(
-        "fit", "--metric", "my_metrics.py:rank", "--space", "small.toml", "--trials", 1, "--outputs", recorded,
+        "fit", "--metric", "my_metrics.py:rank", "--space", "relative.toml", "--trials", 1, "--outputs", recorded,
         "--workers", 1, "--force", cwd=folder,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
@@ -278,7 +279,7 @@ def test_the_readers_own_metric_gleu_is_fitted(folder: Path) -> None:
             return nltk.translate.gleu_score.sentence_gleu([target], preds)
         """,
     )
-    networks = "[networks.match]\ntemperatures = [[0.2]]\nwidth = 16\nn_hidden = 1\n"
+    networks = "[networks.match]\ntemperatures = [[0.2]]\nrelative_temperatures = [[0.1]]\nwidth = 16\nn_hidden = 1\n"
     space = program.write(folder / "match.toml", program.SPACE.split("[networks")[0] + networks)
     result = autosurrogate.fit("gleu.py:gleu", trials=1, budget=60, space=space, workers=1)
     assert result.metadata.quality.held_out_generated.loss.spearman > 0.8

@@ -24,7 +24,7 @@ def labels(metric: Metric, points: list[tuple[object, object]]) -> np.ndarray:
 
 
 def calibrated(metric: Metric, seed: int) -> Severities:
-    points, severity = sampling.generate_pilot(tasks.get(metric.task), metric, seed)
+    points, severity, _ = sampling.generate_pilot(tasks.get(metric.task), metric, seed)
     return calibrate(severity, labels(metric, points))
 
 
