@@ -124,7 +124,7 @@ REFUSED = {
     r"it takes about 1,280 rows of one source, for sets of 128",
     f"{FIT} --outputs none.npz": r"none\.npz: no such file",
     # options
-    "fit --metric accuracy --space key.toml": r"key\.toml: networks\.margin\.widht: expected .* mean 'width'\?",
+    "fit --metric accuracy --space key.toml": r"key\.toml: unknown key \S+\.margin\.widht: expected .* mean 'width'\?",
     "fit --metric accuracy --space empty.toml": r"empty\.toml: \[training\] penalty is an empty range: low = 0\.2",
     "fit --metric accuracy --space none.toml": r"none\.toml: cannot read the search space: No such file",
     f"{FIT} --device cuda:99": r"--device cuda:99: does not exist; torch sees \d+ CUDA devices",
