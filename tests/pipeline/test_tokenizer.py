@@ -124,7 +124,10 @@ def test_check_shows_real_text(folder: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
     assert (report["task"], report["reasons"]) == ("sequence", [])
-    assert set(report["shown"][0]["target"].strip("'").split()) <= {token[1:] for token in TOKENS}
+    words = report["shown"][0]["target"].strip("'").split()
+    assert len(words) > 1
+    whole = {word for word in words if "..." not in word}  # the middle of a long text is left out
+    assert whole <= {token[1:] for token in TOKENS}
 
 
 @pytest.mark.slow
