@@ -22,7 +22,7 @@ from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.points.metric_calls import points_of, set_size_of
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.surrogates import Loss
-from autosurrogate.tasks import REGIMES, TRAINED, Task
+from autosurrogate.tasks import Task
 
 STEPS = 10
 TARGET_FRACTION = 0.25  # gain fraction that the regular loss reaches over the distance of the descent check
@@ -90,12 +90,16 @@ def mid_quality(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) 
     Returns:
         Parts of the chunks. Points of every quality where fewer than a tenth, or than `MIN_MID_QUALITY`, are between.
     """
-    chunks = [chunk.select(_of_trained_models(chunk)) for chunk in chunks]
-    values = torch.cat([chunk.values for chunk in chunks])
+    chunks = list(chunks)
+    trained = [chunk.is_trained for chunk in chunks]
+    values = torch.cat([chunk.values[of_trained] for chunk, of_trained in zip(chunks, trained, strict=True)])
     worst, best = (values.min(), values.max()) if higher_is_better else (values.max(), values.min())
-    between = [((c.values - worst) / (best - worst) - 0.45).abs() <= 0.25 for c in chunks]
+    between = [
+        of_trained & (((chunk.values - worst) / (best - worst) - 0.45).abs() <= 0.25)
+        for chunk, of_trained in zip(chunks, trained, strict=True)
+    ]
     if sum(int(b.sum()) for b in between) < max(MIN_MID_QUALITY, len(values) / 10):
-        between = [torch.ones_like(b) for b in between]
+        between = trained
     parts: list[Chunk] = []
     for i, (chunk, chosen) in enumerate(zip(chunks, between, strict=True)):
         n_of_chunk = (i + 1) * n_points // len(chunks) - i * n_points // len(chunks)
@@ -103,11 +107,6 @@ def mid_quality(chunks: Iterable[Chunk], higher_is_better: bool, n_points: int) 
         if len(index):
             parts.append(chunk.select(index))
     return parts
-
-
-def _of_trained_models(chunk: Chunk) -> Tensor:
-    regime = torch.zeros(len(chunk)) if chunk.regime is None else chunk.regime
-    return (regime == REGIMES.index(TRAINED)).nonzero().flatten()
 
 
 def descend(

@@ -25,6 +25,7 @@ from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.labelling.outcomes import Point
 from autosurrogate.points.labelled_points import HeldOut, Points
 from autosurrogate.points.labelled_set import Chunk
+from autosurrogate.rank_correlation.statistics import spearman
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.surrogates import Loss
 from autosurrogate.tasks import Task
@@ -140,24 +141,27 @@ class Evaluator:
         return HeldOutCorrelations(
             loss=point_losses.compare(own, chunks, higher, self._seed),
             regular_loss=point_losses.compare(regular, chunks, higher, self._seed),
-            by_set_size=self._correlations_by_set_size(of_points, chunks),
+            by_set_size=self._correlations_by_set_size(own, regular, chunks),
             strata=strata.order_by_stratum(own, regular, chunks, higher),
         )
 
     def _correlations_by_set_size(
-        self, of_points: point_losses.PointLosses, chunks: Sequence[Chunk]
+        self, own: np.ndarray, regular: np.ndarray, chunks: Sequence[Chunk]
     ) -> tuple[SetSizeCorrelation, ...]:
-        """Spearman's correlations on the sets of each size; empty for a metric of single examples."""
-        sizes = sorted({chunk.set_size for chunk in chunks}) if self._metric.level == "set" else []
-        correlations = []
-        for size in sizes:
-            of_size = [chunk for chunk in chunks if chunk.set_size == size]
-            own, regular = (
-                point_losses.spearman_on(losses, of_size, self._metric.higher_is_better, self._device)
-                for losses in (of_points, self._regular)
+        """Spearman's correlations of both losses on the sets of each size; empty for a metric of single examples."""
+        if self._metric.level != "set":
+            return ()
+        sign = -1.0 if self._metric.higher_is_better else 1.0
+        values = np.concatenate([chunk.values.numpy() for chunk in chunks])
+        sizes = np.repeat([chunk.set_size for chunk in chunks], [len(chunk) for chunk in chunks])
+        return tuple(
+            SetSizeCorrelation(
+                int(size),
+                int((sizes == size).sum()),
+                *(sign * spearman(losses[sizes == size], values[sizes == size]) for losses in (own, regular)),
             )
-            correlations.append(SetSizeCorrelation(size, sum(map(len, of_size)), own, regular))
-        return tuple(correlations)
+            for size in np.unique(sizes)
+        )
 
     def _descent_check(self, loss: Loss, weight: float, held_out: HeldOut) -> DescentCheck:
         chunks = self._points_to_descend(held_out.generated)

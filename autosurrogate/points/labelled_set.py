@@ -20,6 +20,7 @@ from torch import Tensor
 from autosurrogate._utils.files import atomic_write
 from autosurrogate.examples import Examples
 from autosurrogate.labelling.outcomes import Kind, Problem
+from autosurrogate.tasks import REGIMES, TRAINED
 
 _VERSION = 1
 _EXTRA = "extras."
@@ -45,6 +46,13 @@ class Chunk:
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
+
+    @property
+    def is_trained(self) -> Tensor:
+        """Which points are of trained models, or recorded: bool (n_points,)."""
+        if self.regime is None:
+            return torch.ones(len(self), dtype=torch.bool)
+        return self.regime == REGIMES.index(TRAINED)
 
     def select(self, index: Tensor) -> Chunk:
         """Some of the points, by their numbers, shape (n_selected,), int64."""

@@ -110,7 +110,7 @@ def _plain(tables: Tables) -> dict[str, list[dict[str, Any]]]:
                 "gram": None if table.gram is None else table.gram.cpu(),
                 "values": table.values.cpu(),
                 "feature_names": table.feature_names,
-                "regime": None if table.regime is None else table.regime.cpu(),
+                "is_trained": None if table.is_trained is None else table.is_trained.cpu(),
             }
             for table in group
         ]
@@ -128,5 +128,5 @@ def _read(file: Path, device: torch.device) -> Tables:
 
 def _to_device(table: FeatureTable, device: torch.device) -> FeatureTable:
     gram = None if table.gram is None else table.gram.to(device)
-    regime = None if table.regime is None else table.regime.to(device)
-    return FeatureTable(table.features.to(device), gram, table.values.to(device), table.feature_names, regime)
+    is_trained = None if table.is_trained is None else table.is_trained.to(device)
+    return FeatureTable(table.features.to(device), gram, table.values.to(device), table.feature_names, is_trained)

@@ -193,8 +193,8 @@ def _at_temperatures(
     """Logits divided by each temperature: as they are, then relative to the mean margin of the set."""
     sharpened = [logits / temperature for temperature in temperatures]
     if len(relative_temperatures) > 0:
-        logits = ties_broken(logits)
-        relative = relative_to_mean(logits, margins_to_strongest(logits, target, 5), valid, set_size)
+        margins = margins_to_strongest(logits, target, 5)
+        relative = relative_to_mean(ties_broken(logits), margins, valid, set_size)
         sharpened += [relative / temperature for temperature in relative_temperatures]
     return sharpened
 

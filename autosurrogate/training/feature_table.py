@@ -20,13 +20,13 @@ from autosurrogate._utils.operation_cost import OperationCost
 from autosurrogate.examples import Examples
 from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.surrogates import Loss, loss_arguments
-from autosurrogate.tasks import REGIMES, TRAINED, Task
+from autosurrogate.tasks import Task
 
 BLOCK_EXAMPLES = {"cpu": 64, "cuda": 16_384}  # examples whose Jacobians are held at a time, at most
 BLOCK_NUMBERS = {"cpu": 20_000_000, "cuda": 200_000_000}  # of a Jacobian, at most
 BYTES_A_NUMBER = 160  # of a GPU's memory, intermediate results of a Jacobian included
 
-_Block = tuple[Tensor, Tensor | None, Tensor, Tensor]  # features, Gram matrices, values and regimes of some points
+_Block = tuple[Tensor, Tensor | None, Tensor, Tensor]  # features, Gram matrices, values and is_trained of some points
 
 
 @dataclass(frozen=True)
@@ -38,23 +38,17 @@ class FeatureTable:
         gram: shape (n_points, n_rows, n_features, n_features), J Jᵀ of each row; None for held-out points.
         values: shape (n_points,), float64, the metric.
         feature_names: names of the features; empty where they have none.
-        regime: of the points, numbers in `tasks.REGIMES`, shape (n_points,), int8; None if all are of trained models.
+        is_trained: which points are of trained models, or recorded, bool (n_points,); None if all are.
     """
 
     features: Tensor
     gram: Tensor | None
     values: Tensor
     feature_names: tuple[str, ...] = ()
-    regime: Tensor | None = None
+    is_trained: Tensor | None = None
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
-
-    @property
-    def is_trained(self) -> Tensor:
-        """Which points are of trained models, or recorded: bool (n_points,)."""
-        regime = torch.zeros_like(self.values) if self.regime is None else self.regime
-        return regime == REGIMES.index(TRAINED)
 
     def select(self, feature_names: Sequence[str]) -> FeatureTable:
         """The same points as a network sees them that has only these features."""
@@ -102,7 +96,7 @@ def tabulate(
     costs = _JacobianCosts(task, [[loss], *([parts] if parts else [])])
     spent_s = 0.0
     blocks: dict[int, list[_Block]] = {}
-    for examples, set_size, labels, regime in _blocks([loss, *parts], task, chunks, device, gram):
+    for examples, set_size, labels, is_trained in _blocks([loss, *parts], task, chunks, device, gram):
         if blocks and spent_s > within_s:
             break
         n_rows = loss.network.n_rows(set_size)
@@ -115,7 +109,7 @@ def tabulate(
         else:
             with torch.no_grad():
                 features = loss.features(*loss_arguments(task, examples), set_size)
-        block = features.view(-1, n_rows, features.shape[1]), grams, labels.to(device), regime.to(device)
+        block = features.view(-1, n_rows, features.shape[1]), grams, labels.to(device), is_trained.to(device)
         blocks.setdefault(n_rows, []).append(block)
     feature_names = tuple(loss.network.feature_names())
     return tuple(_join(blocks_of_size, feature_names) for blocks_of_size in blocks.values())
@@ -160,14 +154,14 @@ def _join(blocks: list[_Block], feature_names: tuple[str, ...]) -> FeatureTable:
         torch.cat(grams) if grams else None,
         torch.cat([values for _, _, values, _ in blocks]),
         feature_names,
-        torch.cat([regime for *_, regime in blocks]),
+        torch.cat([is_trained for *_, is_trained in blocks]),
     )
 
 
 def _blocks(
     losses: Sequence[Loss], task: Task, chunks: Iterable[Chunk], device: torch.device, gram: bool
 ) -> Iterator[tuple[Examples, int, Tensor, Tensor]]:
-    """Parts of the chunks, of whole points, whose Jacobians fit in memory: examples, set size, values and regimes.
+    """Parts of the chunks, of whole points, whose Jacobians fit in memory: examples, set size, values and is_trained.
 
     The losses are configured for the examples, see `Task.configure`; the first has the most features.
     """
@@ -185,8 +179,7 @@ def _blocks(
         n_points = max(1, (min(BLOCK_EXAMPLES[device.type], n_examples) if gram else n_examples) // size)
         for i in range(0, len(chunk), n_points):
             part = chunk.select(torch.arange(i, min(i + n_points, len(chunk))))
-            regime = torch.zeros(len(part), dtype=torch.int8) if part.regime is None else part.regime
-            yield part.examples, size, part.values, regime
+            yield part.examples, size, part.values, part.is_trained
 
 
 def _features_and_grams(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from autosurrogate.rank_correlation.somers import somers_d
 from autosurrogate.surrogates import Loss
@@ -49,4 +50,8 @@ def _on(loss: Loss, tables: Sequence[FeatureTable]) -> tuple[np.ndarray, np.ndar
     with torch.no_grad():
         loss_values = losses(loss, tables).double().cpu().numpy()
     values = torch.cat([table.values for table in tables]).cpu().numpy()
-    return loss_values, values, torch.cat([table.is_trained for table in tables]).cpu().numpy()
+    return loss_values, values, torch.cat([_is_trained(table) for table in tables]).cpu().numpy()
+
+
+def _is_trained(table: FeatureTable) -> Tensor:
+    return torch.ones_like(table.values, dtype=torch.bool) if table.is_trained is None else table.is_trained

@@ -11,7 +11,7 @@ from autosurrogate.training.loop import Tables
 
 
 def table(values: torch.Tensor, features: torch.Tensor, regime: torch.Tensor | None = None) -> FeatureTable:
-    return FeatureTable(features.view(-1, 1, 1).float(), None, values, ("x",), regime)
+    return FeatureTable(features.view(-1, 1, 1).float(), None, values, ("x",), None if regime is None else regime == 0)
 
 
 class Identity(torch.nn.Module):
