@@ -288,7 +288,7 @@ class LossMetadata:
             if schema_version not in (None, *READABLE_VERSIONS):
                 raise LossFileError(
                     f"was written by another version of autosurrogate (metadata schema {schema_version!r}, this one "
-                    f"reads {SCHEMA_VERSION}); update autosurrogate, or fit the loss again"
+                    f"reads up to {SCHEMA_VERSION}); update autosurrogate, or fit the loss again"
                 )
             return from_plain(cls, from_unversioned(content) if schema_version is None else content)
         except json.JSONDecodeError as e:

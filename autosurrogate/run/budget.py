@@ -13,8 +13,8 @@ How five minutes are spent (`table()` prints the shares of any budget):
 3. Searching. Trials train, and the points for the test are labelled meanwhile. The first trial of each network computes
    the features of the training points, for all trials of the network, until an equal part of 75 s has passed; generated
    and recorded points have such a part each. After its training, a trial moves as many points of the descent check as
-   the slowest network takes 6 s for. Trials start and train as long as more than 20 s are left. At least one trial is
-   completed, however long it takes.
+   the most expensive network takes 6 s for. Trials start and train as long as more than 20 s are left. At least one
+   trial is completed, however long it takes.
 4. Finishing. The last 20 s are for the evaluation on test points and for the export. Nothing is cut short there.
 """
 
@@ -73,13 +73,13 @@ LABELLING = Share(
 )
 VALIDATION = Share(
     "preparing",
-    "the losses of the validation points by the slowest network; decides how many points losses are evaluated on",
+    "the losses of the validation points by the most expensive network; decides how many points losses are evaluated on",
     0.05,
 )
 TABLES = Share("searching", "the features of the training points, an equal part for each network", 0.25)
 DESCENT = Share(
     "searching",
-    "the points of one descent check, moved by the slowest network; decides how many points are moved",
+    "the points of one descent check, moved by the most expensive network; decides how many points are moved",
     0.02,
 )
 FINISHING = Share(

@@ -58,7 +58,7 @@ class Attention(nn.Module):
 
 
 class TeacherForced(nn.Module):
-    """A recurrent decoder that is told the right words before each position, and the last state of the encoder."""
+    """A recurrent decoder that is given the right words before each position, and the last state of the encoder."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -111,10 +111,10 @@ def low(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, writer.WrittenL
     """Files that were written with examples of half precision, as the generator of segmentation gives them."""
     path = tmp_path_factory.mktemp("low") / "loss.pt"
     examples = [tuple(a.half() if a.is_floating_point() else a for a in made(seed)) for seed in (3, 4)]
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         files = writer.write(built(), METADATA, examples, path)
-    assert [str(warning.message) for warning in told] == []
+    assert [str(warning.message) for warning in caught] == []
     return path, files
 
 
