@@ -8,7 +8,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# Of the CPU, measured on networks of four tasks, and within a factor of three of the time of each; of the GPU, estimated.
+# Of the CPU, measured on networks of three tasks and within a factor of three of the time of each; of a GPU, estimated.
 CALL_S = 2.5e-6  # of an operation, however small, with its part of autograd
 NUMBER_S = {"cpu": 1.2e-9, "cuda": 2e-11}  # of a number that an operation writes
 PRODUCT_S = {"cpu": 2e-10, "cuda": 1e-12}  # of a product that a matrix product adds up

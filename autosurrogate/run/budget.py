@@ -73,7 +73,8 @@ LABELLING = Share(
 )
 VALIDATION = Share(
     "preparing",
-    "the losses of the validation points by the most expensive network; decides how many points losses are evaluated on",
+    "the losses of the validation points by the most expensive network; decides how many points losses are evaluated "
+    "on",
     0.05,
 )
 TABLES = Share("searching", "the features of the training points, an equal part for each network", 0.25)

@@ -87,7 +87,8 @@ def test_what_is_written_is_json_of_every_reader() -> None:
         ),
         (
             changed("schema_version", 99),
-            f"was written by another version of autosurrogate (metadata schema 99, this one reads up to {SCHEMA_VERSION}); "
+            "was written by another version of autosurrogate (metadata schema 99, this one reads up to "
+            f"{SCHEMA_VERSION}); "
             "update autosurrogate, or fit the loss again",
         ),
     ],
