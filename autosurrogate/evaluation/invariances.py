@@ -8,7 +8,7 @@ class that is. A metric depends on such a property if its values change when onl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +18,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autosurrogate import surrogates
+from autosurrogate.evaluation import changed_points
 from autosurrogate.examples import Examples
-from autosurrogate.points import metric_calls, sampling
+from autosurrogate.labelling.outcomes import Point
+from autosurrogate.labelling.shown_calls import ShownCall, shown_call
+from autosurrogate.points import metric_calls
 from autosurrogate.rank_correlation.statistics import spearman
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.surrogates import Loss
@@ -28,13 +31,11 @@ from autosurrogate.tasks import Task
 N_BATCHES = 8  # generated; each has its own sizes
 POINTS_A_BATCH = 4
 N_CALLS = 4 * N_BATCHES * POINTS_A_BATCH  # of the metric, about
-ORDER = "the order of the examples"
 MIN_CHANGE = 1e-6  # of a value, as a fraction of the range of all values; less is rounding
 MIN_CHANGED = 0.05  # fraction of points whose value changes; less may be rounding
 SAME_ORDER = 0.9995  # rank correlation above which the order is the same but for rounding
-HIGH_CEILING = 0.98  # a ceiling above it says little, since generated predictions are of every quality
+ENOUGH = 0.9  # rank correlation of a short fit on changed points, with which a metric is not refused
 SEEN = 0.3  # fraction of the variance of the values' changes that a network's features must explain
-JITTER = 1e-4  # by which predictions are moved, relative to their standard deviation
 RIDGE = 0.1  # penalty of the regression that explains it, per point
 MIN_SPREAD = 1e-4  # standard deviation of a feature's changes; a feature below it is constant
 
@@ -53,12 +54,18 @@ class Dependence:
         agreement: Spearman's correlation, in [-1, 1], of the values before and after.
         seen_by: the networks whose features predict how the values change; empty where the metric does not depend on
             the property, since no network is then tried.
+        example: the point whose value changes most, before and after; None where the metric does not depend on the
+            property.
+        fitted_spearman: the rank correlation that a short fit reaches on changed points, in [-1, 1]; None where none
+            was tried.
     """
 
     what: str
     changed: float
     agreement: float
     seen_by: tuple[str, ...]
+    example: tuple[ShownCall, ShownCall] | None = None
+    fitted_spearman: float | None = None
 
     @property
     def matters(self) -> bool:
@@ -66,19 +73,14 @@ class Dependence:
         return self.changed >= MIN_CHANGED and self.agreement < SAME_ORDER
 
     @property
-    def missed(self) -> bool:
-        """Whether the property matters and no network sees it."""
+    def unseen(self) -> bool:
+        """Whether the property matters and no network's features predict how."""
         return self.matters and not self.seen_by
 
     @property
-    def ceiling(self) -> float:
-        """About the largest rank correlation of a loss that does not see the property.
-
-        Take a value as the sum of a part that is seen and an independent part that the change redraws. The correlation
-        of the values before and after is the seen part's fraction of the variance; that of a value with its seen part
-        is the square root.
-        """
-        return math.sqrt(max(0.0, self.agreement))
+    def missed(self) -> bool:
+        """Whether it is unseen, and no short fit has shown that a loss follows the metric all the same."""
+        return self.unseen and (self.fitted_spearman is None or self.fitted_spearman < ENOUGH)
 
 
 def find_dependences(task: Task, metric: Metric, networks: Networks, label: Label, seed: int = 0) -> list[Dependence]:
@@ -94,19 +96,20 @@ def find_dependences(task: Task, metric: Metric, networks: Networks, label: Labe
     Returns:
         One for each property.
     """
-    batches = list(_generate(task, metric, seed))
-    before, again = (
-        np.concatenate([_labels(task, metric, examples, label) for examples, _ in batches]) for _ in range(2)
-    )
+    batches = list(changed_points.generate(task, metric, "unseen", N_BATCHES, POINTS_A_BATCH, seed))
+    points = _points(task, metric, [examples for examples, _ in batches])
+    before, again = (label(points) for _ in range(2))
     dependences = []
     for what in batches[0][1]:
         changed = [versions[what] for _, versions in batches]
-        after = np.concatenate([_labels(task, metric, examples, label) for examples in changed])
+        changed_of = _points(task, metric, changed)
+        after = label(changed_of)
         dependence = Dependence(what, _changed(before, after, again), _agreement(before, after), ())
         if dependence.matters:
             pairs = [(examples, other) for (examples, _), other in zip(batches, changed, strict=True)]
             seen_by = [name for name in networks if _sees(task, metric, name, networks[name], pairs, after - before)]
-            dependence = replace(dependence, seen_by=tuple(seen_by))
+            example = _example(points, changed_of, before, after)
+            dependence = replace(dependence, seen_by=tuple(seen_by), example=example)
         dependences.append(dependence)
     return dependences
 
@@ -135,6 +138,17 @@ def _agreement(before: np.ndarray, after: np.ndarray) -> float:
     return 0.0 if math.isnan(correlation) else correlation
 
 
+def _example(
+    points: Sequence[Point], changed: Sequence[Point], before: np.ndarray, after: np.ndarray
+) -> tuple[ShownCall, ShownCall] | None:
+    """The point whose value changes most, and its changed version; None if no point has both values."""
+    change = np.abs(after - before)
+    if not np.isfinite(change).any():
+        return None
+    i = int(np.nanargmax(change))
+    return shown_call(points[i], f"{before[i]:.6g}"), shown_call(changed[i], f"{after[i]:.6g}")
+
+
 def excluded_networks(networks: Collection[str], task: Task, dependences: Sequence[Dependence]) -> dict[str, str]:
     """Networks that do not suit the metric, and why, in words.
 
@@ -146,7 +160,8 @@ def excluded_networks(networks: Collection[str], task: Task, dependences: Sequen
         task: the metric's task.
         dependences: from `find_dependences`.
     """
-    seen_by = {dependence.what: dependence.seen_by for dependence in dependences if dependence.matters}
+    matters = [dependence for dependence in dependences if dependence.matters]
+    seen_by = {dependence.what: dependence.seen_by for dependence in matters if not dependence.unseen}
     classes = surrogates.networks(task)
     reasons = {}
     for name in networks:
@@ -154,7 +169,7 @@ def excluded_networks(networks: Collection[str], task: Task, dependences: Sequen
         needed_for = getattr(classes[name], "NEEDED_FOR", None)
         if missed:
             reasons[name] = f"the metric depends on {' and '.join(missed)}, which it does not see"
-        elif needed_for not in (None, *seen_by):
+        elif needed_for not in (None, *(dependence.what for dependence in matters)):
             reasons[name] = f"the metric does not depend on {needed_for}, which it is built for"
     return reasons if len(reasons) < len(networks) else {}
 
@@ -170,47 +185,29 @@ def refusal(dependences: Sequence[Dependence], task: Task) -> str | None:
     if not missed:
         return None
     properties = " and ".join(f"{d.what} ({100 * d.changed:.0f} % of the values change)" for d in missed)
-    ceiling = min(dependence.ceiling for dependence in missed)
-    at_most = f"; its rank correlation could be about {100 * ceiling:.0f} at most" if ceiling < HIGH_CEILING else ""
+    fitted = [dependence.fitted_spearman for dependence in missed if dependence.fitted_spearman is not None]
+    reached = f": a short fit ranks at {100 * min(fitted):.0f} there, {100 * ENOUGH:.0f} would do" if fitted else ""
     advice = "".join(f"; {task.advice[d.what]}" for d in missed if d.what in task.advice)
+    return f"depends on {properties}, which a loss does not see{reached}{_told_apart(missed)}{advice}"
+
+
+def _told_apart(missed: Sequence[Dependence]) -> str:
+    """Two predictions that a loss cannot tell apart and the metric does, in words; empty if there is no example."""
+    example = next((dependence.example for dependence in missed if dependence.example is not None), None)
+    if example is None:
+        return ""
+    one, other = example
+    same_target = "the same target" if one.target == other.target else f"target {other.target}"
     return (
-        f"depends on {properties}, which a loss does not see and in which generated predictions differ from real "
-        f"ones{at_most}{advice}"
+        f". For example, it returns {one.returned} for preds {one.preds} and target {one.target}, and "
+        f"{other.returned} for preds {other.preds} and {same_target}"
     )
 
 
-def _generate(task: Task, metric: Metric, seed: int) -> Iterator[tuple[Examples, dict[str, Examples]]]:
-    """Batches of examples of every quality, each with its changed versions by property."""
-    generator = sampling.generator_of(seed, "unseen")  # the name seeds the generator; another would change the points
-    apart = sampling.generator_of(seed, "without ties")
+def _points(task: Task, metric: Metric, batches: Sequence[Examples]) -> list[Point]:
+    """What the metric is called with, for each point of the batches."""
     set_size = metric_calls.set_size_of(metric)
-    for _ in range(N_BATCHES):
-        severity = torch.rand(POINTS_A_BATCH, generator=generator)
-        examples = _without_ties(task.generate(severity, generator, set_size, metric.view), apart)
-        versions = dict(task.perturbations(examples, generator))
-        if metric.level == "set":
-            order = torch.cat(
-                [i * set_size + torch.randperm(set_size, generator=generator) for i in range(POINTS_A_BATCH)]
-            )
-            versions[ORDER] = examples[order]
-        yield examples, versions
-
-
-def _without_ties(examples: Examples, generator: torch.Generator) -> Examples:
-    """Examples of which no two predictions are exactly equal, as those of trained models are not.
-
-    Which of equal ones comes first would else depend on their order, and so on every change of the order.
-    """
-    preds = examples.preds
-    finite = preds.isfinite()
-    if not finite.any():
-        return examples
-    noise = JITTER * preds[finite].std(correction=0) * torch.randn(preds.shape, generator=generator)
-    return examples.with_preds(torch.where(finite, preds + noise.to(preds.dtype), preds))
-
-
-def _labels(task: Task, metric: Metric, examples: Examples, label: Label) -> np.ndarray:
-    return label(metric_calls.points_of(task, metric, examples, metric_calls.set_size_of(metric)))
+    return [point for examples in batches for point in metric_calls.points_of(task, metric, examples, set_size)]
 
 
 def _sees(

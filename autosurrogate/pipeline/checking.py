@@ -19,7 +19,8 @@ from autosurrogate.evaluation.invariances import Dependence
 from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.labelling.labels import check_labels
 from autosurrogate.labelling.outcomes import Point
-from autosurrogate.pipeline.shown_calls import ShownCall, shown_calls
+from autosurrogate.labelling.shown_calls import ShownCall, shown_calls
+from autosurrogate.pipeline import dependences
 from autosurrogate.points import metric_calls, sampling, severity_calibration
 from autosurrogate.registry.lookup import find, with_tokenizer
 from autosurrogate.registry.metric_type import Metric
@@ -110,18 +111,16 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
             check_labels(resolved, values, labels.problems)
         except LabellingError as error:
             reasons.append(str(error))
-        coverage, dependences = 0.0, list[Dependence]()
+        coverage, found = 0.0, list[Dependence]()
         if not reasons:
             coverage = _coverage(task, resolved, severity, values, labeller, seed)
             networks = search_space.load(task).widest_networks(task)
-            dependences = invariances.find_dependences(
-                task, resolved, networks, lambda some: labeller.label(some).values, seed
-            )
+            found = dependences.find(task, resolved, networks, labeller, seed, CHECK_S)
     of_trained = values[is_trained]
     wrong_direction = (
         None if reasons else severity_calibration.wrong_direction(resolved, severity[is_trained], of_trained)
     )
-    refusal = invariances.refusal(dependences, task)
+    refusal = invariances.refusal(found, task)
     reasons += [] if wrong_direction is None else [f"metric {resolved.name!r}: {wrong_direction}"]
     reasons += [] if refusal is None else [f"metric {resolved.name!r} {refusal}"]
     valid = values[np.isfinite(values)]
@@ -139,7 +138,7 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
         hard=_mean(of_trained[-n_tenth:]),
         changed=changed,
         calls_per_s=len(points) / max(labels.seconds, 1e-9),
-        dependences=tuple(dependences),
+        dependences=tuple(found),
         reasons=tuple(reasons),
     )
 

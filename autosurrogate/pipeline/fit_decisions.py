@@ -19,9 +19,10 @@ from autosurrogate.errors import QualityError
 from autosurrogate.evaluation import invariances, subsampling
 from autosurrogate.evaluation.subsampling import Costs
 from autosurrogate.labelling.labeller import Labeller
+from autosurrogate.pipeline import dependences
 from autosurrogate.pipeline.fit_inputs import FitInputs
 from autosurrogate.points.labelled_points import Points
-from autosurrogate.run.budget import PARALLEL_MIN_S, VALIDATION
+from autosurrogate.run.budget import PARALLEL_MIN_S, SHORT_FIT, VALIDATION
 from autosurrogate.run.options import Options
 from autosurrogate.run.run_dir import RunDir
 from autosurrogate.search.space import Space
@@ -41,17 +42,16 @@ def suitable_space(run: RunDir, inputs: FitInputs, labeller: Labeller, say: Call
     """
     file, space, metric = run.labelled / "networks.json", inputs.space, inputs.metric
     if not file.exists():
-        dependences = invariances.find_dependences(
-            inputs.task,
-            metric,
-            space.widest_networks(inputs.task),
-            lambda points: labeller.label(points).values,
-            inputs.options.seed,
-        )
-        reason = invariances.refusal(dependences, inputs.task)
+        found = dependences.find(
+            inputs.task, metric, space.widest_networks(inputs.task), labeller, inputs.options.seed,
+            SHORT_FIT.of(inputs.options.budget_s),
+        )  # fmt: skip
+        reason = invariances.refusal(found, inputs.task)
         if reason is not None and not inputs.options.force:
             raise QualityError(f"no loss was fitted: metric {metric.name!r} {reason}. --force fits one anyway")
-        excluded = invariances.excluded_networks(list(space.networks), inputs.task, dependences)
+        excluded = invariances.excluded_networks(list(space.networks), inputs.task, found)
+        for text in filter(None, (dependences.notice(one, inputs.task) for one in found)):
+            say(text)
         if inputs.options.space is not None:  # users who wrote the space expect all of its networks
             for name, why in excluded.items():
                 say(f"network {name!r} of --space is not searched: {why}")

@@ -3,7 +3,8 @@
 How five minutes are spent (`table()` prints the shares of any budget):
 
 1. Labelling. The metric is called on generated points of every quality, to calibrate the generator and to see what the
-   metric depends on. It is refused if the fewest calls that a fit needs would take more than 240 s. Then points are
+   metric depends on. It is refused if the fewest calls that a fit needs would take more than 240 s; also if it depends
+   on what no network sees, unless a short fit, whose calls may take 30 s, follows it all the same. Then points are
    labelled until there are as many as a run may have, or until 90 s of the run have passed; where there are recorded
    outputs, generated points until 45 s have passed. Each split gets some points in any case. With a number of trials,
    all points are labelled, until the time to finish.
@@ -32,7 +33,7 @@ from autosurrogate.run.run_dir import CLOCK, RunDir
 
 MIN_BUDGET_S = 5.0
 CALL_LIMIT_S = 10.0  # time limit of one call of the metric
-CHECK_S = 10.0  # what `check` may spend on calling the metric for its values
+CHECK_S = 10.0  # what `check` may spend on calling the metric for its values, and as much on a short fit's
 PARALLEL_MIN_S = 20.0  # with less time left for the search, starting processes for trials would not pay off
 SAVE_EVERY_S = 0.5  # how often the time spent is saved
 
@@ -65,6 +66,11 @@ class Share:
 FEASIBLE = Share(
     "labelling", "the fewest calls of the metric that a fit needs, of the time left; a slower metric is refused", 0.8
 )
+SHORT_FIT = Share(
+    "labelling",
+    "the calls of a short fit, which decides whether a metric is refused that depends on what no network sees",
+    0.1,
+)
 LABELLING = Share(
     "labelling",
     "all labelling for training and validation, from the start of the run; half of it for generated points where there "
@@ -87,7 +93,7 @@ FINISHING = Share(
     "finishing", "the evaluation on test points and the export; trials start as long as more is left", 0.2, 20.0
 )
 
-SHARES = (FEASIBLE, LABELLING, VALIDATION, TABLES, DESCENT, FINISHING)
+SHARES = (FEASIBLE, SHORT_FIT, LABELLING, VALIDATION, TABLES, DESCENT, FINISHING)
 
 
 def table(budget_s: float = 300.0) -> str:

@@ -78,10 +78,9 @@ def hits(preds: np.ndarray, target: np.ndarray) -> float:
     return float((preds == target).mean())
 
 
-@metric("first_half", task="classification", set_size=16)
-def first_half(preds: np.ndarray, target: np.ndarray) -> float:
-    n = len(target) // 2
-    return float((preds[:n] == target[:n]).mean())
+@metric("first_example", task="classification", set_size=16)
+def first_example(preds: np.ndarray, target: np.ndarray) -> float:
+    return float(preds[0] == target[0])
 """
 # Both networks, with few steps and features.
 SPACE_OF_TWO = (
@@ -129,11 +128,15 @@ def test_what_a_metric_depends_on_and_no_network_sees_is_found(
     low, high = agreement
     assert found[what].missed
     assert low < found[what].agreement < high
-    assert found[what].ceiling == pytest.approx(found[what].agreement ** 0.5)
     assert [one for one in found if found[one].missed] == [what]
     reason = invariances.refusal(list(found.values()), tasks.get(find(f"{file}:{name}").task))
     assert reason is not None
     assert reason.startswith(f"depends on {what} (")
+    example = found[what].example
+    assert example is not None
+    before, after = example
+    assert before.returned != after.returned
+    assert f"it returns {before.returned} for preds {before.preds} and target {before.target}, and" in reason
     assert ("--tokenizer FILE" in reason) == (name == "shared_letters")
 
 
@@ -198,8 +201,8 @@ def test_many_thresholds_are_searched_only_for_what_depends_on_where_between_the
 
 
 def test_no_network_is_excluded_where_none_would_remain() -> None:
-    space, lost = search_space.load(CLASSIFICATION), Dependence("this", 0.5, 0.5, ())
-    assert invariances.excluded_networks(list(space.networks), tasks.get("classification"), [lost]) == {}
+    each = [Dependence(what, 0.5, 0.5, (what,)) for what in ("margin", "target_probability")]
+    assert invariances.excluded_networks(["margin", "target_probability"], CLASSIFICATION, each) == {}
 
 
 @pytest.mark.slow
@@ -231,12 +234,20 @@ def test_a_metric_without_values_is_left_to_other_checks() -> None:
     assert invariances.refusal(found, CLASSIFICATION) is None
 
 
-def test_a_low_ceiling_is_part_of_the_reason() -> None:
-    reasons = [
-        invariances.refusal([Dependence("this", 0.5, agreement, ())], CLASSIFICATION) or "" for agreement in (0.5, 0.99)
-    ]
-    assert reasons[0].endswith("its rank correlation could be about 71 at most")
-    assert "could be" not in reasons[1]
+@pytest.mark.parametrize(("fitted", "refused"), [(0.5, True), (0.89, True), (0.9, False), (0.99, False)])
+def test_a_short_fit_decides_about_what_no_network_sees(fitted: float, refused: bool) -> None:
+    unseen = Dependence("this", 0.5, 0.5, (), fitted_spearman=fitted)
+    reason = invariances.refusal([unseen], CLASSIFICATION)
+    assert (reason is not None) == refused
+    if reason is not None:
+        assert f"a short fit ranks at {100 * fitted:.0f} there, 90 would do" in reason
+
+
+def test_what_no_network_sees_excludes_none_of_them() -> None:
+    unseen, seen = Dependence("this", 0.5, 0.5, ()), Dependence("that", 0.5, 0.5, ("margin",))
+    excluded = invariances.excluded_networks(["margin", "target_probability"], CLASSIFICATION, [unseen, seen])
+    assert list(excluded) == ["target_probability"]
+    assert "this" not in excluded["target_probability"]
 
 
 @pytest.mark.parametrize("name", tasks.names())
@@ -263,17 +274,19 @@ def test_a_metric_that_takes_the_first_of_equal_scores_does_not_depend_on_the_or
 
 @pytest.mark.slow
 def test_fit_refuses_with_the_reason_and_force_fits_all_the_same(tmp_path: Path) -> None:
-    options = ("--metric", "mine.py:first_half", "--space", "small.toml", "--trials", 1, "--budget", "10s")
+    options = ("--metric", "mine.py:first_example", "--space", "small.toml", "--trials", 1, "--budget", "10s")
     program.write(tmp_path / "small.toml", program.SPACE)
     program.write(tmp_path / "mine.py", SMALL_METRICS)
     done = program.run("fit", *options, cwd=tmp_path)
     assert done.returncode == 3
-    assert "no loss was fitted: metric 'first_half' depends on the order of the examples" in done.stderr
+    assert "no loss was fitted: metric 'first_example' depends on the order of the examples" in done.stderr
+    assert "a short fit ranks at" in done.stderr
+    assert "For example, it returns" in done.stderr
     assert "--force" in done.stderr
-    assert not (tmp_path / "first_half.pt").exists()
+    assert not (tmp_path / "first_example.pt").exists()
     forced = program.run("fit", *options, "--force", cwd=tmp_path)
     assert forced.returncode == 0, forced.stderr
-    assert (tmp_path / "first_half.pt").exists()
+    assert (tmp_path / "first_example.pt").exists()
 
 
 @pytest.mark.slow

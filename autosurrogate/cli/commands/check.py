@@ -9,6 +9,7 @@ import math
 from autosurrogate import tasks
 from autosurrogate.cli.printing import console, print_lines
 from autosurrogate.errors import QualityError
+from autosurrogate.evaluation import Dependence
 from autosurrogate.pipeline.checking import Report, check
 
 
@@ -52,9 +53,15 @@ def report_lines(report: Report) -> list[tuple[str, str]]:
             ),
         ]
     for dependence in report.dependences:
-        text = "does not matter"
-        if dependence.matters:
-            seen = f"which {', '.join(dependence.seen_by)} sees" if dependence.seen_by else "which no network sees"
-            text = f"changes {100 * dependence.changed:.0f} % of the values, {seen}"
-        lines.append((dependence.what, text))
+        lines.append((dependence.what, _reaction(dependence)))
     return lines
+
+
+def _reaction(dependence: Dependence) -> str:
+    """How the metric and the networks react to a change."""
+    if not dependence.matters:
+        return "does not matter"
+    seen = f"which {', '.join(dependence.seen_by)} sees" if dependence.seen_by else "which no network sees"
+    fitted = dependence.fitted_spearman
+    short_fit = "" if fitted is None else f"; a short fit ranks at {100 * fitted:.0f}"
+    return f"changes {100 * dependence.changed:.0f} % of the values, {seen}{short_fit}"

@@ -1,4 +1,4 @@
-"""Calls of a metric as short text, for a report."""
+"""Calls of a metric as short text, for reports and messages."""
 
 from __future__ import annotations
 
@@ -31,6 +31,17 @@ class ShownCall:
     returned: str
 
 
+def shown_call(point: Point, returned: str) -> ShownCall:
+    """One call.
+
+    Args:
+        point: what the metric is called with.
+        returned: the returned number, or what happened instead.
+    """
+    preds, target = point
+    return ShownCall(_short(preds), _short(target), returned)
+
+
 def shown_calls(points: Sequence[Point], labels: Labels) -> tuple[ShownCall, ...]:
     """Calls with a large, a middle and a small value, and the first call that failed, if there is any."""
     order = np.argsort(-labels.values)[: int(np.isfinite(labels.values).sum())]
@@ -38,7 +49,7 @@ def shown_calls(points: Sequence[Point], labels: Labels) -> tuple[ShownCall, ...
     calls = [(points[i], f"{labels.values[i]:.6g}") for i in index]
     if labels.problems:
         calls.append((points[int(np.isnan(labels.values).argmax())], labels.problems[0].message))
-    return tuple(ShownCall(_short(preds), _short(target), returned) for (preds, target), returned in calls)
+    return tuple(shown_call(point, returned) for point, returned in calls)
 
 
 def _short(argument: Any) -> str:
