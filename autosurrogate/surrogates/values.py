@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._layers import calmed, matmul
+from autosurrogate.surrogates._layers import calmed
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 from autosurrogate.surrogates._shapes import expect
+from autosurrogate.surrogates._values_order import about_quantiles, correlation, distribution, ranks
+from autosurrogate.surrogates._values_statistics import Statistics
 
 QUANTILES = (0.25, 0.5, 0.75, 0.9)
 
@@ -83,10 +85,10 @@ class Agreement(nn.Module):
             -torch.log(size.mean(2) + 1e-2),
         ]
         for bandwidth in self.bandwidths:
-            features += (-torch.log(_about(size, self.quantiles, bandwidth) + 1e-2)).unbind(2)
-        ranks, ordered = _ranks(truth), relative.sort(2)[0]
+            features += (-torch.log(about_quantiles(size, self.quantiles, bandwidth) + 1e-2)).unbind(2)
+        true_ranks, ordered = ranks(truth), relative.sort(2)[0]
         for n_anchors in self.anchors:
-            features.append(_correlation(_distribution(relative, ordered, n_anchors), ranks))
+            features.append(correlation(distribution(relative, ordered, n_anchors), true_ranks))
         features.append(torch.log(spread).squeeze(2))
         return torch.stack(features, 2).mean(1)
 
@@ -95,51 +97,7 @@ class Agreement(nn.Module):
         return self.layers(features[:, :-1]).squeeze(1) + self.of_spread * features[:, -1]
 
 
-def _about(ordered: Tensor, places: Tensor, bandwidth: float) -> Tensor:
-    """Means of sorted values about quantiles, by a normal kernel.
-
-    Args:
-        ordered: shape (..., n), ascending.
-        places: shape (k,), which quantiles, in [0, 1].
-        bandwidth: standard deviation of the kernel, as a fraction of the n.
-
-    Returns:
-        Shape (..., k).
-    """
-    n = ordered.size(-1)
-    place = (torch.arange(n, dtype=ordered.dtype, device=ordered.device) + 0.5) / n
-    weights = (-((place.unsqueeze(1) - places) / bandwidth).square() / 2).softmax(0)
-    return matmul(ordered, weights.expand(ordered.size(0), n, places.size(0)))
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """Ranks of each row, ties averaged, in [0, 1]: shape (n_points, D, n)."""
-    ordered, values = values.sort(2)[0].contiguous(), values.contiguous()
-    below, not_above = torch.searchsorted(ordered, values), torch.searchsorted(ordered, values, right=True)
-    return (below + not_above).to(values.dtype) / (2 * values.size(2))
-
-
-def _distribution(values: Tensor, ordered: Tensor, n_anchors: int) -> Tensor:
-    """A smooth distribution function of each row at each of its values, shape (n_points, D, n).
-
-    It rises at `n_anchors` quantiles of the row, at each over the distance of its neighbours, and at least over a
-    hundredth of a unit.
-    """
-    places = (torch.arange(n_anchors, dtype=values.dtype, device=values.device) + 0.5) / n_anchors
-    anchors = _about(ordered, places, 0.5 / n_anchors)
-    steps = anchors[:, :, 1:] - anchors[:, :, :-1]
-    steps = torch.cat([steps[:, :, :1], (steps[:, :, 1:] + steps[:, :, :-1]) / 2, steps[:, :, -1:]], 2)
-    width = 0.5 * steps + 3e-3  # predictions that are all the same must not have an endless slope
-    return torch.sigmoid((values.unsqueeze(3) - anchors.unsqueeze(2)) / width.unsqueeze(2)).mean(3)
-
-
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's correlation of rows (n_points, D, n) of numbers from 0 to 1; 0 where one is constant."""
-    a, b = a - a.mean(2, keepdim=True), b - b.mean(2, keepdim=True)
-    return (a * b).mean(2) / (a.square().mean(2) + 1e-4).sqrt() / (b.square().mean(2) + 1e-8).sqrt()
-
-
-NETWORKS = {"agreement": Agreement}
+NETWORKS = {"agreement": Agreement, "statistics": Statistics}
 
 
 class SetLoss(_losses.SetLoss):

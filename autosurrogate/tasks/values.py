@@ -18,7 +18,10 @@ from autosurrogate.tasks._perturbations import reordered
 
 MAX_COLUMNS = 4
 MIN_GENERATED = 16  # examples of a set; of smaller sets, the others are discarded
-MIN_SPREAD, MAX_SPREAD = 0.7, 1.4  # of generated targets
+MIN_SPREAD, MAX_SPREAD = 0.7, 1.4  # of most generated targets
+MIN_UNIT, MAX_UNIT = 1e-3, 1e6  # spread of the others
+MAX_DISTANCE = 300.0  # of the mean from 0, in spreads
+WIDE, FAR, POSITIVE, WHOLE = 0.2, 0.1, 0.25, 0.1  # fractions of the calls, each by itself
 
 
 class Values(Task):
@@ -34,9 +37,11 @@ class Values(Task):
         """Sets of predictions that follow their targets closely, not at all, or the wrong way round, by the severity.
 
         Each set has a random distribution: even, skewed, with two modes, or of few values. The mean and the spread
-        (from 0.7 to 1.4) are random in each call. Predictions err by noise of any shape, by a spread of their own,
-        by an offset, and by a bent scale, in random proportions. The coefficient of determination is mostly above
-        -1.
+        are random in each call: the spread from 0.7 to 1.4, in a fifth of the calls from 0.001 to a million; the mean
+        mostly within some spreads of 0, in a tenth of the calls up to 300 spreads away. In a quarter of the calls all
+        values are positive, as amounts and counts are. In a tenth the targets are whole numbers with a spread of 1 to 30. Predictions err by
+        noise of any shape, by a spread of their own, by an offset, and by a bent scale, in random proportions. The
+        coefficient of determination is mostly above -1.
         """
         return _generate(severity, Draw(generator), set_size)
 
@@ -57,11 +62,16 @@ class Values(Task):
         return torch.where(spread > 1e-6 * target.mean(0).abs(), spread, 1.0).float()
 
     def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
-        """Another unit and another zero of the values, and another order of the columns."""
+        """Another unit and another zero of the values, and another order of the columns.
+
+        Factor and offset are powers of two, and the offset is added in float64: ties, order and the distances of values
+        stay exactly as they are.
+        """
         preds, target = examples.preds, examples.target
+        offset = (4 * self.unit(examples).double()).log2().round().exp2()
         return {
-            "the unit of the values": Examples(3 * preds, 3 * target, examples.extras),
-            "where the values' zero is": Examples(preds + 5, target + 5, examples.extras),
+            "the unit of the values": Examples(4 * preds, 4 * target, examples.extras),
+            "where the values' zero is": Examples(preds.double() + offset, target.double() + offset, examples.extras),
             "which column is which": reordered(examples, 1, generator),
         }
 
@@ -95,8 +105,31 @@ def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     wider = ((0.1 + 0.7 * n**-0.5) * draw.normal(len(severity), 1, n_columns)).exp()
     spread = draw.log_uniform(MIN_SPREAD, MAX_SPREAD, n_columns)
     centre = 3.0 * draw.normal(n_columns)
-    scaled = [spread * (centre + away + wider * values) for values in (preds, target)]
-    return Examples(*(values[:, :set_size].flatten(0, 1) for values in scaled))
+    wide, far, positive, whole = (draw.uniform(4) < torch.tensor([WIDE, FAR, POSITIVE, WHOLE])).tolist()
+    if wide:
+        spread = draw.log_uniform(MIN_UNIT, MAX_UNIT, n_columns)
+    if far:
+        centre = centre.sign() * draw.log_uniform(10.0, MAX_DISTANCE, n_columns)
+    preds, target = (centre + away + wider * values for values in (preds, target))
+    if positive:
+        preds, target = _positive(preds, target, draw)
+    if whole:
+        spread = draw.log_uniform(1.0, 30.0, n_columns)
+    preds, target = spread * preds, spread * target
+    if whole:
+        target = target.round()
+    return Examples(preds[:, :set_size].flatten(0, 1), target[:, :set_size].flatten(0, 1))
+
+
+def _positive(preds: Tensor, target: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    """The values, moved so that the smallest target of each set and column is just above 0; predictions, too.
+
+    A prediction that would lie below a small value is moved into the range from 0 to it, in the same order.
+    """
+    smallest = 0.02 + 0.5 * draw.uniform(target.shape[0], 1, target.shape[2])
+    offset = smallest - target.amin(1, keepdim=True)
+    preds, target = preds + offset, target + offset
+    return torch.where(preds < smallest, smallest * (preds / smallest - 1).clamp(-10, 0).exp(), preds), target
 
 
 def _quantities(n_sets: int, set_size: int, n_columns: int, draw: Draw) -> Tensor:

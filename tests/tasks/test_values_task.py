@@ -74,12 +74,39 @@ def test_nearly_all_the_range_of_r2_above_minus_1_is_reached_and_little_below() 
 def test_targets_have_many_distributions_and_spreads() -> None:
     targets = [generated(0.5, 1, 400, seed).target[:, 0] for seed in range(60)]
     spreads = torch.stack([t.std() for t in targets])
-    assert spreads.min() < 0.8
-    assert spreads.max() > 1.25
+    usual = (spreads > 0.5) & (spreads < 2)
+    assert 0.6 < usual.float().mean() < 0.95
+    assert spreads[usual].min() < 0.8
+    assert spreads[usual].max() > 1.25
+    assert spreads.min() < 0.03
+    assert spreads.max() > 1e3
     standardised = [(t - t.mean()) / t.std() for t in targets]
     kurtosis = torch.stack([t.pow(4).mean() for t in standardised])
     assert kurtosis.min() < 1.8
     assert kurtosis.max() > 5
+
+
+def test_some_calls_give_values_far_from_0_positive_ones_or_whole_targets() -> None:
+    calls = [generated(0.5, 4, 64, seed) for seed in range(100)]
+    far = [bool((c.target.mean(0).abs() > 9 * c.target.std(0)).any()) for c in calls]
+    positive = [bool((c.target > 0).all() and (c.preds > 0).all()) for c in calls]
+    whole = [bool((c.target == c.target.round()).all()) for c in calls]
+    assert 0.05 < np.mean(far) < 0.3
+    assert 0.2 < np.mean(positive) < 0.6
+    assert 0.05 < np.mean(whole) < 0.4
+    assert all(c.target.isfinite().all() and c.preds.isfinite().all() for c in calls)
+
+
+def test_perturbations_keep_ties_order_and_distances_exactly() -> None:
+    for seed in range(30):
+        examples = generated(0.5, 1, 64, seed)
+        for name, changed in TASK.perturbations(examples, torch.Generator().manual_seed(0)).items():
+            if name == "which column is which":
+                continue
+            before, after = ((e.preds.double() - e.target.double()) for e in (examples, changed))
+            factor = 4.0 if name == "the unit of the values" else 1.0
+            assert torch.equal(factor * before, after), name
+            assert not torch.equal(changed.target, examples.target.to(changed.target.dtype))
 
 
 def test_single_examples_have_several_columns_and_err_by_their_severity() -> None:
@@ -88,7 +115,7 @@ def test_single_examples_have_several_columns_and_err_by_their_severity() -> Non
         made = [generated(severity, 50, 1, seed) for seed in range(5)]
         assert all(e.target.shape[1] > 1 for e in made)
         assert all(len(e.target[:, 0].unique()) > 10 for e in made)
-        errors.append(float(np.mean([TASK.regular_loss(e).mean() for e in made])))
+        errors.append(float(np.mean([((e.preds - e.target) / TASK.unit(e)).square().mean() for e in made])))
     assert errors == sorted(errors)
     assert errors[0] < 0.01
 
