@@ -82,21 +82,21 @@ class Matching(nn.Module):
         in_set = (counts > 0).to(iou.dtype)
         gain = in_set / in_set.sum(1, keepdim=True).clamp_min(1) / counts.clamp_min(1)  # what a hit adds to recall
         thresholds = torch.tensor(self.thresholds, dtype=iou.dtype, device=iou.device).unsqueeze(1)
-        close = _close(iou * pair_mask)  # (n, K)
+        close = close_queries(iou * pair_mask)  # (n, K)
         not_self = 1 - torch.eye(close.size(1), dtype=iou.dtype, device=iou.device)
-        close_iou, close_mask = (_of_queries(values, close) for values in (iou, pair_mask))
+        close_iou, close_mask = (of_queries(values, close) for values in (iou, pair_mask))
         close_best = best.gather(1, close)
 
         features: list[Tensor] = []
         for temperature in self.temperatures:
             probability = (logits / temperature).softmax(2) * batch.query_mask.unsqueeze(2)
-            same = of_true_classes(_of_queries(probability, close), classes) * close_mask
+            same = of_true_classes(of_queries(probability, close), classes) * close_mask
             iou_temperature = 0.1 * temperature
             assigned = ((close_iou * same - 9 * (1 - close_mask)) / iou_temperature).softmax(2) * same
             above_threshold = torch.sigmoid((close_iou.unsqueeze(2) - thresholds) / iou_temperature)
             claims = above_threshold * assigned.unsqueeze(2)  # (n, K, T, M)
             above = torch.sigmoid((close_best.unsqueeze(1) - close_best.unsqueeze(2)) / temperature) * not_self
-            hits = matmul((claims * _unclaimed(claims, above)).flatten(1, 2), of_class)
+            hits = matmul((claims * unclaimed(claims, above)).flatten(1, 2), of_class)
             precision, recall = precision_and_recall(
                 hits.view(-1, set_size * close.size(1), len(self.thresholds) * n_classes),
                 close_best.view(-1, set_size * close.size(1)),
@@ -132,7 +132,7 @@ def mean_of_true_boxes(values: Tensor, target_mask: Tensor, set_size: int) -> Te
     return (values.reshape(weight.shape) * weight).sum(1) / weight.sum(1).clamp_min(1)
 
 
-def _close(iou: Tensor, minimum: int = N_CLOSE) -> Tensor:
+def close_queries(iou: Tensor, minimum: int = N_CLOSE) -> Tensor:
     """The queries of each image that overlap a true box most, (n, Q, M) to indices (n, K).
 
     K is `minimum`, or the number of true boxes if that is larger; at most Q.
@@ -145,12 +145,12 @@ def _close(iou: Tensor, minimum: int = N_CLOSE) -> Tensor:
     return iou.detach().amax(2).topk(k, dim=1)[1]
 
 
-def _of_queries(values: Tensor, index: Tensor) -> Tensor:
+def of_queries(values: Tensor, index: Tensor) -> Tensor:
     """The values of some queries of each image: (n, Q, X) and indices (n, K) to (n, K, X)."""
     return values.gather(1, index.unsqueeze(2).expand(-1, -1, values.size(2)))
 
 
-def _unclaimed(claims: Tensor, above: Tensor, floor: float = FLOOR) -> Tensor:
+def unclaimed(claims: Tensor, above: Tensor, floor: float = FLOOR) -> Tensor:
     """How far no better scored detection of the image has claimed the true box, shape of `claims` (n, Q, T, M).
 
     Args:

@@ -38,22 +38,22 @@ def precision_and_recall(
     n_classes = gain.size(1)
     n_thresholds = hits.size(2) // n_classes
     hit_gain = (hits * gain.repeat(1, n_thresholds).unsqueeze(1)).detach().sum(2)
-    levels = _levels(hit_scores.detach(), hit_gain, n_levels, 3 * temperature)
-    n_hits = matmul(_above(hit_scores, levels, temperature), hits).view(-1, n_levels + 1, n_thresholds, n_classes)
-    n_detections = matmul(_above(scores, levels, temperature), probability).unsqueeze(2)
+    levels = levels_of_equal_gain(hit_scores.detach(), hit_gain, n_levels, 3 * temperature)
+    n_hits = matmul(above_levels(hit_scores, levels, temperature), hits).view(-1, n_levels + 1, n_thresholds, n_classes)
+    n_detections = matmul(above_levels(scores, levels, temperature), probability).unsqueeze(2)
     precision = (n_hits / (n_detections + floor)).flip(1).cummax(1)[0].flip(1)  # the best at that recall or more
     step = torch.cat([n_hits[:, :1], n_hits[:, 1:] - n_hits[:, :-1]], 1)
     gain = gain.unsqueeze(1)
     return ((precision * step).sum(1) * gain).sum(2), (n_hits[:, -1] * gain).sum(2)
 
 
-def _above(scores: Tensor, levels: Tensor, temperature: float) -> Tensor:
+def above_levels(scores: Tensor, levels: Tensor, temperature: float) -> Tensor:
     """How far each score is above each level and above -infinity: (n_points, N) to (n_points, n_levels + 1, N)."""
     above = torch.sigmoid((scores.unsqueeze(1) - levels.unsqueeze(2)) / temperature)
     return torch.cat([above, torch.ones_like(above[:, :1])], 1)
 
 
-def _levels(scores: Tensor, gain: Tensor, n_levels: int, max_below: float) -> Tensor:
+def levels_of_equal_gain(scores: Tensor, gain: Tensor, n_levels: int, max_below: float) -> Tensor:
     """Scores that split the sorted detections into stretches of equal gain, shape (n_points, n_levels).
 
     Each is midway between a detection and the next, at most `max_below` below the former.

@@ -13,10 +13,12 @@ from autosurrogate.surrogates._detection_matching import (
     mean_of_true_boxes,
     of_true_classes,
 )
+from autosurrogate.surrogates._detection_outcomes import Outcomes
 from autosurrogate.surrogates._layers import Perceptron, bounded
 from autosurrogate.surrogates._shapes import expect
 from autosurrogate.tasks._boxes import overlaps
-from autosurrogate.tasks.detection import MAX_COORDINATE, MIN_LOGIT
+from autosurrogate.tasks._detection_generator import MIN_LOGIT
+from autosurrogate.tasks.detection import MAX_COORDINATE
 
 
 class TargetProbability(nn.Module):
@@ -59,7 +61,7 @@ class TargetProbability(nn.Module):
         return self.layers(features).squeeze(1)
 
 
-NETWORKS = {"matching": Matching, "target_probability": TargetProbability}
+NETWORKS = {"matching": Matching, "outcomes": Outcomes, "target_probability": TargetProbability}
 
 
 def _queries(preds: Tensor, far: float = MAX_COORDINATE, min_logit: float = MIN_LOGIT) -> tuple[Tensor, Tensor, Tensor]:
