@@ -15,6 +15,8 @@ MAX_CLASSES = 5
 MIN_TARGETS, MAX_TARGETS = 2, 6
 MIN_SPARE, MAX_SPARE = 2, 12  # queries beyond one for each target
 ABSENT = -1e4  # logit of a query that pads
+MIN_LOGIT = -1e3  # a query whose logits are all lower is padding: its score would be 0 in any precision
+EMPTY = 0.05  # fraction of images without a true box; in a tenth of the sets up to 0.9
 KINDS = 6  # of errors: see `generate`
 
 
@@ -91,7 +93,9 @@ def _targets(n_sets: int, set_size: int, n_classes: int, draw: Draw) -> _Targets
     centres = centres + crowd * (centres[:, :1] - centres)
     prior = each((draw.log_uniform(0.1, 1.5, n_sets, 1) * draw.normal(n_sets, n_classes)).softmax(-1))
     classes = torch.multinomial(prior, n_targets, replacement=True, generator=draw.generator)
-    empty = draw.uniform(n, 1) < 0.05
+    mostly_empty = draw.uniform(n_sets, 1) < 0.1
+    fraction_empty = torch.where(mostly_empty, draw.log_uniform(0.2, 0.9, n_sets, 1), EMPTY)
+    empty = draw.uniform(n, 1) < each(fraction_empty)
     empty[::set_size] = False  # never the first of a set: without a true box most metrics have no value
     count = torch.where(empty, 0.0, 1 + (draw.uniform(n, 1) * n_targets).floor())
     boxes = torch.cat([centres - sizes / 2, centres + sizes / 2], -1)

@@ -11,13 +11,14 @@ from torch import Tensor
 
 from autosurrogate.errors import OutputsError
 from autosurrogate.examples import Examples
+from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._base import Task, expect_dtype, expect_shape
-from autosurrogate.tasks._detection_generator import ABSENT, generate
+from autosurrogate.tasks._detection_generator import ABSENT, MIN_LOGIT, generate
 from autosurrogate.tasks._detection_loss import assigned_loss
+from autosurrogate.tasks._detection_regimes import in_regime
 from autosurrogate.tasks._draw import Draw
 from autosurrogate.tasks._perturbations import WHICH_CLASS, renumbered
 
-MIN_LOGIT = -1e3  # a query whose logits are all lower is padding: its score would be 0 in any precision
 MAX_COORDINATE = 1e6  # pixels
 BOX_UNIT = 0.2  # of the side of an image's true boxes
 
@@ -29,6 +30,7 @@ class Detection(Task):
     """
 
     name = "detection"
+    regimes = (_regimes.UNTRAINED, _regimes.COLLAPSED, _regimes.SATURATED)
     views: ClassVar[Mapping[str, Mapping[str, tuple[Any, Any]]]] = {
         "boxes": {"sample": (dict, dict), "set": (list[dict], list[dict])},  # type: ignore[type-arg]
     }
@@ -40,9 +42,14 @@ class Detection(Task):
 
         Each set has a random size of its images, sizes, shapes and classes of its boxes, and an amount of each error:
         displaced boxes, missed ones, wrong classes, duplicates, detections of the background, scores out of order.
-        Scale and level of the logits are independent of that.
+        In some sets most images have no true box. Scale and level of the logits are independent of that.
         """
         return generate(severity, Draw(generator), set_size)
+
+    def in_regime(self, regime: str, examples: Examples, set_size: int, generator: torch.Generator) -> Examples:
+        """Boxes and logits of untrained, collapsed and saturated models; a set shares a place and a preference."""
+        preds = examples.preds.view(-1, set_size, *examples.preds.shape[1:])
+        return examples.with_preds(in_regime(preds, regime, Draw(generator)).flatten(0, 1))
 
     def decode(self, examples: Examples, view: str) -> tuple[Any, Any]:
         """Of each image "boxes" (q, 4), "scores" (q,) and "labels" (q,); and "boxes" (m, 4) and "labels" (m,).
