@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autosurrogate.export.metadata import StratumOrder
 from autosurrogate.rank_correlation.agreement import Agreement
 
 WIDTH = 1000  # columns where the output is not a terminal, so that no line is wrapped
@@ -58,6 +59,23 @@ def agreement_table(sections: Mapping[str, Mapping[str, Agreement]]) -> Table:
                 for cell in (f"{100 * value:.1f}", f"{100 * low:.1f} to {100 * high:.1f}")
             ]
             table.add_row(Text(f"  {name}" if title else name), *cells, f"{row.n_points:,}")
+    return table
+
+
+def strata_table(strata: Sequence[StratumOrder], behind: Sequence[StratumOrder]) -> Table:
+    """Somers' D in per cent of a loss and of the regular loss within each kind of points.
+
+    Args:
+        strata: the kinds.
+        behind: those that the loss orders worse than the regular loss does, which are marked.
+    """
+    table = Table(box=None, pad_edge=False)
+    table.add_column("Somers' D, per cent", overflow="fold")
+    for heading in ("loss", "regular loss", "points", ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in strata:
+        figures = (f"{100 * figure:.1f}" for figure in (row.loss_somers_d, row.regular_loss_somers_d))
+        table.add_row(row.name, *figures, f"{row.n_points:,}", "worse" if row in behind else "")
     return table
 
 

@@ -142,7 +142,7 @@ class Evaluator:
             loss=point_losses.compare(own, chunks, higher, self._seed),
             regular_loss=point_losses.compare(regular, chunks, higher, self._seed),
             by_set_size=self._correlations_by_set_size(own, regular, chunks),
-            strata=strata.order_by_stratum(own, regular, chunks, higher),
+            strata=strata.order_by_stratum(self._task, own, regular, chunks, higher),
         )
 
     def _correlations_by_set_size(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ import torch
 from autosurrogate import outputs, tasks
 from autosurrogate._utils import caller_settings
 from autosurrogate.errors import OptionError
-from autosurrogate.evaluation.point_losses import PointLosses, blocks, regular_of_points
+from autosurrogate.evaluation.point_losses import losses_on, regular_of_points
+from autosurrogate.evaluation.strata import behind_regular_loss, order_by_stratum
 from autosurrogate.examples import Examples
 from autosurrogate.export import reader
+from autosurrogate.export.metadata import StratumOrder
 from autosurrogate.labelling.labeller import Labeller
 from autosurrogate.labelling.labels import check_labels
 from autosurrogate.pipeline.evaluation_inputs import resolve_metric, resolve_set_size, resolve_tokenizer
+from autosurrogate.points.labelled_set import Chunk
 from autosurrogate.points.metric_calls import points_of
 from autosurrogate.rank_correlation.agreement import Agreement
 from autosurrogate.rank_correlation.comparison import mean_agreement, rank_agreement
@@ -26,6 +30,7 @@ from autosurrogate.registry.lookup import with_tokenizer
 from autosurrogate.registry.metric_type import Metric
 from autosurrogate.run.budget import CALL_LIMIT_S
 
+CPU = torch.device("cpu")
 N_SHUFFLES = 10  # of the sets of a set-level metric
 
 
@@ -38,12 +43,19 @@ class Evaluation:
         regular: the regular loss's.
         set_size: examples a point; None where each example is one.
         n_dropped: points on which the metric failed, which are left out; with sets, those of the shuffle with most.
+        strata: the order of both within each kind of points, all points first, see `evaluation.strata`.
     """
 
     loss: Agreement
     regular: Agreement
     set_size: int | None
     n_dropped: int
+    strata: tuple[StratumOrder, ...] = ()
+
+    @property
+    def behind(self) -> tuple[StratumOrder, ...]:
+        """The strata that the loss orders worse than the regular loss does, beyond noise."""
+        return tuple(behind_regular_loss(self.strata))
 
     def as_dict(self) -> dict[str, Any]:
         """As `autosurrogate evaluate --json` prints it; correlations are fractions, None where not defined."""
@@ -60,7 +72,8 @@ class Evaluation:
         }
         undefined = {name for name, value in figures.items() if np.isnan(np.asarray(value, dtype=float)).any()}
         numbers = {name: None if name in undefined else value for name, value in figures.items()}
-        return {**numbers, "set_size": self.set_size, "n_dropped": self.n_dropped}
+        strata = [asdict(row) for row in self.strata]
+        return {**numbers, "set_size": self.set_size, "n_dropped": self.n_dropped, "strata": strata}
 
 
 @caller_settings.set_aside()
@@ -105,7 +118,9 @@ def evaluate(
     def of_points(examples: Examples, set_size: int) -> torch.Tensor:
         return reader.losses_of_points(scripted, task, examples, None if size is None else set_size)
 
+    regular = regular_of_points(task)
     loss_agreements, regular_agreements, n_dropped = list[Agreement](), list[Agreement](), 0
+    strata: list[tuple[StratumOrder, ...]] = []
     with Labeller(resolved, timeout_s=CALL_LIMIT_S) as labeller:
         for k in range(1 if size is None else N_SHUFFLES):
             generator = torch.Generator().manual_seed(seed + k)
@@ -117,26 +132,43 @@ def evaluate(
             labels = labeller.label(points)
             check_labels(resolved, labels.values, labels.problems)
             n_dropped = max(n_dropped, len(labels.problems))
-            loss_agreements.append(_agreement(of_points, files_examples, size or 1, labels.values, resolved, seed))
-            regular_agreements.append(
-                _agreement(regular_of_points(task), files_examples, size or 1, labels.values, resolved, seed)
-            )
-    return Evaluation(mean_agreement(loss_agreements), mean_agreement(regular_agreements), size, n_dropped)
+            chunks = _chunks(files_examples, size or 1, labels.values)
+            values = np.concatenate([chunk.values.numpy() for chunk in chunks])
+            own_losses, regular_losses = (losses_on(losses, chunks, CPU) for losses in (of_points, regular))
+            higher = resolved.higher_is_better
+            loss_agreements.append(rank_agreement(own_losses, values, higher, seed))
+            regular_agreements.append(rank_agreement(regular_losses, values, higher, seed))
+            strata.append(order_by_stratum(task, own_losses, regular_losses, chunks, higher))
+    return Evaluation(
+        mean_agreement(loss_agreements), mean_agreement(regular_agreements), size, n_dropped, _mean_strata(strata)
+    )
 
 
-def _agreement(
-    of_points: PointLosses,
-    files_examples: Sequence[Examples],
-    set_size: int,
-    values: np.ndarray,
-    metric: Metric,
-    seed: int,
-) -> Agreement:
-    with torch.no_grad():
-        losses = [
-            of_points(block, set_size).double().numpy()
-            for examples in files_examples
-            for block in blocks(examples, set_size)
-        ]
-    valid = np.isfinite(values)
-    return rank_agreement(np.concatenate(losses)[valid], values[valid], metric.higher_is_better, seed)
+def _chunks(files_examples: Sequence[Examples], set_size: int, values: np.ndarray) -> list[Chunk]:
+    """The points of each file that have a value."""
+    chunks: list[Chunk] = []
+    start = 0
+    for examples in files_examples:
+        of_file = values[start : start + len(examples) // set_size]
+        start += len(of_file)
+        chunk = Chunk(examples, set_size, torch.from_numpy(of_file), None)
+        chunks.append(chunk.select(torch.from_numpy(np.flatnonzero(np.isfinite(of_file)))))
+    return [chunk for chunk in chunks if len(chunk)]
+
+
+def _mean_strata(shuffles: Sequence[Sequence[StratumOrder]]) -> tuple[StratumOrder, ...]:
+    """The means of each stratum over the shuffles, which share their examples, so that errors do not shrink."""
+    by_name: dict[str, list[StratumOrder]] = {}
+    for row in itertools.chain.from_iterable(shuffles):
+        by_name.setdefault(row.name, []).append(row)
+    return tuple(
+        StratumOrder(
+            name,
+            min(row.n_points for row in rows),
+            *(
+                float(np.mean([getattr(row, figure) for row in rows]))
+                for figure in ("loss_somers_d", "regular_loss_somers_d", "difference_error")
+            ),
+        )
+        for name, rows in by_name.items()
+    )

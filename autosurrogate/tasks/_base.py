@@ -89,6 +89,25 @@ class Task(ABC):
         """
         return {}
 
+    def traits(self, examples: Examples, set_size: int) -> Mapping[str, Tensor]:
+        """Numbers by which points are divided into strata, each of which a loss must order, see `evaluation.strata`.
+
+        Args:
+            examples: n_points * set_size of them, point by point, on the CPU.
+            set_size: examples of each point.
+
+        Returns:
+            Numbers of shape (n_points,) by name, as in "the third with the lowest NAME". Here the sharpness: how far
+            the predictions of a point lie from their mean, on the mean.
+        """
+        preds = examples.preds.float()
+        finite = preds.isfinite().float()
+        rows = preds.nan_to_num(0.0, 0.0, 0.0).view(-1, set_size * preds[0].numel())
+        finite = finite.view_as(rows)
+        n = finite.sum(1).clamp_min(1)
+        mean = (rows * finite).sum(1, keepdim=True) / n.unsqueeze(1)
+        return {"sharpness": ((rows - mean).abs() * finite).sum(1) / n}
+
     def unit(self, examples: Examples) -> Tensor | float:
         """The size of a typical change of the predictions. Norms of gradients and distances are measured in it.
 

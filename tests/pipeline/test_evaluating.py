@@ -20,6 +20,7 @@ from autosurrogate.errors import LossFileError, MetricError, OptionError, Output
 KEYS = [
     "spearman", "spearman_interval", "kendall", "kendall_interval", "regular_spearman", "regular_spearman_interval",
     "regular_kendall", "regular_kendall_interval", "n_points", "set_size", "n_dropped",
+    "strata",
 ]  # fmt: skip
 
 
@@ -115,8 +116,10 @@ def test_another_metric_of_the_same_task_and_level_and_points_it_fails_on(
     assert re.fullmatch(r"per cent +Spearman +95 % CI +Kendall +95 % CI +points", lines[0])
     assert re.fullmatch(r"accuracy\.pt( +\d+\.\d +\d+\.\d to \d+\.\d){2} +[56]\d", lines[1])  # agreement is positive
     assert lines[2].startswith("regular loss ")
-    assert lines[3] == "sets of 30 examples, mean of 10 shuffles"
-    failed = re.fullmatch(r"the metric failed on (\d+) points at most in a shuffle, which are left out", lines[4])
+    assert re.fullmatch(r"Somers' D, per cent +loss +regular loss +points *", lines[4])
+    assert re.fullmatch(r"all points( +-?\d+\.\d){2} +[56]\d *", lines[5])
+    assert lines[-2] == "sets of 30 examples, mean of 10 shuffles"
+    failed = re.fullmatch(r"the metric failed on (\d+) points at most in a shuffle, which are left out", lines[-1])
     assert failed is not None
     n_sets = 3 * (700 // 30)  # of three sources
     assert n_sets - int(failed[1]) <= int(lines[1].split()[-1]) < n_sets

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from autosurrogate.cli.printing import agreement_table, console
+from autosurrogate.cli.printing import agreement_table, console, strata_table
 from autosurrogate.export import ready
 from autosurrogate.pipeline.evaluating import N_SHUFFLES, evaluate
 
@@ -26,6 +26,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     out = console()
     out.print(agreement_table({"": {Path(options.loss).name: evaluation.loss, "regular loss": evaluation.regular}}))
+    if evaluation.strata:
+        out.print()
+        out.print(strata_table(evaluation.strata, evaluation.behind))
     if evaluation.set_size is not None:
         out.print(f"sets of {evaluation.set_size} examples, mean of {N_SHUFFLES} shuffles")
     if evaluation.n_dropped:
