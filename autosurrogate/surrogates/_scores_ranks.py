@@ -5,8 +5,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import along_first, calmed, matmul, mean_of_last
+from autosurrogate.surrogates._layers import along_first, matmul, mean_of_last
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._scores_operating import odds, standardised
 
 N_CONTEXT = 2  # features that do not depend on the logits
 
@@ -48,7 +49,7 @@ class Order(nn.Module):
         auc = mean_of_last(1 - negatives_above / n_negative.clamp_min(1), mixed)
         precision = mean_of_last((fraction * among_positives / rank).sum(3), mixed)
         context = torch.stack([target.mean(2).mean(1), (1 / n_positive.clamp_min(1)).mean(1)], 1)
-        return torch.cat([_odds(auc).t(), _odds(precision).t(), context], 1)
+        return torch.cat([odds(auc).t(), odds(precision).t(), context], 1)
 
     def score(self, features: Tensor, n_rows: int) -> Tensor:
         """One number for each point, shape (n_points,)."""
@@ -102,12 +103,6 @@ class Top(nn.Module):
         return self.layers(features).squeeze(1)
 
 
-def _odds(fraction: Tensor) -> Tensor:
-    """The logarithm of the odds, within 1.2 of 0, so that fractions near 0 and 1 differ as visibly as others do."""
-    fraction = fraction.clamp(0.0, 1.0)
-    return torch.log((fraction + 0.01) / (1.01 - fraction)) / 4
-
-
 def _ranks(logits: Tensor, target: Tensor, temperatures: list[float]) -> tuple[Tensor, Tensor, Tensor]:
     """Soft ranks of positives, 1 for the highest.
 
@@ -124,10 +119,7 @@ def _ranks(logits: Tensor, target: Tensor, temperatures: list[float]) -> tuple[T
         The ranks among all items and those among the positives, both (n, n_points, n_labels, 128), and for how many
         positives each stands, (n_points, n_labels, 128); 0 where there are fewer.
     """
-    scores = logits - logits.mean(2, keepdim=True)
-    variance = scores.square().mean(2, keepdim=True)
-    spread = (variance + 1e-4 * variance.detach() + 1e-12).sqrt()  # two items would have no gradient without the second
-    scores = calmed(scores / spread, spread)
+    scores = standardised(logits)
     place, weight = _some_positives(scores, target)
     own = scores.gather(2, place)
     column = along_first(temperatures, scores)

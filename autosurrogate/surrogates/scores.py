@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._layers import Perceptron, bounded
 from autosurrogate.surrogates._scores_counts import Counts, Sweep
+from autosurrogate.surrogates._scores_curve import OperatingCurve
+from autosurrogate.surrogates._scores_examples import LabelSets
 from autosurrogate.surrogates._scores_ranks import Order, Top
 from autosurrogate.surrogates._shapes import expect
 
@@ -57,6 +59,8 @@ NETWORKS = {
     "counts": Counts,
     "top": Top,
     "sweep": Sweep,
+    "operating_curve": OperatingCurve,
+    "label_sets": LabelSets,
     "target_probability": TargetProbability,
 }
 

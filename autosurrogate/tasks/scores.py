@@ -80,11 +80,14 @@ class Scores(Task):
         return preds.cpu().numpy(), target.cpu().numpy()
 
     def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
-        """More confident logits of the same signs, and another order of the labels."""
-        more_confident = {HOW_SURE: examples.with_preds(3 * examples.preds)}
+        """Less confident logits of the same signs, and another order of the labels.
+
+        Logits are divided by a power of two, which is exact. Multiplied, probabilities near 1 would become equal.
+        """
+        less_confident = {HOW_SURE: examples.with_preds(examples.preds / 4)}
         if examples.preds.ndim == 1:
-            return more_confident
-        return {**more_confident, "which label is which": reordered(examples, 1, generator)}
+            return less_confident
+        return {**less_confident, "which label is which": reordered(examples, 1, generator)}
 
     def regular_loss(self, examples: Examples) -> Tensor:
         """Binary cross-entropy, the mean over the labels of an example."""

@@ -4,6 +4,7 @@ import math
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from network_cases import NetworkCase, differs, each_level, losses_of
@@ -18,6 +19,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "counts": {"thresholds": [0.5, 0.2], "temperatures": [1.0, 0.1]},
     "top": {"temperatures": [1.0, 0.1], "tops": [30, 3]},
     "sweep": {"thresholds": [0.8, 0.5, 0.2], "temperatures": [0.3]},
+    "operating_curve": {"temperatures": [1.0, 0.1]},
+    "label_sets": {"temperatures": [1.0, 0.1]},
     "target_probability": {"width": 16, "n_hidden": 2},
 }
 SHARP = 1e-3
@@ -93,6 +96,8 @@ def test_a_single_label_may_have_an_axis_of_its_own(network: str) -> None:
 @each_network
 def test_a_label_twice_is_the_label_once(network: str) -> None:
     loss, (preds, target) = built(network), examples()
+    if network == "label_sets":
+        pytest.skip("sees how many labels an example has")
     torch.testing.assert_close(
         loss(preds[:, None].expand(-1, 2), target[:, None].expand(-1, 2)), loss(preds, target), atol=1e-5, rtol=1e-5
     )
@@ -299,3 +304,97 @@ def test_logits_that_lie_close_together_have_no_larger_gradient(network: torch.n
         logits = (scale * shape).requires_grad_(True)
         norms.append(torch.autograd.grad(loss(logits, target), logits)[0].norm())
     assert 0.3 * norms[1] < norms[0] < 1.5 * norms[1]
+
+
+def hard(network: str, preds: Tensor, target: Tensor) -> dict[str, float]:
+    """Features of a set by name, at a temperature at which all is counted hard."""
+    loss = built(network, temperatures=[1e-4])
+    names = [name.removesuffix(" by 0.0001") for name in loss.network.feature_names()]
+    return dict(zip(names, loss.features(preds, target, len(preds))[0].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_the_operating_curve_holds_what_metrics_are_made_of(share: float) -> None:
+    preds, target = examples(400, share=share)
+    found, probability = hard("operating_curve", preds, target), preds.double().sigmoid()
+    for threshold in (0.1, 0.5, 0.9):
+        called = probability >= threshold
+        expected = {
+            "recall": metrics.recall_score(target, called),
+            "specificity": metrics.recall_score(target, called, pos_label=0),
+            "precision": metrics.precision_score(target, called),
+            "negative precision": metrics.precision_score(target, called, pos_label=0),
+            "number": 1 - abs(float(called.double().mean() - target.double().mean())),
+        }
+        for name, value in expected.items():
+            assert found[f"{name} above {threshold:g}"] == pytest.approx(value, abs=0.01), name
+    false, true, _ = metrics.roc_curve(target, preds, drop_intermediate=False)
+    for rate in (0.0, 0.1, 0.3):
+        assert found[f"recall at false-positive rate {rate:g}"] == pytest.approx(true[false <= rate].max(), abs=0.03)
+    for recall in (0.25, 0.75, 1.0):
+        rate = 1 - found[f"specificity at recall {recall:g}"]
+        assert rate == pytest.approx(false[true >= recall - 1e-9].min(), abs=0.03)
+    assert found["least cost 1"] == pytest.approx((true - false).max(), abs=0.05)
+    precision, recalls, _ = metrics.precision_recall_curve(target, preds)
+    best = np.max(2 * precision * recalls / np.maximum(precision + recalls, 1e-9))
+    assert found["best f1"] == pytest.approx(best, abs=0.05)
+    assert found["roc auc"] == pytest.approx(odds(metrics.roc_auc_score(target, preds)), abs=0.01)
+    assert found["average precision"] == pytest.approx(odds(metrics.average_precision_score(target, preds)), abs=0.03)
+    positives, negatives = probability[target == 1], probability[target == 0]
+    assert found["probability of positives"] == pytest.approx(float(positives.mean()), abs=1e-5)
+    assert found["squared error of negatives"] == pytest.approx(-float(negatives.square().mean()), abs=1e-5)
+    assert found["log-likelihood of positives"] == pytest.approx(-math.log1p(float(-positives.log().mean())), abs=1e-5)
+    assert found["excess of the mean"] == pytest.approx(float((probability - target).mean()), abs=1e-5)
+    assert found["uncertainty"] == pytest.approx(float((probability * (1 - probability)).mean()), abs=1e-5)
+
+
+def test_bins_of_probability_are_compared_with_the_targets() -> None:
+    preds, target = examples(400)
+    probability = preds.double().sigmoid()
+    edges = torch.tensor([0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9], dtype=torch.float64)
+    bins = torch.bucketize(probability, edges)
+    errors = [float((probability - target)[bins == i].sum().abs()) for i in range(len(edges) + 1)]
+    assert hard("operating_curve", preds, target)["calibration of bins"] == pytest.approx(
+        1 - sum(errors) / 400, abs=1e-3
+    )
+
+
+def test_label_sets_hold_what_metrics_of_examples_are_made_of() -> None:
+    preds, target = examples(60, 6)
+    target[:, 2] |= target.sum(1) == 0  # each example has a label, and none has all
+    target[:, 3] &= target.sum(1) < 6
+    found, called = hard("label_sets", preds, target), (preds > 0).long()
+    expected = {
+        "recall of examples": metrics.recall_score(target, called, average="samples"),
+        "f1 of examples": metrics.f1_score(target, called, average="samples"),
+        "jaccard of examples": metrics.jaccard_score(target, called, average="samples"),
+        "agreement of examples": 1 - metrics.hamming_loss(target, called),
+        "all right of examples": metrics.accuracy_score(target, called),
+        "number of examples": 1 - float((called.sum(1) - target.sum(1)).abs().double().mean()) / 6,
+        "pairs of examples": 1 - metrics.label_ranking_loss(target, preds),
+        "first of examples": float(target.gather(1, preds.argmax(1, keepdim=True)).double().mean()),
+        "average precision of examples": metrics.label_ranking_average_precision_score(target, preds),
+        "depth of examples": 1 - metrics.coverage_error(target, preds) / 6,
+        "worst f1": metrics.f1_score(target, called, average=None).min(),
+        "f1 by prevalence": metrics.f1_score(target, called, average="weighted"),
+        "f1 of all": metrics.f1_score(target, called, average="micro"),
+        "worst roc auc": metrics.roc_auc_score(target, preds, average=None).min(),
+        "best roc auc": metrics.roc_auc_score(target, preds, average=None).max(),
+        "roc auc": metrics.roc_auc_score(target, preds, average="macro"),
+    }
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=0.04), name
+
+
+@pytest.mark.parametrize("network", ["operating_curve", "label_sets"])
+def test_a_monotone_head_falls_with_each_quality_and_a_free_one_does_not(network: str) -> None:
+    for head in ("monotone", "free"):
+        loss = built(network, head=head)
+        names = loss.network.feature_names()
+        end = names.index("prevalence")
+        features = torch.rand(64, len(names), requires_grad=True)
+        (slope,) = torch.autograd.grad(loss.network.score(features, 1).sum(), features)
+        assert (slope[:, :end] < 0).any()
+        assert bool((slope[:, :end] > 0).any()) == (head == "free")
+    with pytest.raises(ValueError, match="head must be 'monotone' or 'free', got 'linear'"):
+        built(network, head="linear")

@@ -218,3 +218,14 @@ def test_the_labels_of_a_single_example_are_a_set_in_each_regime() -> None:
         made, changed = in_regime(regime, "multilabel", 1)
         assert changed.preds.shape == made.preds.shape
         assert (changed.preds.gather(1, made.preds.argsort(1)).diff(dim=1) >= -1e-6).all()
+
+
+def test_less_confident_logits_keep_their_order_and_sides_and_no_two_become_equal() -> None:
+    made = generated(0.0, 50)
+    changed = TASK.perturbations(made, torch.Generator())["how sure the probabilities are"]
+    order = made.preds.argsort()
+    (before, _), (after, _) = (TASK.decode(e, "binary") for e in (made, changed))
+    assert torch.equal(changed.preds.argsort(), order)
+    np.testing.assert_array_equal(np.diff(after[order]) == 0, np.diff(made.preds.numpy()[order]) == 0)
+    np.testing.assert_array_equal(after >= 0.5, before >= 0.5)
+    assert np.abs(after - before).max() > 0.1
