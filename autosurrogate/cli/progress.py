@@ -41,13 +41,14 @@ class ConsoleProgress(Progress):
         text = f"{n_done:,} of {n_total:,} {kind}points  {points_per_s:,.0f} points/s"
         self._show("labelling", f"labelling  {text}", last=n_done >= n_total)
 
-    def trial(self, number: int, best: float, regular: float, left_s: float) -> None:
+    def trial(self, number: int, best: float, regular: float, left_s: float, late_rise: float | None = None) -> None:
         """Show how many trials have ended, and the best correlation so far."""
+        rise = "" if late_rise is None else f"  later half +{late_rise:.2f} of objective value"
         so_far = "none yet" if math.isnan(best) else f"{100 * best:.1f}"
         self._show(
             "trial",
             f"trial {number}  best validation Spearman {so_far}  regular loss {100 * regular:.1f}  "
-            f"{max(0.0, left_s):.0f} s left",
+            f"{max(0.0, left_s):.0f} s left{rise}",
         )
 
     def _show(self, kind: str, text: str, last: bool = False) -> None:

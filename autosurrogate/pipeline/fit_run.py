@@ -28,10 +28,15 @@ from autosurrogate.run.run_dir import RunDir
 from autosurrogate.search import study
 from autosurrogate.search.optuna_logging import only_errors
 from autosurrogate.search.search import Search
+from autosurrogate.search.stagnation import MIN_RISE
 from autosurrogate.search.trial_record import TrialRecord
 from autosurrogate.search.window import LAG
 from autosurrogate.surrogates import Loss
 
+STAGNATED = (
+    "stopped before the budget was spent: the later half of the trials raised the objective value by less than "
+    f"{MIN_RISE:g}"
+)
 N_EXPORT_CHECKS = 3  # batches that the exported files are compared on, of different sizes
 
 
@@ -128,6 +133,8 @@ def _search(run: RunDir, clock: Clock, inputs: FitInputs, progress: Progress) ->
             interrupted = True
             progress.say("interrupted: exporting the best loss so far; Ctrl-C again ends at once")
         else:
+            if search.stagnated:
+                progress.say(STAGNATED)
             few = fit_decisions.too_few_trials(sum(search.counts().values()), space, options)
             if few is not None:
                 progress.say(few)

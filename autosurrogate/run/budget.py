@@ -15,7 +15,8 @@ How five minutes are spent (`table()` prints the shares of any budget):
    the features of the training points, for all trials of the network, until an equal part of 75 s has passed; generated
    and recorded points have such a part each. After its training, a trial moves as many points of the descent check as
    the most expensive network takes 6 s for. Trials start and train as long as more than 20 s are left. At least one
-   trial is completed, however long it takes.
+   trial is completed, however long it takes. Without a number of trials, the search ends earlier if the later half of
+   its trials has gained next to nothing.
 4. Finishing. The last 20 s are for the evaluation on test points and for the export. Nothing is cut short there.
 """
 

@@ -12,7 +12,7 @@ class Progress:
     def labelled(self, n_done: int, n_total: int, points_per_s: float, kind: str = "") -> None:
         """Points labelled so far, of all that are planned, and the rate; `kind` is "recorded " for recorded points."""
 
-    def trial(self, number: int, best: float, regular: float, left_s: float) -> None:
+    def trial(self, number: int, best: float, regular: float, left_s: float, late_rise: float | None = None) -> None:
         """A trial has ended.
 
         Args:
@@ -20,4 +20,6 @@ class Progress:
             best: best rank correlation on validation points so far; NaN before the first trial is complete.
             regular: the regular loss's on the same points.
             left_s: seconds of the budget that are left.
+            late_rise: by how much the later half of the trials has raised the objective value; None while that says
+                little.
         """

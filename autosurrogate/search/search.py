@@ -1,4 +1,4 @@
-"""The search: trials run in parallel until the budget is spent, and the best one's loss."""
+"""The search: trials run in parallel until more would not help, and the best one's loss."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from autosurrogate.run.progress import Progress
 from autosurrogate.run.run_dir import RunDir
 from autosurrogate.search import pruning, selection, study, trial_record
 from autosurrogate.search.space import Space
+from autosurrogate.search.stagnation import has_stagnated, late_rise
 from autosurrogate.search.trainer_worker import Setup
 from autosurrogate.search.trainers import SetupNotShared, Trainers
 from autosurrogate.search.trial import Fitted, Job
@@ -58,6 +59,9 @@ class Search:
         n_workers: trials in parallel, at most `LAG`.
         prunes: whether trials that are behind the others are stopped early.
         all_threads: whether a trial that runs in this process may use all threads.
+
+    Attributes:
+        stagnated: whether the search has ended by itself, because more trials would not help.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Search:
         self._seed, self._device, self._evaluator, self._n_workers = seed, device, evaluator, min(n_workers, LAG)
         self._n_parallel, self._prunes, self._all_threads = self._n_workers, prunes, all_threads
         self._window = Window()
+        self.stagnated = False
         self._tabulated: set[str] = set()  # networks whose feature tables exist, since a trial of them has ended
 
     @cached_property
@@ -93,7 +98,8 @@ class Search:
     def run(self, n_trials: int | None, reserve_s: float, regular_spearman: float, progress: Progress) -> None:
         """Run trials until `n_trials` have ended or only `reserve_s` seconds of the budget are left.
 
-        At least one trial is completed. A KeyboardInterrupt ends the running trials as failed and is raised again.
+        Without `n_trials`, it also ends when more trials would not help, see `stagnation`. At least one is completed. A
+        KeyboardInterrupt ends the running trials as failed and is raised again.
 
         Args:
             n_trials: those of earlier sessions included; None for no limit.
@@ -145,6 +151,9 @@ class Search:
         """Whether another trial may start."""
         started = self._window.started()
         ended = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        self.stagnated = n_trials is None and has_stagnated(ended)
+        if self.stagnated:
+            return False
         if (n_trials is None or len(ended) + len(started) < n_trials) and self._clock.left_s > reserve_s:
             return True
         any_fitted = any(t.state == TrialState.COMPLETE for t in ended) or any(
@@ -250,7 +259,7 @@ class Search:
         complete = [t for t, outcome in zip(trials, outcomes, strict=True) if outcome == TrialState.COMPLETE]
         best = max((trial_record.read(t).validation_spearman for t in complete), default=math.nan)
         n_ended = len(outcomes) - outcomes.count(TrialState.FAIL)
-        progress.trial(n_ended, best, regular_spearman, self._clock.left_s)
+        progress.trial(n_ended, best, regular_spearman, self._clock.left_s, late_rise(trials))
 
     def has_complete(self) -> bool:
         """Whether there is a trial to export."""
