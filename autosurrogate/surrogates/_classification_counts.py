@@ -47,7 +47,7 @@ class Confusion(nn.Module):
 
     def feature_names(self) -> list[str]:
         """A name for each column of `features`."""
-        temperatures = _names(self.temperatures, self.relative_temperatures)
+        temperatures = names_of(self.temperatures, self.relative_temperatures)
         names = [f"{name} {t}" for t in temperatures for name in self.QUALITIES]
         names += [f"{name} {t}" for t in temperatures for name in self.CONTEXT]
         return [*names, "classes", "balance"]
@@ -127,7 +127,11 @@ class Ordinal(nn.Module):
     def feature_names(self) -> list[str]:
         """A name for each column of `features`."""
         return [
-            *(f"{name} {t}" for t in _names(self.temperatures, self.relative_temperatures) for name in self.QUALITIES),
+            *(
+                f"{name} {t}"
+                for t in names_of(self.temperatures, self.relative_temperatures)
+                for name in self.QUALITIES
+            ),
             "1 / classes",
             "1 / (1 + spread)",
         ]
@@ -178,7 +182,8 @@ class Ordinal(nn.Module):
         return self.layers(features).squeeze(1)
 
 
-def _names(temperatures: Sequence[float], relative_temperatures: Sequence[float]) -> list[str]:
+def names_of(temperatures: Sequence[float], relative_temperatures: Sequence[float]) -> list[str]:
+    """A name for each temperature: of the logits as they are, then relative."""
     return [*(f"at {t:g}" for t in temperatures), *(f"relative {t:g}" for t in relative_temperatures)]
 
 

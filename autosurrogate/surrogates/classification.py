@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._classification_counts import Confusion, Ordinal
+from autosurrogate.surrogates._classification_general import General, GeneralOrdinal
 from autosurrogate.surrogates._classification_margins import margins_to_strongest, relative_to_mean
 from autosurrogate.surrogates._layers import Perceptron, bounded, has_target, weighted_means
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
@@ -114,7 +115,14 @@ class Margin(nn.Module):
         return self.point(-weighted_means(self.example(features[:, :-1]), features[:, -1], n_rows)).squeeze(1)
 
 
-NETWORKS = {"margin": Margin, "confusion": Confusion, "ordinal": Ordinal, "target_probability": TargetProbability}
+NETWORKS = {
+    "margin": Margin,
+    "confusion": Confusion,
+    "ordinal": Ordinal,
+    "general": General,
+    "general_ordinal": GeneralOrdinal,
+    "target_probability": TargetProbability,
+}
 
 
 class SetLoss(_losses.SetLoss):

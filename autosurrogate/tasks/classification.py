@@ -19,6 +19,8 @@ from autosurrogate.tasks._perturbations import WHICH_CLASS, renumbered
 
 IGNORE_INDEX = -100
 MIN_CLASSES, MAX_CLASSES = 2, 120
+FRACTION_OF_MANY = 0.02  # of the calls; their examples have between `MAX_CLASSES` and `MOST_CLASSES` classes
+MOST_CLASSES, MOST_LOGITS = 1000, 4_000_000  # of an example and of a call
 
 
 class Classification(Task):
@@ -85,7 +87,7 @@ class Classification(Task):
 
 def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     n_sets = severity.shape[0]
-    n_classes = int(draw.log_uniform(MIN_CLASSES, MAX_CLASSES + 1, 1).item())
+    n_classes = _draw_n_classes(n_sets * set_size, draw)
     prior = (draw.log_uniform(0.1, 2.0, n_sets, 1) * draw.normal(n_sets, n_classes)).softmax(-1)
     target = torch.multinomial(prior, set_size, replacement=True, generator=draw.generator)
 
@@ -102,6 +104,13 @@ def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     logits.scatter_(-1, _order(target, n_classes, draw), torch.cat([target_logit, others], -1))
     logits = logits * draw.log_uniform(0.4, 3.0, n_sets, 1, 1) + draw.normal(n_sets, set_size, 1)
     return Examples(logits.flatten(0, 1), target.flatten())
+
+
+def _draw_n_classes(n_examples: int, draw: Draw) -> int:
+    if draw.uniform(1).item() >= FRACTION_OF_MANY:
+        return int(draw.log_uniform(MIN_CLASSES, MAX_CLASSES + 1, 1).item())
+    most = max(MAX_CLASSES, min(MOST_CLASSES, MOST_LOGITS // n_examples))
+    return int(draw.log_uniform(MAX_CLASSES, most + 1, 1).item())
 
 
 def _ranked_logits(rank: Tensor, n_classes: int, draw: Draw) -> tuple[Tensor, Tensor]:
@@ -125,8 +134,13 @@ def _order(target: Tensor, n_classes: int, draw: Draw) -> Tensor:
     """Which class is which competitor, the target first: at random, or by a confusion that the whole set shares."""
     n_sets, set_size = target.shape
     order = draw.uniform(n_sets, set_size, n_classes)
-    shared = draw.uniform(n_sets, 1, 1) * 2.0 * draw.uniform(n_sets, n_classes, n_classes)
-    order += shared.gather(1, target[..., None].expand(-1, -1, n_classes))
+    strength = draw.uniform(n_sets, 1, 1) * 2.0
+    if n_classes <= MAX_CLASSES:
+        confusion = draw.uniform(n_sets, n_classes, n_classes)
+        order += strength * confusion.gather(1, target[..., None].expand(-1, -1, n_classes))
+    else:  # without a table of all pairs of classes
+        of_target, of_competitor = draw.uniform(n_sets, n_classes).gather(1, target), draw.uniform(n_sets, 1, n_classes)
+        order += strength * (of_target[..., None] + of_competitor).frac()
     return order.scatter_(-1, target[..., None], -1.0).argsort(-1)
 
 

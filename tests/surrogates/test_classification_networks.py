@@ -7,16 +7,19 @@ import numpy as np
 import pytest
 import torch
 from network_cases import NetworkCase, differs, each_level, losses_of
-from sklearn.metrics import cohen_kappa_score
+from sklearn.metrics import cohen_kappa_score, f1_score, jaccard_score, matthews_corrcoef, mutual_info_score
 from torch import Tensor
 
 from autosurrogate.surrogates._classification_margins import margins_to_strongest, relative_to_mean
 from autosurrogate.testing.losses import finite_gradient
 
+KINDS = ["counts", "information", "scores", "calibration", "places"]
 SETTINGS: dict[str, dict[str, Any]] = {
     "margin": {"temperatures": [1.0, 0.1], "n_competitors": 5},
     "confusion": {"temperatures": [1.0, 0.1]},
     "ordinal": {"temperatures": [1.0, 0.1]},
+    "general": {"kinds": KINDS, "temperatures": [1.0, 0.1]},
+    "general_ordinal": {"kinds": [*KINDS, "numbers"], "temperatures": [1.0, 0.1]},
     "target_probability": {"width": 16, "n_hidden": 2},
 }
 SHARP = 1e-3
@@ -92,7 +95,7 @@ def test_predicted_classes_do_change_it(network: str, level: str) -> None:
     )
 
 
-@pytest.mark.parametrize("network", sorted(set(SETTINGS) - {"ordinal"}))
+@pytest.mark.parametrize("network", sorted(set(SETTINGS) - {"ordinal", "general_ordinal"}))
 @each_level
 def test_what_the_classes_are_called_does_not_matter(network: str, level: str) -> None:
     loss, (preds, target) = built(network, level), examples()
@@ -243,3 +246,128 @@ def test_relative_margins_are_the_same_at_any_scale() -> None:
 
     for scale in (1e-2, 30.0):
         torch.testing.assert_close(relative(scale), relative(1.0), rtol=1e-3, atol=1e-3)
+
+
+def general(preds: Tensor, target: Tensor, network: str = "general") -> dict[str, float]:
+    """The features of a set at a sharp temperature by name."""
+    loss = built(network, "set", temperatures=[SHARP])
+    values = loss.features(preds, target, len(target))[0].tolist()
+    return dict(zip(loss.network.feature_names(), values, strict=True))
+
+
+def called(classes: list[int], n_classes: int) -> Tensor:
+    """Logits that call these classes."""
+    return 5.0 * torch.nn.functional.one_hot(torch.tensor(classes), n_classes)
+
+
+def assert_close(found: dict[str, float], expected: dict[str, Any], tolerance: float, suffix: str = "") -> None:
+    for name, value in expected.items():
+        assert found[name + suffix] == pytest.approx(float(value), abs=tolerance), name
+
+
+def test_pooled_counts_are_those_of_hard_decisions() -> None:
+    target, classes = [0, 0, 0, 0, 1, 1, 2, 2], [0, 0, 0, 1, 1, 3, 2, 2]
+    found = general(called(classes, 5), torch.tensor(target))
+    expected = {
+        "accuracy": 6 / 8,
+        "recall": (3 / 4 + 1 / 2 + 1) / 3,
+        "precision": (1 + 1 / 2 + 1) / 3,
+        "f1": f1_score(target, classes, average="macro", labels=[0, 1, 2]),
+        "f1 of all": f1_score(target, classes, average="macro"),
+        "weighted f1": f1_score(target, classes, average="weighted", labels=[0, 1, 2]),
+        "jaccard": jaccard_score(target, classes, average="macro", labels=[0, 1, 2]),
+        "mcc": matthews_corrcoef(target, classes),
+        "kappa": cohen_kappa_score(target, classes),
+        "recall of rare": (3 / 4 / 4 + 1 / 2 / 2 + 1 / 2) / (1 / 4 + 1 / 2 + 1 / 2),
+        "frequencies": 1 - 2 / 16,
+    }
+    assert_close(found, expected, 0.03, f" at {SHARP:g}")
+    frequencies = np.array([4, 2, 2]) / 8
+    information = mutual_info_score(target, classes) / (0.1 - (frequencies * np.log(frequencies)).sum())
+    assert_close(found, {"information by targets": information}, 0.01, f" at {SHARP:g}")
+
+
+def test_means_towards_the_worst_class_fall_with_that_class() -> None:
+    target = torch.arange(3).repeat(8)
+    better, worse = target.clone(), target.clone()
+    better[[0, 1, 2]] = torch.tensor([1, 2, 0])
+    worse[[0, 3, 6]] = torch.tensor([1, 2, 1])  # as many errors, all of one class
+    of_better, of_worse = (general(called(each.tolist(), 3), target) for each in (better, worse))
+    for name in ("worst recall", "geometric recall", "harmonic recall"):
+        assert of_worse[f"{name} at {SHARP:g}"] < of_better[f"{name} at {SHARP:g}"] - 0.005, name
+    assert of_worse[f"recall at {SHARP:g}"] == pytest.approx(of_better[f"recall at {SHARP:g}"], abs=1e-4)
+
+
+def test_gaps_of_bins_are_calibration_errors() -> None:
+    preds, target = examples(400, 4)
+    confidence, right = preds.softmax(1).amax(1).numpy(), argmax_hits(preds, target).double().numpy()
+    by_value = np.minimum((confidence * 10).astype(int), 9)
+    by_rank = np.array_split(np.argsort(-confidence), 10)
+    surest = np.argsort(-confidence)[:100]
+    expected = {
+        "-gap of bins": -sum(abs((confidence - right)[by_value == b].sum()) for b in range(10)) / 400,
+        "-gap of quantiles": -sum(abs((confidence - right)[rows].sum()) for rows in by_rank) / 400,
+        "right of surest": right[surest].mean(),
+        "surest": confidence[surest].mean(),
+    }
+    assert_close(general(preds, target), expected, 0.02)
+
+
+def test_proper_scores_and_places_are_those_of_their_definitions() -> None:
+    preds, target = examples(50, 12)
+    p = preds.softmax(1)
+    of_target = p[torch.arange(50), target]
+    place = (preds > preds[torch.arange(50), target][:, None]).sum(1)
+    expected = {
+        "probability": of_target.mean(),
+        "brier": 1 - (p - torch.nn.functional.one_hot(target, 12)).square().sum(1).mean() / 2,
+        "spherical": (of_target / p.norm(dim=1)).mean(),
+        "1 / place": (1 / (1 + place)).mean(),
+        "among 5": (place < 5).double().mean(),
+    }
+    assert_close(general(preds, target), expected, 0.05)
+
+
+def test_distances_of_numbered_classes_are_those_of_their_definitions() -> None:
+    target, classes = [0, 0, 1, 2, 3, 4, 4], [0, 2, 1, 2, 1, 4, 0]
+    away = np.abs(np.subtract(classes, target))
+    by_class = np.mean([away[np.equal(target, c)].mean() for c in range(5)])
+    expected = {
+        "-distance": -np.log1p(away.mean()),
+        "-distance by class": -np.log1p(by_class),
+        "near": (away <= 1).mean(),
+        "linear kappa": cohen_kappa_score(target, classes, weights="linear"),
+        "quadratic kappa": cohen_kappa_score(target, classes, weights="quadratic"),
+        "correlation": np.corrcoef(target, classes)[0, 1],
+        "hits of first": 1 / 7,
+        "predictions of first": 2 / 7,
+        "hits of last": 1 / 7,
+    }
+    found = general(called(classes, 6), torch.tensor(target), "general_ordinal")
+    assert_close(found, expected, 0.02, f" at {SHARP:g}")
+
+
+@pytest.mark.parametrize("network", ["general", "general_ordinal"])
+@pytest.mark.parametrize("preds", [torch.zeros(6, 3), 50 * torch.eye(3).repeat(2, 1)], ids=["ties", "saturated"])
+def test_second_derivatives_are_finite_at_ties_and_where_logits_are_saturated(network: str, preds: Tensor) -> None:
+    target = torch.tensor([0, 1, 2, 2, 1, 0])
+    preds = preds.clone().requires_grad_()
+    features = built(network, "set", relative_temperatures=[0.3, 0.03]).features(preds, target, 6)
+    (gradient,) = torch.autograd.grad(features.sum(), preds, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.square().sum(), preds)
+    assert gradient.isfinite().all()
+    assert second.isfinite().all()
+
+
+def test_a_monotone_head_falls_with_every_quality_and_a_free_one_need_not() -> None:
+    with pytest.raises(ValueError, match="head must be 'monotone' or 'free', got 'linear'"):
+        built("general", "set", head="linear")
+    falls = []
+    for head in ("monotone", "free"):
+        loss = built("general", "set", head=head)
+        features = randn(20, len(loss.network.feature_names())).requires_grad_()
+        loss.network.score(features, 1).sum().backward()
+        n_qualities = loss.network.feature_names().index("chance at 1")
+        assert features.grad is not None
+        falls.append(bool((features.grad[:, :n_qualities] <= 0).all()))
+    assert falls == [True, False]

@@ -38,6 +38,27 @@ def test_sizes_are_drawn_from_two_classes_to_many() -> None:
     assert max(n_classes) > 60
 
 
+def test_a_small_part_of_the_batches_has_up_to_a_thousand_classes() -> None:
+    n_classes = [generated(0.5, 1, 2, seed).preds.shape[1] for seed in range(400)]
+    many = [n for n in n_classes if n > 120]
+    assert 2 <= len(many) <= 20
+    assert 400 < max(many) <= 1000
+
+
+def test_with_many_classes_the_error_rate_follows_the_severity_too() -> None:
+    seed = next(seed for seed in range(400) if generated(0.5, 4, 64, seed).preds.shape[1] > 300)
+    right, wrong = generated(0.05, 4, 64, seed), generated(0.95, 4, 64, seed)
+    assert right.preds.shape[1] == wrong.preds.shape[1] > 300
+    assert accuracy(right) > 0.8 > 0.2 > accuracy(wrong)
+
+
+def test_large_sets_have_fewer_of_many_classes() -> None:
+    n_classes = {seed: generated(0.5, 1, 2, seed).preds.shape[1] for seed in range(400)}
+    seed = max(n_classes, key=n_classes.__getitem__)
+    assert generated(0.5, 48, 512, seed).preds.shape[1] < n_classes[seed]
+    assert generated(0.5, 48, 512, seed).preds.numel() <= 4_000_000
+
+
 def test_the_generator_decides_everything() -> None:
     state = torch.get_rng_state()
     first, again, other = generated(0.5), generated(0.5), generated(0.5, seed=1)
