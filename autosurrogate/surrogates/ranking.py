@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._layers import bounded, calmed, matmul
+from autosurrogate.surrogates._layers import bounded, matmul
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._ranking_profile import ListProfile
+from autosurrogate.surrogates._ranking_spread import relative_scores
 from autosurrogate.surrogates._shapes import expect
 
 N_CONTEXT = 2  # features that do not depend on the scores
-MIN_SPREAD = 1e-6  # of the scores of a list; scores that are closer are not spread further apart
 
 
 class SoftRanks(nn.Module):
@@ -84,9 +85,7 @@ class SoftRanks(nn.Module):
         best = (ordered * place).sum(1)[:, :1]
         worst = (ordered * (n_items.unsqueeze(2) + 1 - place)).sum(1)[:, :1]
         counted = torch.stack([valid, relevant], 2)
-        centred = (scores - (scores.detach() * valid).sum(1, keepdim=True) / n_items.clamp_min(1)) * valid
-        spread = _spread(centred, valid)
-        relative = calmed(centred / spread, spread)
+        relative = relative_scores(scores, valid)
         features: list[Tensor] = []
         for temperature in self.temperatures:
             scaled = relative / temperature
@@ -140,17 +139,7 @@ def _ties(scores: Tensor, relevant: Tensor, irrelevant: Tensor) -> Tensor:
     return (relevant * matmul(tied, irrelevant.unsqueeze(2)).squeeze(2)).sum(1, keepdim=True) / n_pairs.clamp_min(1)
 
 
-def _spread(scores: Tensor, valid: Tensor, minimum: float = MIN_SPREAD) -> Tensor:
-    """The mean distance of two items' scores, shape (n, 1), but at least `minimum`."""
-    ordered = scores.masked_fill(valid == 0, 1e9).sort(1)[0]
-    n_items = valid.sum(1, keepdim=True)
-    place = torch.arange(1, scores.size(1) + 1, dtype=scores.dtype, device=scores.device)
-    # The item at place p stands above p - 1 others and below n - p.
-    above = (2 * place - n_items - 1).masked_fill(place > n_items, 0.0)
-    return (2 * (ordered * above).sum(1, keepdim=True) / (n_items * (n_items - 1)).clamp_min(1)).clamp_min(minimum)
-
-
-NETWORKS = {"soft_ranks": SoftRanks}
+NETWORKS = {"soft_ranks": SoftRanks, "list_profile": ListProfile}
 
 
 class SetLoss(_losses.SetLoss):

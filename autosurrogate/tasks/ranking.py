@@ -18,7 +18,9 @@ from autosurrogate.tasks._perturbations import reordered
 
 PADDING = -1
 MIN_LENGTH, MAX_LENGTH = 15, 60  # of the longest list of a call
-N_GRADES = 5
+MAX_LENGTH_OF_LONG = 200  # of one of twenty calls, if it has few lists: networks compare each item with each other
+FEW_LISTS = 512
+N_GRADES, N_GRADES_OF_MANY = 5, 11  # of a list; one of ten lists has many
 
 
 class Ranking(Task):
@@ -35,10 +37,10 @@ class Ranking(Task):
     def generate(self, severity: Tensor, generator: torch.Generator, set_size: int = 1, view: str = "") -> Examples:
         """Lists whose scores follow their relevance closely, not at all, or the wrong way round, by the severity.
 
-        Each list draws its length, from 2 to 60, its fraction of relevant items, and whether relevance has grades or
-        is 0 or 1. The noise may be of any shape, and stronger at the top or at the bottom; some lists have single
-        irrelevant items at the top, or relevant ones at the bottom. Scale, offset and skew
-        of the scores are random.
+        Each list draws its length, from 2 to 60 and sometimes to 200, its fraction of relevant items, and whether
+        relevance has grades, to 4 or sometimes to 10, or is 0 or 1. The noise may be of any shape, and stronger at the
+        top or at the bottom; some lists have single irrelevant items at the top, or relevant ones at the bottom. Scale,
+        offset and skew of the scores are random.
         """
         return _generate(severity.repeat_interleave(set_size), Draw(generator))
 
@@ -113,6 +115,9 @@ def _deviation(scores: Tensor, valid: Tensor) -> Tensor:
 
 def _generate(severity: Tensor, draw: Draw) -> Examples:
     n_items = round(MIN_LENGTH + (MAX_LENGTH - MIN_LENGTH) * draw.uniform(1).item() ** 3)
+    long, is_long = draw.log_uniform(MAX_LENGTH, MAX_LENGTH_OF_LONG, 1), draw.uniform(1).item() < 1 / 20
+    if is_long and len(severity) <= FEW_LISTS:
+        n_items = round(long.item())
     length = (2 + (n_items - 2) * draw.uniform(len(severity), 1) ** 0.5).round()
     valid = torch.arange(n_items) < length
     relevance = _graded(valid, draw)
@@ -121,12 +126,14 @@ def _generate(severity: Tensor, draw: Draw) -> Examples:
 
 
 def _graded(valid: Tensor, draw: Draw) -> Tensor:
-    """Relevance of 0 to 4, or of 0 and 1 alone, int64 (n, L): some relevant item in each list, and mostly another."""
+    """Relevance of 0 to 4 or 10, or of 0 and 1, int64 (n, L): a relevant item in each list, and mostly another one."""
     n, n_items = valid.shape
     merit = draw.normal(n, n_items).masked_fill(~valid, -9.0)
     first = 0.3 + 1.3 * draw.normal(n, 1)  # merits above it are relevant
-    steps = (0.2 + 1.2 * draw.uniform(n, 1)) * draw.exponential(n, N_GRADES - 2)
-    steps = torch.where(draw.uniform(n, 1) < 0.4, 99.0, steps)
+    steps = (0.2 + 1.2 * draw.uniform(n, 1)) * draw.exponential(n, N_GRADES_OF_MANY - 2)
+    many = draw.uniform(n, 1) < 0.1
+    more = torch.arange(N_GRADES_OF_MANY - 2) >= N_GRADES - 2
+    steps = torch.where(many, steps / 3, torch.where(more | (draw.uniform(n, 1) < 0.4), 99.0, steps))
     limits = torch.cat([first, first + steps.cumsum(1)], 1)
     relevance = (merit[..., None] > limits[:, None]).sum(-1)
     best = merit.argmax(1, keepdim=True)
@@ -141,7 +148,7 @@ def _scores(relevance: Tensor, valid: Tensor, severity: Tensor, draw: Draw) -> T
     """Scores of lists: relevance (n, L), `valid` (n, L) of 0 and 1, severity (n, 1)."""
     n, n_items = relevance.shape
     # How far apart the model sees the grades; equal grades differ by noise only.
-    heights = (0.2 + draw.exponential(n, N_GRADES)).cumsum(1)
+    heights = (0.2 + draw.exponential(n, N_GRADES_OF_MANY)).cumsum(1)
     signal = _standardised(heights.gather(1, relevance), valid)
     noise = _noise(signal, valid, draw)
     angle = severity * torch.pi * (0.7 + 0.3 * draw.uniform(n, 1))

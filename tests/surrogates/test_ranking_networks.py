@@ -16,7 +16,10 @@ from autosurrogate.metrics.ndcg import ndcg
 from autosurrogate.metrics.recall_at_k import recall_at_k
 from autosurrogate.testing.losses import finite_gradient
 
-SETTINGS: dict[str, dict[str, Any]] = {"soft_ranks": {"temperatures": [0.5, 0.05]}}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "soft_ranks": {"temperatures": [0.5, 0.05]},
+    "list_profile": {"temperatures": [0.5, 0.05]},
+}
 SHARP = 1e-5
 
 each_network = pytest.mark.parametrize("network", SETTINGS)
@@ -169,3 +172,83 @@ def test_ties_are_seen_between_relevant_and_irrelevant_items_alone() -> None:
     torch.testing.assert_close(loss.features(preds, target, 1)[:, -1], torch.tensor([0.0, 1.0, 0.0, 0.5]))
     others = built("soft_ranks", "sample").features(preds, target, 1)
     torch.testing.assert_close(loss.features(preds, target, 1)[:, :-1], others)
+
+
+def profile_of(preds: Tensor, target: Tensor) -> list[dict[str, float]]:
+    """Features of lists by name, at a temperature at which ranks are hard."""
+    loss = built("list_profile", "sample", temperatures=[SHARP])
+    names = [name.removesuffix(f" at {SHARP:g}") for name in loss.network.feature_names()]
+    return [dict(zip(names, row, strict=True)) for row in loss.features(preds, target, 1).tolist()]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_profile_of_a_list_holds_what_metrics_are_made_of(seed: int) -> None:
+    preds, target = lists(20, 30, seed)
+    for found, scores, relevance in zip(profile_of(preds, target), preds.numpy(), target.numpy(), strict=True):
+        scores, relevance = scores[relevance >= 0], relevance[relevance >= 0]
+        grades = relevance[np.argsort(-scores)].astype(float)
+        rank, relevant = np.arange(1, len(grades) + 1), grades > 0
+        places, good = rank[relevant], rank[grades >= 2]
+        stops = (2**grades - 1) / 2 ** max(4, grades.max())
+        reached = np.cumprod(np.concatenate([[1.0], 1 - np.minimum(stops, 0.98)[:-1]]))
+        signs = np.sign(grades[:, None] - grades[None])
+        n_irrelevant = int((~relevant).sum())
+        expected = {
+            "relevant down to 5": relevant[:5].sum() / 5,
+            "grade 2 down to 3": (grades[:3] >= 2).sum() / 3,
+            "relative grade by 0.8 to the power": (grades / max(1, grades.max()) * 0.8 ** (rank - 1)).sum() / 4,
+            "absolute grade by logarithm": (2 * grades / (4 + grades) / np.log2(1 + rank)).sum() / 4,
+            "ndcg of relative grade": ndcg(scores, relevance, k=len(scores)),
+            "average precision": average_precision(scores, relevance),
+            "stops": (reached * stops / rank).sum(),
+            "graded pairs": np.triu(signs).sum() / max(1, np.abs(signs).sum() / 2),
+            "pairs at the top": (np.triu(signs).sum(0)[1:] / rank[:-1]).mean(),
+        }
+        if relevant.any():
+            expected |= {
+                "recall down to 3": recall_at_k(scores, relevance, k=3),
+                "reciprocal rank of relevant 1": mrr(scores, relevance),
+                "depth of last relevant": 1 - places[-1] / len(grades),
+                "log rank of relevant 2": -math.log(places[min(1, len(places) - 1)]) / 4,
+                "irrelevant before last relevant": -math.log1p((~relevant[: places[-1]]).sum()) / 4,
+                "log rank of grade 2": -math.log(good[0] if len(good) else len(grades)) / 4,
+            }
+        if relevant.any() and n_irrelevant:
+            before = np.cumsum(~relevant)[relevant]
+            expected["relevant pairs"] = 1 - before.mean() / n_irrelevant
+            expected["forgiven pairs"] = (1 - before / min(len(places), n_irrelevant)).clip(min=0).mean()
+        for name, value in expected.items():
+            assert found[name] == pytest.approx(value, abs=0.02), name
+
+
+def test_gradients_of_a_profile_are_those_of_its_features() -> None:
+    network, (preds, target) = built("list_profile", "sample", temperatures=[0.5]).network, lists(2, 7)
+    valid = (target >= 0).double()
+
+    def features(scores: Tensor) -> Tensor:
+        found: Tensor = network.features(scores * valid, target.clamp_min(0).double(), valid, 1)
+        return found
+
+    assert torch.autograd.gradcheck(features, (2 * preds.double()).requires_grad_(), atol=1e-4)
+
+
+def test_lists_may_be_pooled_by_more_than_their_mean() -> None:
+    loss, (preds, target) = built("list_profile", "set"), lists(4)
+    features = loss.features(preds, target, 4)
+    together = loss.network.score(features, 4)
+    alone = loss.network.score(features, 1)
+    assert differs(together, alone.mean(0, keepdim=True))
+
+
+@each_level
+def test_a_monotone_head_falls_with_each_quality_and_a_free_one_does_not(level: str) -> None:
+    for head in ("monotone", "free"):
+        loss = built("list_profile", level, head=head)
+        names = loss.network.feature_names()
+        end = names.index("1 / items")
+        features = torch.rand(64, len(names), requires_grad=True)
+        (slope,) = torch.autograd.grad(loss.network.score(features, 2).sum(), features)
+        assert (slope[:, :end] < 0).any()
+        assert bool((slope[:, :end] > 0).any()) == (head == "free")
+    with pytest.raises(ValueError, match="head must be 'monotone' or 'free', got 'linear'"):
+        built("list_profile", level, head="linear")

@@ -37,12 +37,20 @@ def test_lengths_grades_and_shares_of_relevant_items_are_drawn() -> None:
     lists = [t for seed in range(20) for _, t in TASK.points(generated(0.5, seed=seed), "lists", None)]
     lengths = [len(t) for t in lists]
     assert min(lengths) < 5
-    assert max(lengths) > 50
-    assert {int(grade) for t in lists for grade in t} == {0, 1, 2, 3, 4}
+    assert 50 < np.quantile(lengths, 0.99) < 200
+    assert {int(grade) for t in lists for grade in t} == set(range(11))
+    assert 0.03 < np.mean([t.max() > 4 for t in lists]) < 0.12
     shares = np.array([(t > 0).mean() for t in lists if len(t) > 9])
     assert shares.min() < 0.1
     assert shares.max() > 0.9
     assert 0.1 < np.mean([t.max() == 1 for t in lists]) < 0.7  # 0 and 1 alone
+
+
+def test_some_calls_of_few_lists_have_lists_of_up_to_200_items() -> None:
+    longest = [generated(0.5, 8, seed).preds.shape[1] for seed in range(400)]
+    assert 0.02 < np.mean([length > 60 for length in longest]) < 0.09
+    assert 150 < max(longest) <= 200
+    assert max(generated(0.5, 513, seed).preds.shape[1] for seed in range(100)) <= 60
 
 
 def test_each_list_has_a_relevant_item_and_nearly_each_an_irrelevant_one() -> None:
