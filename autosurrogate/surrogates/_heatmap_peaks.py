@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import calmed, weighted_means
+from autosurrogate.surrogates._heatmap_cells import extent, mean_of_keypoints, place_of_peak, relative_to_peak
+from autosurrogate.surrogates._layers import weighted_means
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
 
 COCO_SIGMAS = [26, 25, 25, 35, 35, 79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89]  # thousandths (cocodataset.org)
@@ -56,10 +57,8 @@ class Peaks(nn.Module):
         """Shape (n // set_size, n_features)."""
         cells = maps.flatten(2)
         peak = cells.amax(2, keepdim=True)
-        below = _ties_broken(cells - peak)
-        height = -below.mean(2, keepdim=True)
-        relative = calmed(below / height, height / _height(target.flatten(2)))
-        x, y = _place(target)
+        relative = relative_to_peak(maps, target)
+        x, y = place_of_peak(target)
         squares = _squares(x, y, maps.size(2), maps.size(3))
         distance = squares.sqrt() / max(maps.size(2), maps.size(3))
         within = torch.stack([distance <= r + 1e-6 for r in self.radii], 2)  # rounded, a distance may be a bit larger
@@ -87,8 +86,8 @@ class Peaks(nn.Module):
         A quarter of the map, as a box with a margin that is half filled; and from the extent of the keypoints.
         """
         whole = 0.25 * n_cells * torch.ones_like(weight[:, 0])
-        extent = torch.maximum(0.6 * _extent(x, y, weight), 0.2 * whole)
-        area = torch.stack([whole, extent], 1).unsqueeze(1)
+        by_extent = torch.maximum(0.6 * extent(x, y, weight), 0.2 * whole)
+        area = torch.stack([whole, by_extent], 1).unsqueeze(1)
         variance = 2 * (2 * self._sigmas(weight)).square()
         return torch.exp(-squares.unsqueeze(2) / (area * variance.unsqueeze(1)).unsqueeze(3))
 
@@ -112,48 +111,11 @@ class Peaks(nn.Module):
         return self.layers(features).squeeze(1)
 
 
-def mean_of_keypoints(keypoints: Tensor, weight: Tensor) -> Tensor:
-    """Means over the annotated keypoints of each example: (n, K, d) and (n, K) to (n, d)."""
-    return (keypoints * weight.unsqueeze(2)).sum(1) / weight.sum(1, keepdim=True).clamp_min(1)
-
-
-def _height(cells: Tensor) -> Tensor:
-    """By how much the maximum of each map is above its mean, and a little, (n, K, H * W) to (n, K, 1)."""
-    return cells.amax(2, keepdim=True) - cells.mean(2, keepdim=True) + 1e-3
-
-
-def _ties_broken(below: Tensor, step: float = 1e-7) -> Tensor:
-    """Cells less the maximum, (n, K, H * W); of equal cells the first becomes the highest, as in decoding.
-
-    Each cell is behind the one before, the first ones by most: where a map is flat, only the first is near the top.
-    """
-    behind = torch.log1p(torch.arange(below.size(2), dtype=below.dtype, device=below.device))
-    return below - step * (behind + 1e-3)  # a map of one cell has a height, too
-
-
-def _place(target: Tensor) -> tuple[Tensor, Tensor]:
-    """(x, y) of the maximum of each map, in cells, float32 (n, K)."""
-    place = target.flatten(2).argmax(2)
-    width = target.size(3)
-    x = (place % width).to(target.dtype)
-    return x, torch.div(place, width, rounding_mode="floor").to(target.dtype)
-
-
 def _squares(x: Tensor, y: Tensor, height: int, width: int) -> Tensor:
     """Squared distance of each cell from (x, y), in cells, (n, K, H * W)."""
     dx = torch.arange(width, dtype=x.dtype, device=x.device) - x.unsqueeze(2)
     dy = torch.arange(height, dtype=x.dtype, device=x.device) - y.unsqueeze(2)
     return (dy.square().unsqueeze(3) + dx.square().unsqueeze(2)).flatten(2)
-
-
-def _extent(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-    """Cells of the box around the annotated keypoints of an example, shape (n,)."""
-    absent = weight == 0
-    sides: list[Tensor] = []
-    for place in (x, y):
-        side = place.masked_fill(absent, -1e6).amax(1) - place.masked_fill(absent, 1e6).amin(1) + 1
-        sides.append(side.clamp_min(1))
-    return sides[0] * sides[1]
 
 
 def _margins(relative: Tensor, within: Tensor) -> Tensor:

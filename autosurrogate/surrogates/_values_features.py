@@ -37,7 +37,8 @@ QUALITIES: dict[str, list[str]] = {
     "relative": [
         "relative error", "relative error from 0.1", "symmetric error", "error of logarithms", "error of ratios",
         "error to mean size", "angle", "ratio of means", "same sign", "same side of the mean", "cosine of error",
-        "within 0.1 units", "within 1 unit", "median relative error", "relative error 0.9",
+        "mean error in units", "squared error in units", "largest error in units", "within 0.1 units", "within 1 unit",
+        "median relative error", "relative error 0.9",
         *(f"within {b:g} of target" for b in RELATIVE_BOUNDS),
     ],
     "order": [
@@ -46,7 +47,8 @@ QUALITIES: dict[str, list[str]] = {
     ],
     "columns": [
         *(f"{which} {name}" for which in ("worst", "best", "first") for name in _CORE), "first worst quarter",
-        "all mean error", "all squared error", "all largest error", "all correlation", "all angle",
+        "all mean error in units", "all squared error in units", "all largest error in units",
+        "all correlation", "all angle",
     ],
 }  # fmt: skip
 #: Group to the names of its context; "target" belongs to every choice of groups.
@@ -128,10 +130,14 @@ def relative(preds: Tensor, target: Tensor, bounds: list[float]) -> tuple[Tensor
         _angle(guess, truth),
         (of_means.square() + 1e-4).sqrt(),
     ]
+    in_units = _in_units(absolute, spread)
     shares = [
         torch.sigmoid(truth.sign() * guess / 0.1).mean(2),
         torch.sigmoid((target - mean).sign() * (guess - mean / spread) / 0.1).mean(2),
         absolute.cos().mean(2),
+        in_units[0],
+        in_units[1],
+        in_units[2],
         _shares_within(absolute.abs(), [0.1, 1.0])[:, :, 0],
         _shares_within(absolute.abs(), [0.1, 1.0])[:, :, 1],
         -(quantile(ordered, 0.5) + 1e-3).log(),
@@ -175,10 +181,8 @@ def columns(preds: Tensor, target: Tensor, n_zones: int = N_ZONES) -> Tensor:
     preds, target = preds.flatten(1).unsqueeze(1), target.flatten(1).unsqueeze(1)
     size = preds - target
     spread = units(target)[1]
-    of_all = [
-        -(size.abs().mean(2) / spread.squeeze(2) + 1e-3).log(),
-        -((size / spread).square().mean(2) + 1e-6).log() / 2,
-        -(size.abs().amax(2) / spread.squeeze(2) + 1e-3).log(),
+    of_all = _in_units(size, spread)
+    of_all += [
         _core(preds, target)[:, :, 3],
         -_angle(preds / spread, target / spread).log(),
     ]
@@ -230,6 +234,13 @@ def _core(preds: Tensor, target: Tensor) -> Tensor:
         ],
         2,
     )
+
+
+def _in_units(error: Tensor, spread: Tensor) -> list[Tensor]:
+    """The mean, the root mean square and the largest of errors as they are, as -log, each (n_points, D)."""
+    size, log_spread = error.abs() / spread, spread.squeeze(2).log()
+    means = [size.mean(2) + 1e-3, (size.square().mean(2) + 1e-6).sqrt(), size.amax(2) + 1e-3]
+    return [-(mean.log() + log_spread) for mean in means]
 
 
 def _shares_within(size: Tensor, bounds: list[float]) -> Tensor:

@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._heatmap_peaks import Peaks, mean_of_keypoints
+from autosurrogate.surrogates._heatmap_cells import mean_of_keypoints
+from autosurrogate.surrogates._heatmap_geometry import Geometry
+from autosurrogate.surrogates._heatmap_peaks import Peaks
 from autosurrogate.surrogates._layers import Perceptron, bounded, weighted_means
 from autosurrogate.surrogates._shapes import expect
 
@@ -62,7 +64,7 @@ class Embedding(nn.Module):
         return weighted_means(self.layers(features[:, :-1]), features[:, -1], n_rows).squeeze(1)
 
 
-NETWORKS = {"peaks": Peaks, "embedding": Embedding}
+NETWORKS = {"peaks": Peaks, "embedding": Embedding, "geometry": Geometry}
 
 
 class SetLoss(_losses.SetLossWithExtra):

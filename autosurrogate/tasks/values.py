@@ -19,7 +19,7 @@ from autosurrogate.tasks._perturbations import reordered
 MAX_COLUMNS = 4
 MIN_GENERATED = 16  # examples of a set; of smaller sets, the others are discarded
 MIN_SPREAD, MAX_SPREAD = 0.7, 1.4  # of most generated targets
-MIN_UNIT, MAX_UNIT = 1e-3, 1e6  # spread of the others
+MIN_UNIT, MAX_UNIT = 1e-3, 1e6  # of the others, about
 MAX_DISTANCE = 300.0  # of the mean from 0, in spreads
 WIDE, FAR, POSITIVE, WHOLE = 0.2, 0.1, 0.25, 0.1  # fractions of the calls, each by itself
 
@@ -39,7 +39,7 @@ class Values(Task):
         Each set has a random distribution: even, skewed, with two modes, or of few values. The mean and the spread
         are random in each call: the spread from 0.7 to 1.4, in a fifth of the calls from 0.001 to a million; the mean
         mostly within some spreads of 0, in a tenth of the calls up to 300 spreads away. In a quarter of the calls all
-        values are positive, as amounts and counts are. In a tenth the targets are whole numbers with a spread of 1 to 30. Predictions err by
+        values are positive, as amounts and counts are. In a tenth the targets are whole numbers with a spread of 0.7 to 40. Predictions err by
         noise of any shape, by a spread of their own, by an offset, and by a bent scale, in random proportions. The
         coefficient of determination is mostly above -1.
         """
@@ -107,14 +107,15 @@ def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
     centre = 3.0 * draw.normal(n_columns)
     wide, far, positive, whole = (draw.uniform(4) < torch.tensor([WIDE, FAR, POSITIVE, WHOLE])).tolist()
     if wide:
-        spread = draw.log_uniform(MIN_UNIT, MAX_UNIT, n_columns)
+        unit = draw.log_uniform(MIN_UNIT, MAX_UNIT, 1)  # values of one example are of similar size
+        spread = spread * unit * (draw.log_uniform(0.1, 10.0, n_columns) if set_size > 1 else 1.0)
     if far:
         centre = centre.sign() * draw.log_uniform(10.0, MAX_DISTANCE, n_columns)
     preds, target = (centre + away + wider * values for values in (preds, target))
     if positive:
         preds, target = _positive(preds, target, draw)
     if whole:
-        spread = draw.log_uniform(1.0, 30.0, n_columns)
+        spread = draw.log_uniform(1.0, 30.0, 1) * spread
     preds, target = spread * preds, spread * target
     if whole:
         target = target.round()

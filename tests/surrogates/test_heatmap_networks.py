@@ -22,6 +22,7 @@ from autosurrogate.testing.losses import Tolerance, finite_gradient
 SETTINGS: dict[str, dict[str, Any]] = {
     "peaks": {"temperatures": [0.5, 0.1], "radii": [0.4, 0.1, 0.05]},
     "embedding": {"width": 16, "n_hidden": 1},
+    "geometry": {"temperatures": [0.3, 0.03]},
 }
 SHARP = 1e-3
 Arguments = tuple[Tensor, Tensor, Tensor]
@@ -81,7 +82,7 @@ test_every_property = CASE.test()
 def test_maps_that_are_not_annotated_do_not_count(network: str, level: str) -> None:
     loss, (preds, target, weight) = built(network, level), examples()
     absent = weight[..., None, None] == 0
-    if network == "peaks":  # but for their heights, by which people are ordered, as the metric does
+    if network != "embedding":  # but for their heights, by which people are ordered, as the metric does
         moved = torch.where(absent, preds.flip(-1), preds)
     else:
         moved = torch.where(absent, 5 * torch.rand(preds.shape), preds)
@@ -115,7 +116,8 @@ def test_without_a_weight_all_keypoints_are_annotated(network: str, level: str) 
 @each_level
 def test_the_order_of_examples_and_keypoints_does_not_matter(network: str, level: str) -> None:
     loss, (preds, target, weight) = built(network, level), examples()
-    order, keypoints = torch.tensor([3, 0, 5, 1, 4, 2]), torch.tensor([2, 0, 1])
+    order = torch.tensor([3, 0, 5, 1, 4, 2])
+    keypoints = torch.tensor([0, 1, 2] if network == "geometry" else [2, 0, 1])  # limbs are between neighbours
     expected = losses_of(loss, preds, target, weight)
     expected = expected[order] if level == "sample" else expected
     moved = [a[order][:, keypoints] for a in (preds, target, weight)]
@@ -323,3 +325,74 @@ def test_the_embedding_s_finest_distance_on_a_map_of_its_size_is_that_of_the_map
         features[:, loss.network.feature_names().index("distance on 16")], expected, atol=1e-4, rtol=1e-4
     )
     assert torch.equal(features[:, -1], weight.sum(1))
+
+
+TRUE_PLACES = [[2.0, 3.0], [8.0, 3.0], [8.0, 9.0], [2.0, 9.0]]
+
+
+def peaks_at(places: list[list[float]], side: int = 16) -> Tensor:
+    """A map for each place, shape (1, K, side, side)."""
+    cells = torch.arange(side, dtype=torch.float32)
+    maps = [torch.exp(-2.0 * ((cells[:, None] - y) ** 2 + (cells[None] - x) ** 2)) for x, y in places]
+    return torch.stack(maps)[None]
+
+
+def geometry(places: list[list[float]], weight: list[float] | None = None) -> dict[str, float]:
+    """Features of one example, whose places are those of the target but for the change."""
+    loss = built("geometry", "sample", temperatures=[0.03])
+    annotated = torch.tensor([weight or [1.0] * len(places)])
+    features = loss.features(peaks_at(places), peaks_at(TRUE_PLACES), annotated, 1)[0]
+    return dict(zip(loss.network.feature_names(), features.tolist(), strict=True))
+
+
+def moved(by: tuple[float, float]) -> list[list[float]]:
+    return [[x + by[0], y + by[1]] for x, y in TRUE_PLACES]
+
+
+def test_a_shift_moves_the_centre_and_leaves_the_limbs() -> None:
+    right, shifted = geometry(TRUE_PLACES), geometry(moved((3.0, 4.0)))
+    off = 5 / 16
+    assert shifted["distance at 0.03"] == pytest.approx(-math.log(off + 3e-3), abs=0.02)
+    assert shifted["centre at 0.03"] == pytest.approx(-math.log(off + 3e-3), abs=0.02)
+    assert shifted["distance to the right at 0.03"] == pytest.approx(3 / 16, abs=2e-3)
+    assert shifted["distance down at 0.03"] == pytest.approx(4 / 16, abs=2e-3)
+    assert shifted["within 0.2 at 0.03"] < 0.05 < 0.5 < shifted["within 0.35 at 0.03"]
+    for name in ("limb", "direction", "without shift", "distances in between"):
+        assert shifted[f"{name} at 0.03"] == pytest.approx(right[f"{name} at 0.03"], abs=0.1), name
+
+
+def test_a_turn_and_another_size_leave_the_shape() -> None:
+    right = geometry(TRUE_PLACES)
+    turned = geometry([[2.0, 9.0], [2.0, 3.0], [8.0, 3.0], [8.0, 9.0]])
+    mirrored = geometry([[8.0, 3.0], [2.0, 3.0], [2.0, 9.0], [8.0, 9.0]])
+    smaller = geometry([[3.0, 4.0], [6.0, 4.0], [6.0, 7.0], [3.0, 7.0]])
+    name = "without shift, turn and size at 0.03"
+    assert turned[name] == pytest.approx(right[name], abs=0.1)
+    assert smaller[name] == pytest.approx(right[name], abs=0.2)
+    assert mirrored[name] < right[name] - 2
+    side = "without shift, turn, size and side at 0.03"
+    assert mirrored[side] == pytest.approx(right[side], abs=0.1)
+    assert smaller["ratio of sizes at 0.03"] == pytest.approx(-math.log(2), abs=0.02)
+    chord = math.sqrt(2)  # of a quarter turn
+    assert turned["direction at 0.03"] == pytest.approx(-math.log(chord + 0.01), abs=0.02)
+
+
+def test_swapped_keypoints_are_far_off_each_and_near_as_a_set() -> None:
+    swapped = geometry([TRUE_PLACES[i] for i in (1, 0, 2, 3)])
+    assert swapped["nearest of set at 0.03"] > 4
+    assert swapped["distance at 0.03"] == pytest.approx(-math.log(2 * 6 / 16 / 4 + 3e-3), abs=0.02)
+    assert swapped["distance of last at 0.03"] > 4
+    assert swapped["distance of first at 0.03"] == pytest.approx(-math.log(6 / 16 + 3e-3), abs=0.02)
+    assert swapped["all within 0.16 at 0.03"] < 0.01
+    assert swapped["within 0.02 at 0.03"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_limbs_connect_annotated_keypoints() -> None:
+    off = [TRUE_PLACES[0], [14.0, 14.0], TRUE_PLACES[2], TRUE_PLACES[3]]
+    assert geometry(off)["limb within 0.5 at 0.03"] == pytest.approx(1 / 3, abs=0.02)
+    assert geometry(off, [1.0, 0.0, 1.0, 1.0])["limb within 0.5 at 0.03"] == pytest.approx(1.0, abs=0.02)
+
+
+def test_an_unknown_score_of_geometry_is_refused() -> None:
+    with pytest.raises(ValueError, match="no such score"):
+        built("geometry", "set", score="unknown")
