@@ -97,7 +97,7 @@ def of_items(
         The logarithm of the rank, its reciprocal, the depth and the logarithm of the irrelevant items ahead, of each of
         `ITEMS`, all larger for better places: (n, k). Then their slopes by `rank` and by `before`, (n, k, L).
     """
-    end = float(scores.size(1))
+    end = 1e9  # beyond any list: the last one
     number = torch.tensor([1.0, 2.0, 3.0, 5.0, end, 1.0, end, 1.0], dtype=scores.dtype, device=scores.device)
     chosen = places_of(scores, gains[:, [2, 2, 2, 2, 2, 3, 3, 6]], number)  # (n, len(ITEMS), L)
     n_items = valid.sum(1, keepdim=True).clamp_min(1)

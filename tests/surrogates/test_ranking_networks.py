@@ -232,12 +232,18 @@ def test_gradients_of_a_profile_are_those_of_its_features() -> None:
     assert torch.autograd.gradcheck(features, (2 * preds.double()).requires_grad_(), atol=1e-4)
 
 
-def test_lists_may_be_pooled_by_more_than_their_mean() -> None:
-    loss, (preds, target) = built("list_profile", "set"), lists(4)
-    features = loss.features(preds, target, 4)
-    together = loss.network.score(features, 4)
-    alone = loss.network.score(features, 1)
-    assert differs(together, alone.mean(0, keepdim=True))
+def test_lists_are_pooled_by_their_mean_and_some_features_by_the_worst_list_too() -> None:
+    loss, (preds, target) = built("list_profile", "set", temperatures=[SHARP]), lists(40)
+    names = loss.network.feature_names()
+    together = dict(zip(names, loss.features(preds, target, 40)[0].tolist(), strict=True))
+    alone = loss.features(preds, target, 1)
+    for name in ("relevant down to 3", "average precision"):
+        each = alone[:, names.index(f"{name} at {SHARP:g}")]
+        assert together[f"{name} at {SHARP:g}"] == pytest.approx(float(each.mean()), abs=1e-5)
+    assert together[f"worst of average precision at {SHARP:g}"] < float(each.quantile(0.25))
+    assert together[f"best of average precision at {SHARP:g}"] > float(each.mean()) + 0.05
+    geometric = float((each + 1e-3).log().mean()) / 7
+    assert together[f"geometric mean of average precision at {SHARP:g}"] == pytest.approx(geometric, abs=1e-5)
 
 
 @each_level
@@ -247,7 +253,7 @@ def test_a_monotone_head_falls_with_each_quality_and_a_free_one_does_not(level: 
         names = loss.network.feature_names()
         end = names.index("1 / items")
         features = torch.rand(64, len(names), requires_grad=True)
-        (slope,) = torch.autograd.grad(loss.network.score(features, 2).sum(), features)
+        (slope,) = torch.autograd.grad(loss.network.score(features, 1).sum(), features)
         assert (slope[:, :end] < 0).any()
         assert bool((slope[:, :end] > 0).any()) == (head == "free")
     with pytest.raises(ValueError, match="head must be 'monotone' or 'free', got 'linear'"):
