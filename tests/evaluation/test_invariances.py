@@ -30,9 +30,10 @@ def distance(preds: np.ndarray, target: np.ndarray) -> float:
     return float(np.abs(preds - target).mean() / (1 + max(preds.max(), target.max())))
 
 
-@metric("recall_of_0", task="classification", set_size=64)
-def recall_of_0(preds: np.ndarray, target: np.ndarray) -> float:
-    return float((preds == target)[target == 0].mean()) if (target == 0).any() else float("nan")
+@metric("recall_of_thirds", task="classification", set_size=64)
+def recall_of_thirds(preds: np.ndarray, target: np.ndarray) -> float:
+    third = target % 3 == 2
+    return float((preds == target)[third].mean()) if third.any() else float("nan")
 
 
 @metric("class_costs", task="segmentation", set_size=4)
@@ -114,7 +115,7 @@ def dependences(spec: str | Metric) -> dict[str, Dependence]:
 @pytest.mark.parametrize(
     ("name", "what", "agreement"),
     [
-        ("recall_of_0", "which class is which", (0.0, 0.99)),
+        ("recall_of_thirds", "which class is which", (0.0, 0.99)),
         ("class_costs", "which class is which", (0.5, 0.99)),
         ("shared_letters", "how tokens are spelled", (0.3, 0.99)),
         ("first_half", "the order of the examples", (0.5, 0.999)),
