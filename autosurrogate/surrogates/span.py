@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _losses
-from autosurrogate.surrogates._layers import FAR, Linear, SelfAttention, bounded, calmed, matmul
+from autosurrogate.surrogates._layers import Linear, SelfAttention, bounded, matmul
 from autosurrogate.surrogates._shapes import expect
+from autosurrogate.surrogates._span_distributions import cumsum_from_end, relative_to_spread, weights_of_ends
+from autosurrogate.surrogates._span_places import Places
 
 
 class TargetAttention(nn.Module):
@@ -98,10 +100,7 @@ class Overlap(nn.Module):
 
     def features(self, logits: Tensor, target: Tensor, set_size: int) -> Tensor:
         """Shape (n // set_size, n_features)."""
-        valid = _not_masked(logits)
-        below = _ties_broken(logits - logits.amax(2, keepdim=True))
-        spread = _deviation(below, valid)
-        below = calmed(below / spread, spread)
+        below = relative_to_spread(logits)
         features: list[Tensor] = []
         for temperature in self.temperatures:
             features.append(expected_overlaps(below / temperature, target))
@@ -131,43 +130,16 @@ class _PositiveLinear(nn.Module):
         return matmul(input, F.softplus(self.raw).to(input.dtype).t()) + self.bias
 
 
-def _not_masked(logits: Tensor, far: float = FAR) -> Tensor:
-    """1 where a logit is not masked, else 0."""
-    return (logits > -far).to(logits.dtype)
-
-
-def _ties_broken(below: Tensor, step: float = 1e-7) -> Tensor:
-    """Logits less the largest; of equal ones the first position becomes the largest, as in decoding.
-
-    Each position is behind the one before, the first ones by most: where all are equal, only the first is near the top.
-    """
-    return below - step * torch.log1p(torch.arange(below.size(2), dtype=below.dtype, device=below.device))
-
-
-def _deviation(below: Tensor, valid: Tensor) -> Tensor:
-    """The standard deviation of start and end logits that are not masked, (n, 1, 1)."""
-    n_valid = valid.sum(2, keepdim=True).clamp_min(1)
-    mean = (below * valid).sum(2, keepdim=True) / n_valid
-    variance = ((below - mean).square() * valid).sum(2, keepdim=True) / n_valid
-    return (variance.mean(1, keepdim=True) + 1e-18).sqrt()
-
-
-def expected_overlaps(logits: Tensor, target: Tensor, lowest: float = -200.0, highest: float = 80.0) -> Tensor:
+def expected_overlaps(logits: Tensor, target: Tensor) -> Tensor:
     """Expectations over all spans, shape (n, 6): the columns of `Overlap` at one temperature.
 
     Args:
         logits: divided by the temperature, shape (n, 2, L).
         target: shape (n, 2).
-        lowest: e to it is 0.
-        highest: e to it, times any number of positions, is finite.
     """
-    # Relative to the predicted span no span's weight is above 1, though its start's or its end's may be.
-    best_start = torch.cummax(logits[:, 0].detach(), 1)[0]
-    predicted = (best_start + logits[:, 1].detach()).argmax(1, keepdim=True)
-    best = torch.stack([best_start.gather(1, predicted), logits[:, 1].detach().gather(1, predicted)], 1)
-    weights = (logits - best).clamp(lowest, highest).exp()
+    weights = weights_of_ends(logits)
     start, end, first, last = weights[:, 0], weights[:, 1], target[:, :1], target[:, 1:]
-    starts_before, ends_behind = start.cumsum(1), _cumsum_from_end(end)
+    starts_before, ends_behind = start.cumsum(1), cumsum_from_end(end)
     all_spans = (starts_before * end).sum(1, keepdim=True)
     start_right, end_right = start.gather(1, first), end.gather(1, last)
     right = [
@@ -179,7 +151,7 @@ def expected_overlaps(logits: Tensor, target: Tensor, lowest: float = -200.0, hi
     # The spans that have a position in common with the target: they do not start behind it, nor end before it.
     position = torch.arange(logits.size(2), device=logits.device)
     start, end = start * (position <= last), end * (position >= first)
-    starts, ends = start * _cumsum_from_end(end), end * start.cumsum(1)
+    starts, ends = start * cumsum_from_end(end), end * start.cumsum(1)
     touching = starts.sum(1, keepdim=True)
     divisor = touching.clamp_min(1e-18)  # scripted code divides by its square, which is not to be 0
     inside = (starts.cumsum(1) - ends.cumsum(1) + ends) / divisor
@@ -190,11 +162,7 @@ def expected_overlaps(logits: Tensor, target: Tensor, lowest: float = -200.0, hi
     return torch.cat([torch.cat(fractions, 1) * touching, torch.cat(right, 1)], 1) / all_spans
 
 
-def _cumsum_from_end(weights: Tensor) -> Tensor:
-    return weights.flip(1).cumsum(1).flip(1)
-
-
-NETWORKS = {"overlap": Overlap, "target_attention": TargetAttention}
+NETWORKS = {"overlap": Overlap, "target_attention": TargetAttention, "places": Places}
 
 
 class SetLoss(_losses.SetLoss):

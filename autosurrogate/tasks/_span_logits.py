@@ -14,6 +14,8 @@ from autosurrogate.tasks import _regimes
 from autosurrogate.tasks._draw import Draw
 
 MIN_LENGTH, MAX_LENGTH = 8, 48
+WHOLE = 0.03  # fraction of the passages that are asked for as a whole
+PREDICTED_WHOLE, PREDICTED_SINGLE = 0.1, 0.1  # fractions of the spans elsewhere: the whole passage, one position
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def _passages(n: int, n_positions: int, draw: Draw) -> _Passages:
     short = 1 + (draw.exponential(n) * (0.5 + 2.5 * draw.uniform(n))).floor()
     long = (room * draw.uniform(n)).floor() + 1
     length = torch.minimum(torch.where(draw.uniform(n) < 0.8, short, long), room)
+    length = torch.where(draw.uniform(n) < WHOLE, room, length)
     start = low + ((room - length + 1) * draw.uniform(n)).floor()
     return _Passages(low.long(), high.long(), torch.stack([start, start + length - 1], 1).long())
 
@@ -93,7 +96,8 @@ def _passages(n: int, n_positions: int, draw: Draw) -> _Passages:
 def _missed(passages: _Passages, severity: Tensor, draw: Draw, set_size: int) -> Tensor:
     """Predicted spans (n, 2): the target's or, more often with the severity, others.
 
-    Both ends are off by a little, one alone is, the span is cut or stretched, or it is elsewhere.
+    Both ends are off by a little, one alone is, the span is cut or stretched, or it is elsewhere: also
+    one position, or the whole passage.
     """
     n_points, n = len(severity), len(passages.low)
     target = passages.target
@@ -110,6 +114,10 @@ def _missed(passages: _Passages, severity: Tensor, draw: Draw, set_size: int) ->
     place = passages.low[:, None] + (room * draw.uniform(n, 1)).long()
     own_length = 1 + (draw.exponential(n, 1) * 3).long()
     elsewhere = torch.cat([place, place + torch.where(draw.uniform(n, 1) < 0.5, length, own_length) - 1], 1)
+    extreme = draw.uniform(n, 1)
+    elsewhere = torch.where(extreme < PREDICTED_SINGLE, place, elsewhere)
+    whole = torch.stack([passages.low, passages.high], 1)
+    elsewhere = torch.where(extreme > 1 - PREDICTED_WHOLE, whole, elsewhere)
 
     right = (1 - severity) ** draw.log_uniform(1.2, 4.0, n_points)
     wrong = severity ** draw.log_uniform(1.2, 4.0, n_points)

@@ -17,6 +17,7 @@ from autosurrogate.testing.losses import Tolerance, finite_gradient
 SETTINGS: dict[str, dict[str, Any]] = {
     "overlap": {"temperatures": [0.3, 0.1], "width": 12},
     "target_attention": {"width": 8, "n_layers": 2},
+    "places": {"temperatures": [0.3, 0.02]},
 }
 SHARP = 1e-3
 INF = math.inf
@@ -254,3 +255,61 @@ def test_the_paper_s_network_sees_the_probabilities_of_the_target_s_start_and_en
         torch.testing.assert_close(features[:, column], which.softmax(1)[rows, target[:, column]])
     swapped = loss.network.score(features.flip(1), 1)
     assert differs(swapped, loss.network.score(features, 1))  # it knows which is which
+
+
+def place_features(predicted: list[list[int]], target: list[list[int]], n_positions: int = 40) -> dict[str, float]:
+    """Features of a set whose predicted spans are certain."""
+    loss = built("places", "set", temperatures=[0.02])
+    preds = torch.zeros(len(predicted), 2, n_positions).scatter_(2, torch.tensor(predicted)[..., None], 10.0)
+    features = loss.features(preds, torch.tensor(target), len(predicted))[0]
+    return dict(zip(loss.network.feature_names(), features.tolist(), strict=True))
+
+
+def test_places_are_what_their_names_say() -> None:
+    found = place_features([[10, 19], [5, 5]], [[12, 15], [5, 5]])
+    expected = {
+        "error of start": -math.log(2 / 2 + 0.05),
+        "error of end": -math.log(4 / 2 + 0.05),
+        "log error of end": -math.log(5) / 2,
+        "capped error of end": -4 / 20 / 2,
+        "start late": -math.log(0.05),
+        "start early": -math.log(2 / 2 + 0.05),
+        "end late": -math.log(4 / 2 + 0.05),
+        "end by length": -math.log(4 / 4 / 2 + 0.05),
+        "start right": 0.5,
+        "both within 0.5": 0.5,
+        "both within 5.5": 1.0,
+        "overlap": (0.4 + 1) / 2,
+        "f1": (8 / 14 + 1) / 2,
+        "recall": 1.0,
+        "precision": (0.4 + 1) / 2,
+        "overlap above 0.5": 0.5,
+        "overlap above 0.3": 1.0,
+        "touching": 1.0,
+        "inside": 0.5,
+        "contains": 1.0,
+        "contains, at most 2 long": 0.5,
+    }
+    for name, value in expected.items():
+        assert found[f"{name} at 0.02"] == pytest.approx(value, abs=0.05), name
+    assert found["log ratio of lengths at 0.02"] == pytest.approx(math.log(2.5) / 2, abs=0.02)
+    assert found["log length of target"] == pytest.approx(math.log(4) / 2, abs=1e-5)
+    assert found["log positions"] == pytest.approx(math.log(40), abs=1e-5)
+
+
+def test_spans_that_do_not_touch_have_no_overlap() -> None:
+    found = place_features([[20, 22]], [[2, 4]])
+    for name in ("overlap", "f1", "recall", "precision", "touching", "contains", "inside"):
+        assert found[f"{name} at 0.02"] == pytest.approx(0, abs=1e-3), name
+    assert found["overlap of hull at 0.02"] == pytest.approx(-15 / 21, abs=0.02)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 100.0])
+def test_places_see_the_order_of_logits_at_any_scale(scale: float) -> None:
+    loss, (preds, target) = built("places", "set", temperatures=[0.02]), examples()
+    same(loss.features(scale * preds, target, 12), loss.features(preds, target, 12))
+
+
+def test_an_unknown_score_of_places_is_refused() -> None:
+    with pytest.raises(ValueError, match="no such score"):
+        built("places", "set", score="unknown")

@@ -329,3 +329,19 @@ def test_a_collapsed_model_predicts_nearly_the_same_span_for_all() -> None:
     _, predicted, trained = spans_in("collapsed")
     apart = [(x - x.median(1, keepdim=True).values).abs().float().mean() for x in (predicted, trained)]
     assert apart[0] < 0.7 * apart[1]
+
+
+def test_some_targets_and_some_predictions_are_the_whole_passage_or_one_position() -> None:
+    whole, single, whole_target = [], [], []
+    for seed in range(20):
+        made = generated(1.0, 4, 64, seed)
+        valid = made.preds.isfinite().all(1)
+        n_valid = valid.sum(1)
+        found = best_spans(made.preds)
+        lengths, target_lengths = (spans[:, 1] - spans[:, 0] + 1 for spans in (found, made.target))
+        whole.append((lengths == n_valid).float().mean().item())
+        single.append((lengths == 1).float().mean().item())
+        whole_target.append((target_lengths == n_valid).float().mean().item())
+    assert 0.04 < np.mean(whole) < 0.2
+    assert 0.2 < np.mean(single) < 0.6
+    assert 0.015 < np.mean(whole_target) < 0.1
