@@ -81,7 +81,7 @@ class Align(nn.Module):
             diagonal = torch.diagonal(F.pad(matches.match, (0, 2, 0, 2)), 0, 2, 3)
             place = F.pad(tokens, (0, matches.match.size(2) + 2))[:, : diagonal.size(2)]
         saved = (matches.mass.unsqueeze(3) + matches.match) * tokens.unsqueeze(1).unsqueeze(1)
-        most = _sums_along(saved, matches.match)
+        most = sums_along(saved, matches.match)
         features = _of_alignments(matches.length, most[0], most[1], recalled, diagonal, place, tokens, set_size)
         longer = torch.maximum(hyp_length, ref_length).clamp_min(1)
         lengths = [
@@ -143,7 +143,7 @@ def _of_alignments(
     return torch.cat([features, -of_all.clamp(max=4.0).unsqueeze(2)], 2)
 
 
-def _sums_along(saved: Tensor, match: Tensor) -> Tensor:
+def sums_along(saved: Tensor, match: Tensor) -> Tensor:
     """The sums of both kinds of gains along their own best alignments, values and gradients.
 
     Args:

@@ -8,12 +8,13 @@ from autosurrogate.surrogates._contracts import Network
 from autosurrogate.surrogates._sequence_align import Align
 from autosurrogate.surrogates._sequence_attention import TargetAttention
 from autosurrogate.surrogates._sequence_batch import SequenceBatch
+from autosurrogate.surrogates._sequence_general import General
 from autosurrogate.surrogates._sequence_ngrams import Match
 from autosurrogate.surrogates._sequence_spelling import Spelled
 from autosurrogate.surrogates._shapes import expect
 from autosurrogate.tasks._sequence_positions import hypothesis_positions, reference_positions
 
-NETWORKS = {"match": Match, "align": Align, "target_attention": TargetAttention}
+NETWORKS = {"match": Match, "align": Align, "general": General, "target_attention": TargetAttention}
 #: Those of a task that knows how tokens are spelled.
 SPELLED = {"spelled": Spelled, **NETWORKS}
 

@@ -20,9 +20,15 @@ from autosurrogate.surrogates._sequence_margins import relative_to_margins
 from autosurrogate.testing.exports import exported
 from autosurrogate.testing.losses import Tolerance, finite_gradient
 
+ALL_KINDS = ["tokens", "order", "places", "edits", "repetition", "runs"]
 SETTINGS: dict[str, dict[str, Any]] = {
     "match": {"temperatures": [1.0, 0.2], "relative_temperatures": [0.3], "width": 24},
     "align": {"temperatures": [1.0, 0.2], "relative_temperatures": [0.3], "width": 24},
+    "general": {
+        "kinds": ALL_KINDS,
+        "temperatures": [1.0, 0.2],
+        "relative_temperatures": [0.3],
+    },
     "target_attention": {"width": 8, "n_layers": 2},
 }
 SHARP = 1e-3
@@ -539,3 +545,109 @@ def test_relative_features_see_what_is_decoded_in_logits_that_are_nearly_equal(n
     decoded = 20 * torch.nn.functional.one_hot(preds.argmax(2), VOCABULARY).float()
     flat, sharp = (loss.features(x, target, mask, 1)[:, columns] for x in (1e-3 * preds, decoded))
     torch.testing.assert_close(flat, sharp, atol=1e-2, rtol=1e-2)
+
+
+def general(hypothesis: list[int], reference: list[int]) -> dict[str, float]:
+    """The features of a hypothesis at a sharp temperature by name."""
+    loss = built("general", "sample", kinds=ALL_KINDS, temperatures=[SHARP], relative_temperatures=[])
+    logits = 5.0 * torch.nn.functional.one_hot(torch.tensor([hypothesis]), VOCABULARY)
+    mask = torch.ones(1, len(hypothesis), dtype=torch.bool)
+    values = loss.features(logits, torch.tensor([reference]), mask, 1)[0].tolist()
+    names = [name.removesuffix(f" at {SHARP:g}") for name in loss.network.feature_names()]
+    return dict(zip(names, values, strict=True))
+
+
+def assert_close(found: dict[str, float], expected: dict[str, float]) -> None:
+    for name, value in expected.items():
+        assert found[name] == pytest.approx(value, abs=2e-3), name
+
+
+def test_counts_of_tokens_and_types_are_those_of_their_definitions() -> None:
+    expected = {
+        "token recall": 2 / 4,
+        "token precision": 2 / 5,
+        "token f": 4 / 9,
+        "type recall": 2 / 3,
+        "type precision": 2 / 4,
+        "type jaccard": 2 / 5,
+    }
+    assert_close(general([1, 2, 2, 5, 6], [1, 3, 1, 2]), expected)
+
+
+def test_tokens_in_place_and_right_prefixes_are_counted_from_both_ends() -> None:
+    expected = {
+        "first": 1,
+        "last": 1,
+        "in place": 2 / 5,
+        "right prefix": 2 / 6,
+        "right suffix": 3 / 6,
+        "in place from end": 3 / 5,
+        "all in place": 0,
+    }
+    assert_close(general([1, 2, 7, 3, 4, 5], [1, 2, 3, 4, 5]), expected)
+    assert general([1, 2, 3], [1, 2, 3])["all in place"] == pytest.approx(1, abs=1e-3)
+
+
+def test_the_order_of_matched_tokens_is_seen() -> None:
+    forward, backward, moved = (
+        general(h, [1, 2, 3, 4, 5]) for h in ([1, 2, 3, 4, 5], [5, 4, 3, 2, 1], [4, 5, 1, 2, 3])
+    )
+    assert forward["concordance"] == pytest.approx(10 / 10.5, abs=1e-2)
+    assert backward["concordance"] == pytest.approx(-10 / 10.5, abs=1e-2)
+    assert moved["concordance"] == pytest.approx((4 - 6) / 10.5, abs=1e-2)
+    assert forward["bigram f"] == pytest.approx(1, abs=1e-2)
+    assert moved["bigram f"] == pytest.approx(3 / 4, abs=1e-2)
+    assert moved["pair f"] == pytest.approx(4 / 10, abs=1e-2)
+    assert backward["bigram f"] == pytest.approx(0, abs=1e-2)
+
+
+def test_edits_are_those_of_the_edit_distance() -> None:
+    found = general([1, 2, 4, 4, 5], [1, 2, 3, 4])
+    assert_close(found, {"similarity": 1 - 2 / 5, "-edits by reference": -2 / 4, "common recall": 3 / 4})
+    assert found["at most 1 edit"] < 0.2 < 0.8 < found["at most 2 edits"]
+
+
+def test_repetition_is_that_of_both_sequences() -> None:
+    found = general([1, 1, 2, 1, 1], [1, 2, 3, 3])
+    expected = {
+        "types": 2 / 5,
+        "bigrams": 3 / 4,
+        "most frequent": 4 / 5,
+        "repeats": 2 / 5,
+        "types of reference": 3 / 4,
+        "bigrams of reference": 1,
+        "most frequent of reference": 2 / 4,
+        "repeats of reference": 1 / 4,
+    }
+    assert_close(found, expected)
+    assert found["-difference of types"] == pytest.approx(-(3 / 4 - 2 / 5), abs=2e-3)
+
+
+def test_runs_of_equal_tokens_are_compared_at_their_places() -> None:
+    found = general([1, 1, 1, 2, 2, 3], [1, 1, 2, 2, 2, 3])  # boundaries 3 and 5, of 2 and 5
+    expected = {
+        "boundary f": (2 + 0.5) / (4 + 0.5),
+        "boundary recall": 1.5 / 2.5,
+        "near boundary recall": 1,
+        "runs covered": (1 + 2 / 3 + 1) / 3,
+        "-difference of runs": 0,
+        "ratio of runs": 0,
+    }
+    assert_close(found, expected)
+    assert general([1, 1, 1, 1, 1, 1], [1, 1, 2, 2, 2, 3])["ratio of runs"] < 0
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+@pytest.mark.parametrize("scale", [0.0, 1.0, 50.0])
+@pytest.mark.parametrize("n_positions", [1, 6])
+def test_second_derivatives_are_finite_at_ties_and_where_logits_are_saturated(
+    kind: str, scale: float, n_positions: int
+) -> None:
+    preds, target, _ = examples(3, n_positions, 4)
+    loss = built("general", "sample", kinds=[kind])
+    preds = (scale * preds.sign()).requires_grad_()
+    features = loss.features(preds, target, torch.arange(n_positions) < torch.tensor([[0], [1], [n_positions]]), 1)
+    (gradient,) = torch.autograd.grad(features.sum(), preds, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.square().sum(), preds)
+    assert gradient.isfinite().all()
+    assert second.isfinite().all()
