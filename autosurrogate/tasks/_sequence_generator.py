@@ -15,6 +15,7 @@ from autosurrogate.tasks._sequence_positions import IGNORE_INDEX
 FRACTION_OF_WORDS = 0.4  # of the batches; the others are sentences
 SENTENCES = (16, 128), (6, 28)  # vocabulary and length, from and to
 WORDS = (10, 64), (5, 14)
+FRACTION_ENDED = 0.06  # of the hypotheses and of the sets of severity 1 that end at once
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def generate(severity: Tensor, set_size: int, draw: Draw, *, most_tokens: int | 
         each = (each * torch.exp(spread * draw.normal(len(severity), set_size))).clamp(max=1)
     of_words = draw.uniform(1).item() < FRACTION_OF_WORDS
     references = _references(each.numel(), WORDS if of_words else SENTENCES, draw, most_tokens)
-    hypothesis, hyp_mask = _hypotheses(references, each.flatten(), draw)
+    hypothesis, hyp_mask = _hypotheses(references, each, draw)
     logits = _logits(references, hypothesis, draw)
     return Examples(logits, references.tokens.masked_fill(~references.valid, IGNORE_INDEX), {"preds_mask": hyp_mask})
 
@@ -74,9 +75,15 @@ def _references(
 
 
 def _hypotheses(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-    """Edited references: tokens (n, n_positions), and the positions of the hypothesis (n, n_positions)."""
+    """Edited references: tokens (n, n_positions), and the positions of the hypothesis (n, n_positions).
+
+    Args:
+        references: n of them.
+        severity: shape (n_points, set_size).
+        draw: source of randomness.
+    """
     n, n_tokens = references.tokens.shape
-    tokens, keys, present = _edited(references, severity, draw)
+    tokens, keys, present = _edited(references, severity.flatten(), draw)
     same_length = (
         draw.uniform(1).item() < 0.5
     )  # as many positions as the reference, as of a model that knows the length
@@ -84,13 +91,21 @@ def _hypotheses(references: _References, severity: Tensor, draw: Draw) -> tuple[
     order = keys.masked_fill(~present, math.inf).argsort(1)[:, :n_positions]
     hypothesis, hyp_mask = tokens.gather(1, order), present.gather(1, order)
     if not same_length:
-        return hypothesis, hyp_mask
+        return hypothesis, _ended_at_once(hyp_mask, severity, draw)
     # The positions left over at the end are filled with repeats or any token.
     one_token = draw.uniform(n, 1) < 0.5
     filler = torch.where(one_token, hypothesis[:, :1], draw.categorical(references.frequency, n, n_positions))
     last = hypothesis.gather(1, (hyp_mask.sum(1, keepdim=True) - 1).clamp_min(0))
     filler = torch.where(draw.uniform(n, n_positions) < 0.5, last, filler)
     return torch.where(hyp_mask, hypothesis, filler), torch.arange(n_positions) < references.length
+
+
+def _ended_at_once(hyp_mask: Tensor, severity: Tensor, draw: Draw) -> Tensor:
+    """Few hypotheses, and all of a few sets, end before their first token or after it: shape (n, n_positions)."""
+    ended = draw.uniform(*severity.shape) < FRACTION_ENDED * severity
+    ended |= draw.uniform(len(severity), 1) < FRACTION_ENDED * severity.mean(1, keepdim=True)
+    n_left = torch.where(ended, draw.uniform(*severity.shape).round(), torch.inf).view(-1, 1)
+    return hyp_mask & (hyp_mask.cumsum(1) <= n_left)
 
 
 def _edited(references: _References, severity: Tensor, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:

@@ -65,6 +65,14 @@ def test_references_are_sentences_and_words() -> None:
     assert (lengths >= 12).float().mean() > 0.15
 
 
+def test_some_hypotheses_and_some_whole_sets_end_at_once_or_after_a_token() -> None:
+    lengths = [generated(1.0, 48, 8, seed).extras["preds_mask"].sum(1).view(48, 8) for seed in range(20)]
+    few = torch.cat(lengths) <= 1
+    assert 0.02 < few.float().mean() < 0.2
+    assert (torch.cat(lengths) == 0).any()
+    assert few.all(1).sum() >= 5
+
+
 def test_within_a_set_some_examples_fare_better_than_others() -> None:
     metric = find("normalized_edit_distance")
     spread = []
