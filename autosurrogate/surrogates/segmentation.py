@@ -16,6 +16,7 @@ from autosurrogate.surrogates import _losses
 from autosurrogate.surrogates._layers import Perceptron, bounded, has_target
 from autosurrogate.surrogates._segmentation_boundary import Boundary
 from autosurrogate.surrogates._segmentation_overlap import Overlap
+from autosurrogate.surrogates._segmentation_regions import Regions
 from autosurrogate.surrogates._shapes import expect
 
 
@@ -64,7 +65,7 @@ class TargetProbability(nn.Module):
         return (losses * weight).sum(1) / weight.sum(1).clamp_min(1)
 
 
-NETWORKS = {"overlap": Overlap, "boundary": Boundary, "target_probability": TargetProbability}
+NETWORKS = {"overlap": Overlap, "boundary": Boundary, "regions": Regions, "target_probability": TargetProbability}
 
 
 class SetLoss(_losses.SetLoss):

@@ -18,6 +18,7 @@ from autosurrogate.testing.losses import Tolerance, finite_gradient
 SETTINGS: dict[str, dict[str, Any]] = {
     "overlap": {"temperatures": [1.0, 0.1], "relative_temperatures": [0.3]},
     "boundary": {"temperatures": [1.0, 0.1], "relative_temperatures": [0.3], "radii": [1, 2]},
+    "regions": {"kinds": ["areas", "distances", "objects", "certainty"], "temperature": 0.1},
     "target_probability": {"width": 16, "n_hidden": 2},
 }
 SHARP = 1e-3
