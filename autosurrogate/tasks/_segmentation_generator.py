@@ -17,6 +17,7 @@ MIN_SIDE, MAX_SIDE = 8, 32  # of an image, in pixels
 MOST_NUMBERS = 3_000_000  # logits of a call; the more images, the smaller they are
 MAX_SHAPES = 6  # of an image
 MAX_INVENTED = 2  # shapes that only the prediction has
+EMPTY = 0.03  # fraction of images without a shape; in a tenth of the sets up to 0.9
 LEAST_MARGIN = 0.05  # by which the predicted class is ahead, before logits are scaled
 
 
@@ -150,6 +151,8 @@ def _scene(canvas: _Canvas) -> _Scene:
     across, along = (size * draw.log_uniform(0.6, 1.6, n, n_shapes) for _ in range(2))
     roughness = canvas.strength(0.02, 0.5)[..., None]
     ground = torch.zeros(n, canvas.height, canvas.width, dtype=torch.int64)
+    fraction_empty = torch.where(canvas.some_sets(0.1), canvas.strength(0.2, 0.9), EMPTY)
+    has_shapes = canvas.draw.uniform(n, 1) >= fraction_empty[:, :, 0]
     regions = canvas.any_class(3).gather(1, canvas.patches(3).argmax(1).flatten(1)).view_as(ground)
     return _Scene(
         row=draw.uniform(n, n_shapes) * canvas.height,
@@ -159,7 +162,7 @@ def _scene(canvas: _Canvas) -> _Scene:
         angle=draw.uniform(n, n_shapes) * torch.pi,
         power=draw.log_uniform(1.0, 10.0, n, n_shapes),
         label=label,
-        present=draw.uniform(n, n_shapes) < 0.85,
+        present=(draw.uniform(n, n_shapes) < 0.85) & has_shapes,
         outline=roughness * canvas.patches(n_shapes),
         ground=torch.where(canvas.some_sets(0.3), regions, ground),
     )

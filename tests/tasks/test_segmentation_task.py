@@ -223,3 +223,18 @@ def test_a_single_logit_can_be_made_two_as_the_message_says() -> None:
     assert TASK.decode(examples, "labels")[0].tolist() == [[[1, 0]]]
     bce = F.binary_cross_entropy_with_logits(torch.tensor([3.0, -2.0]), torch.tensor([1.0, 0.0]))
     torch.testing.assert_close(TASK.regular_loss(examples)[0], bce)
+
+
+def test_in_some_sets_most_images_have_no_shape() -> None:
+    all_ground = torch.cat(
+        [
+            (TASK.generate(torch.rand(40), torch.Generator().manual_seed(k), 8).target <= 0)
+            .flatten(1)
+            .all(1)
+            .view(40, 8)
+            for k in range(8)
+        ]
+    )
+    empty = all_ground.float().mean(1)
+    assert 0.02 < (empty > 0.4).float().mean() < 0.12
+    assert (empty == 0).float().mean() > 0.5
