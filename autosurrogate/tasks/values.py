@@ -37,11 +37,11 @@ class Values(Task):
         """Sets of predictions that follow their targets closely, not at all, or the wrong way round, by the severity.
 
         Each set has a random distribution: even, skewed, with two modes, or of few values. The mean and the spread
-        are random in each call: the spread from 0.7 to 1.4, in a fifth of the calls from 0.001 to a million; the mean
+        are random in each call: the spread from 0.7 to 1.4, in a fifth of the calls about 0.001 to a million; the mean
         mostly within some spreads of 0, in a tenth of the calls up to 300 spreads away. In a quarter of the calls all
-        values are positive, as amounts and counts are. In a tenth the targets are whole numbers with a spread of 0.7 to 40. Predictions err by
-        noise of any shape, by a spread of their own, by an offset, and by a bent scale, in random proportions. The
-        coefficient of determination is mostly above -1.
+        values are positive, as amounts and counts are. In a tenth the targets are whole numbers with a spread of 0.7 to
+        40. Predictions err by noise of any shape, by a spread of their own, by an offset, and by a bent scale, in
+        random proportions. The coefficient of determination is mostly above -1.
         """
         return _generate(severity, Draw(generator), set_size)
 
