@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from autosurrogate.surrogates._layers import FAR, bounded, calmed
-from autosurrogate.surrogates._sequence_batch import SequenceBatch
+from autosurrogate.surrogates._sequence_batch import SequenceBatch, with_logits
 from autosurrogate.surrogates._sequence_match import (
     SoftMatches,
     SoftmaxParts,
@@ -73,9 +73,7 @@ def with_relative_matches(
     if len(relative_temperatures) == 0:
         return matches
     logits = relative_to_margins(batch.logits, batch.valid, set_size)
-    relative = SequenceBatch(
-        logits, batch.valid, batch.hyp_mask, batch.target, batch.ref_mask, batch.eos_id, batch.blank_id
-    )
+    relative = with_logits(batch, logits)
     more = matches_of(
         relative, softmax_parts(logits, batch.target, relative_temperatures, batch.eos_id), relative_heats
     )

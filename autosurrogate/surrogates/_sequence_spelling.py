@@ -1,11 +1,14 @@
 """A network for metrics of how tokens are spelled: chrF, METEOR's stems, errors counted in characters."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from autosurrogate.surrogates._layers import matmul
 from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
-from autosurrogate.surrogates._sequence_batch import SequenceBatch
+from autosurrogate.surrogates._sequence_batch import SequenceBatch, with_logits
+from autosurrogate.surrogates._sequence_margins import relative_to_margins
 from autosurrogate.surrogates._sequence_match import soft_counts, softmax_parts
 from autosurrogate.surrogates._sequence_ngrams import N_LENGTHS, NGrams
 from autosurrogate.tasks._vocabulary import BINS, ORDERS
@@ -22,28 +25,37 @@ class Spelled(NGrams):
         temperatures: of the softmax; small ones see the argmax, large ones reach competitors with their gradient.
         width: hidden units.
         n_hidden: hidden layers.
+        relative_temperatures: the same of logits relative to the mean margin of the point's positions, which see the
+            order at any scale of the logits.
 
     Attributes:
         grams: n-grams of characters of each token of the vocabulary, uint8 (V, n_bins); from the task, see
             `autosurrogate.tasks._vocabulary.Vocabulary.grams`.
     """
 
-    FEATURE_SETTINGS = ("temperatures",)
+    FEATURE_SETTINGS = ("temperatures", "relative_temperatures")
     grams: Tensor
-    relative_temperatures: list[float]  # none; TorchScript does not see the annotation of the class above
+    relative_temperatures: list[float]  # which may be empty; TorchScript does not see the class above
 
-    def __init__(self, temperatures: list[float], width: int = 64, n_hidden: int = 1) -> None:
-        super().__init__(temperatures)
+    def __init__(
+        self,
+        temperatures: list[float],
+        width: int = 64,
+        n_hidden: int = 1,
+        relative_temperatures: Sequence[float] = (),
+    ) -> None:
+        super().__init__(temperatures, relative_temperatures)
         self.bins = list(BINS)
         self.register_buffer("grams", torch.zeros(1, sum(BINS), dtype=torch.uint8), persistent=False)
-        n_context = N_LENGTHS + len(self.temperatures)
+        n_context = N_LENGTHS + self.n_temperatures
         self.layers = MonotoneMLP(len(self.feature_names()) - n_context, n_context, width, n_hidden)
 
     def feature_names(self) -> list[str]:
         """A name for each column of `features`."""
         names = [f"{kind} of {order} characters" for order in ORDERS for kind in ("precise", "recalled", "F", "near")]
-        fractions = [f"{name} at {t:g}" for t in self.temperatures for name in names]
-        return fractions + super().feature_names() + [f"character ratio at {t:g}" for t in self.temperatures]
+        seen = [f"at {t:g}" for t in self.temperatures] + [f"relative {t:g}" for t in self.relative_temperatures]
+        fractions = [f"{name} {t}" for t in seen for name in names]
+        return fractions + super().feature_names() + [f"character ratio {t}" for t in seen]
 
     def features(self, batch: SequenceBatch, set_size: int) -> Tensor:
         """What the metric depends on, shape (n_points, n_features), free of parameters.
@@ -56,12 +68,22 @@ class Spelled(NGrams):
                 f"preds has {batch.logits.size(2)} tokens, but this loss is for a vocabulary of {self.grams.size(0)}"
             )
         softmax = softmax_parts(batch.logits, batch.target, self.temperatures, batch.eos_id)
+        all_counts = [
+            soft_counts(batch, softmax.log_normalisers[:, :, i], temperature)
+            for i, temperature in enumerate(self.temperatures)
+        ]
+        if len(self.relative_temperatures) > 0:
+            relative = with_logits(batch, relative_to_margins(batch.logits, batch.valid, set_size))
+            sharpened = softmax_parts(relative.logits, batch.target, self.relative_temperatures, batch.eos_id)
+            all_counts += [
+                soft_counts(relative, sharpened.log_normalisers[:, :, i], temperature)
+                for i, temperature in enumerate(self.relative_temperatures)
+            ]
         grams = self.grams.to(softmax.reference_logits.dtype)
         ref_grams = (grams[batch.target] * batch.ref_mask.unsqueeze(2)).sum(1)
         fractions: list[Tensor] = []
         ratios: list[Tensor] = []
-        for i, temperature in enumerate(self.temperatures):
-            counts = soft_counts(batch, softmax.log_normalisers[:, :, i], temperature)
+        for counts in all_counts:
             hyp_counts = torch.split(matmul(counts, grams), self.bins, 1)
             for order, ref_counts in enumerate(torch.split(ref_grams, self.bins, 1)):
                 common = _of_points(torch.minimum(hyp_counts[order], ref_counts).sum(1), set_size)
