@@ -14,7 +14,7 @@ from autosurrogate import surrogates
 from autosurrogate._utils.text import one_of
 from autosurrogate.errors import SpaceError
 from autosurrogate.rank_correlation.soft_ranks import METHODS
-from autosurrogate.search.space import Choice, Range, Space, ends
+from autosurrogate.search.space import PENALTY, Choice, Range, Space, ends
 from autosurrogate.tasks import Task
 
 
@@ -100,10 +100,9 @@ def _space(tables: dict[str, Any], task: Task) -> Space:
     for key, shown in {"training": "training", "networks": "networks.NAME"}.items():
         if not isinstance(tables.get(key), dict) or not tables[key]:
             raise SpaceError(f"needs a table [{shown}] that is not empty")
+    networks, penalties = _networks(tables["networks"], task)
     return Space(
-        _training(tables["training"]),
-        soft_ranks=_soft_ranks(tables.get("soft_ranks", DEFAULT_SOFT_RANKS)),
-        networks=_networks(tables["networks"], task),
+        _training(tables["training"]), _soft_ranks(tables.get("soft_ranks", DEFAULT_SOFT_RANKS)), networks, penalties
     )
 
 
@@ -112,28 +111,32 @@ def _training(table: Any) -> dict[str, Any]:
     missing = set(TRAINING) - OPTIONAL - set(entries)
     if missing:
         raise SpaceError(f"[training] lacks {', '.join(sorted(missing))}")
-    return {key: _training_entry(key, entry) for key, entry in entries.items()}
+    return {key: _training_entry("training", key, entry) for key, entry in entries.items()}
 
 
-def _training_entry(key: str, entry: Any) -> Any:
+def _training_entry(where: str, key: str, entry: Any) -> Any:
     """The entry, checked; a range of floats has floats as ends, also where the file has integers."""
-    _check_number(f"[training] {key}", entry, TRAINING[key])
+    _check_number(f"[{where}] {key}", entry, TRAINING[key])
     if key in OPTIONAL and max(ends(entry)) > 1:
-        raise SpaceError(f"[training] {key} must be at most 1, got {max(ends(entry))}")
+        raise SpaceError(f"[{where}] {key} must be at most 1, got {max(ends(entry))}")
     if isinstance(entry, Range) and TRAINING[key].kind is float:
         return Range(float(entry.low), float(entry.high), entry.log)
     return entry
 
 
-def _networks(tables: Any, task: Task) -> dict[str, dict[str, Any]]:
+def _networks(tables: Any, task: Task) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """The entries of each network's settings, and those of the penalties of networks that have their own."""
     _check_keys("networks.", tables, surrogates.networks(task))
-    networks = {
-        network: _entries(f"networks.{network}", table, surrogates.settings(task, network))
-        for network, table in tables.items()
-    }
-    for network, entries in networks.items():
+    networks: dict[str, dict[str, Any]] = {}
+    penalties: dict[str, Any] = {}
+    for network, table in tables.items():
+        where, settings = f"networks.{network}", surrogates.settings(task, network)
+        entries = _entries(where, table, [*settings, PENALTY])
+        if PENALTY in entries and PENALTY not in settings:  # in place of that of [training]
+            penalties[network] = _training_entry(where, PENALTY, entries.pop(PENALTY))
         _check_network(task, network, entries)
-    return networks
+        networks[network] = entries
+    return networks, penalties
 
 
 def _soft_ranks(tables: Any) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,8 @@ import optuna
 from autosurrogate import surrogates
 from autosurrogate.tasks import Task
 
+PENALTY = "penalty"
+
 
 @dataclasses.dataclass(frozen=True)
 class Range:
@@ -52,11 +54,13 @@ class Space:
         training: setting of `training.loop.Settings` to its entry.
         soft_ranks: method to the entries of its settings.
         networks: network to the entries of its constructor's settings.
+        penalties: network to the entry of its gradient penalty, in place of that of `training`.
     """
 
     training: Mapping[str, Any]
     soft_ranks: Mapping[str, Mapping[str, Any]]
     networks: Mapping[str, Mapping[str, Any]]
+    penalties: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def widest(self, task: Task, network: str) -> dict[str, Any]:
         """The settings of a network with which it has the features of every choice; of other settings, the first."""
@@ -96,9 +100,11 @@ class Space:
             trial: the trial.
             recorded: whether there are recorded outputs, so that `random_share` matters.
         """
-        entries = {name: entry for name, entry in self.training.items() if recorded or name != "random_share"}
-        training = _suggest_all(trial, "", entries)
         network = _suggest(trial, "network", Choice(tuple(self.networks)))
+        left_out = set() if recorded else {"random_share"}
+        own_training = {PENALTY: self.penalties[network]} if network in self.penalties else {}
+        entries = {name: entry for name, entry in self.training.items() if name not in {*left_out, *own_training}}
+        training = {**_suggest_all(trial, "", entries), **_suggest_all(trial, f"{network}.", own_training)}
         network_settings = _suggest_all(trial, f"{network}.", self.networks[network])
         method = _suggest(trial, "soft_rank", Choice(tuple(self.soft_ranks)))
         soft_rank = _suggest_all(trial, f"{method}.", self.soft_ranks[method])

@@ -19,8 +19,8 @@ from autosurrogate.surrogates._classification_numbers import constants_of_number
 from autosurrogate.surrogates._classification_places import PLACES, places
 from autosurrogate.surrogates._classification_pooling import constants, pooled_counts
 from autosurrogate.surrogates._classification_rows import target_rows
-from autosurrogate.surrogates._layers import Perceptron, bounded
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._heads import build_head
+from autosurrogate.surrogates._layers import bounded
 from autosurrogate.tasks._perturbations import WHICH_CLASS
 
 #: Kinds of features: names of qualities, and of what else there is, at each temperature.
@@ -75,12 +75,7 @@ class General(nn.Module):
         self.relative_temperatures = [float(t) for t in relative_temperatures]
         self.sharp, self.n_competitors, self.numbered = SHARP, N_COMPETITORS, self.NUMBERED
         n_qualities, n_features = len(self._names(0)), len(self.feature_names())
-        if head not in ("monotone", "free"):
-            raise ValueError(f"head must be 'monotone' or 'free', got {head!r}")
-        if head == "monotone":
-            self.layers: nn.Module = MonotoneMLP(n_qualities, n_features - n_qualities, width, n_hidden)
-        else:
-            self.layers = Perceptron(n_features, width, n_hidden, 1)
+        self.layers = build_head(head, n_qualities, n_features - n_qualities, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""

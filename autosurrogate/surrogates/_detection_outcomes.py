@@ -10,8 +10,7 @@ from autosurrogate.surrogates._detection_curve import RATES, RECALLS, curve_feat
 from autosurrogate.surrogates._detection_matching import DetectionBatch
 from autosurrogate.surrogates._detection_pairs import of_sets, pairs_of
 from autosurrogate.surrogates._detection_places import PLACES, place_features
-from autosurrogate.surrogates._layers import Perceptron
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._heads import build_head
 
 GATES = (0.5, 0.25, 0.75)
 THRESHOLDS, THRESHOLDS_OF_ANY = (0.5, 0.75), (0.5,)
@@ -49,15 +48,9 @@ class Outcomes(nn.Module):
         self.temperatures = [float(t) for t in temperatures]
         self.gates, self.thresholds, self.thresholds_of_any = list(GATES), list(THRESHOLDS), list(THRESHOLDS_OF_ANY)
         self.recalls, self.rates = list(RECALLS), list(RATES)
-        if head not in ("monotone", "free"):
-            raise ValueError(f"head must be 'monotone' or 'free', got {head!r}")
         n_context = len(self._context_names())
         n_qualities = len(self.feature_names()) - n_context
-        self.layers: nn.Module = (
-            MonotoneMLP(n_qualities, n_context, width, n_hidden)
-            if head == "monotone"
-            else Perceptron(n_qualities + n_context, width, n_hidden, 1)
-        )
+        self.layers = build_head(head, n_qualities, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""

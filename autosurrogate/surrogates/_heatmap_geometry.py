@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _heatmap_shapes as _shapes
+from autosurrogate.surrogates._heads import build_head
 from autosurrogate.surrogates._heatmap_cells import extent, place_of_peak, relative_to_peak
 from autosurrogate.surrogates._heatmap_shapes import of_shapes
-from autosurrogate.surrogates._layers import Perceptron, matmul
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._layers import matmul
 
 BOUNDS = (0.02, 0.05, 0.08, 0.12, 0.2, 0.35)  # of distances, as fractions of the map's longer side
 OF_PERSON = (0.1, 0.2, 0.5)  # as fractions of the size of the person
@@ -34,28 +34,22 @@ class Geometry(nn.Module):
 
     Args:
         temperatures: of the softmax; small ones see the maximum alone.
-        score: "monotone", which falls as any quality rises, or "free".
+        head: "monotone" or "free", see `build_head`.
         width: hidden units.
         n_hidden: hidden layers.
     """
 
     FEATURE_SETTINGS = ("temperatures",)
 
-    def __init__(self, temperatures: list[float], score: str = "monotone", width: int = 32, n_hidden: int = 2) -> None:
+    def __init__(self, temperatures: list[float], head: str = "monotone", width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
-        if score not in ("monotone", "free"):
-            raise ValueError(f"no such score: {score}")
         self.temperatures = [float(t) for t in temperatures]
         self.bounds, self.of_person, self.of_cells = list(BOUNDS), list(OF_PERSON), list(OF_CELLS)
         self.of_example = list(OF_EXAMPLE)
         self.angle_bounds, self.limb_bounds = list(_shapes.ANGLE_BOUNDS), list(_shapes.LIMB_BOUNDS)
         n_qualities = len(QUALITIES) * len(temperatures)
         n_context = len(CONTEXT) * len(temperatures) + len(OF_SET)
-        self.layers: nn.Module = (
-            MonotoneMLP(n_qualities, n_context, width, n_hidden)
-            if score == "monotone"
-            else Perceptron(n_qualities + n_context, width, n_hidden, 1)
-        )
+        self.layers = build_head(head, n_qualities, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import Perceptron, matmul
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._heads import build_head
+from autosurrogate.surrogates._layers import matmul
 from autosurrogate.surrogates._ranking_gains import (
     CUTOFFS,
     DISCOUNTS,
@@ -59,12 +59,7 @@ class ListProfile(nn.Module):
         columns = torch.tensor([names.index(name) for name in POOLED])
         self.register_buffer("pooled", F.one_hot(columns, len(names)).float().t().contiguous(), persistent=False)
         n_features, n_context = len(self.feature_names()), len(CONTEXT)
-        if head == "free":
-            self.layers: nn.Module = Perceptron(n_features, width, n_hidden, 1)
-        elif head == "monotone":
-            self.layers = MonotoneMLP(n_features - n_context, n_context, width, n_hidden)
-        else:
-            raise ValueError(f"head must be 'monotone' or 'free', got {head!r}")
+        self.layers = build_head(head, n_features - n_context, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""

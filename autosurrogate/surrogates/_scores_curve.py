@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import Perceptron, mean_of_last
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._heads import build_head
+from autosurrogate.surrogates._layers import mean_of_last
 from autosurrogate.surrogates._scores_operating import (
     counts_by_probability,
     counts_by_rank,
@@ -56,12 +56,8 @@ class OperatingCurve(nn.Module):
         self.thresholds = list(THRESHOLDS)
         n_features = len(self.feature_names())
         self.n_seen = n_features - (0 if head == "free" else len(_free_names(self.temperatures)))
-        if head == "free":
-            self.layers: nn.Module = Perceptron(n_features, width, n_hidden, 1)
-        elif head == "monotone":
-            self.layers = MonotoneMLP(self.n_seen - len(CONTEXT), len(CONTEXT), width, n_hidden)
-        else:
-            raise ValueError(f"head must be 'monotone' or 'free', got {head!r}")
+        n_qualities = n_features - len(CONTEXT) - len(_free_names(self.temperatures))
+        self.layers = build_head(head, n_qualities, self.n_seen - n_qualities, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import Perceptron, calmed, mean_of_last
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._heads import build_head
+from autosurrogate.surrogates._layers import calmed, mean_of_last
 from autosurrogate.surrogates._scores_operating import counts_by_rank, order_statistics, standardised
 
 N_CONTEXT = 3  # features that do not depend on the logits
@@ -34,12 +34,7 @@ class LabelSets(nn.Module):
         super().__init__()
         self.temperatures = [float(t) for t in temperatures]
         n_features = len(self.feature_names())
-        if head == "free":
-            self.layers: nn.Module = Perceptron(n_features, width, n_hidden, 1)
-        elif head == "monotone":
-            self.layers = MonotoneMLP(n_features - N_CONTEXT, N_CONTEXT, width, n_hidden)
-        else:
-            raise ValueError(f"head must be 'monotone' or 'free', got {head!r}")
+        self.layers = build_head(head, n_features - N_CONTEXT, N_CONTEXT, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""

@@ -7,8 +7,7 @@ from autosurrogate.surrogates import _segmentation_areas as areas
 from autosurrogate.surrogates import _segmentation_certainty as certainty
 from autosurrogate.surrogates import _segmentation_distances as distances
 from autosurrogate.surrogates import _segmentation_objects as objects
-from autosurrogate.surrogates._layers import Perceptron
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._heads import build_head
 from autosurrogate.surrogates._segmentation_areas import area_features
 from autosurrogate.surrogates._segmentation_certainty import certainty_features
 from autosurrogate.surrogates._segmentation_distances import QUANTILES, RADII, distance_features
@@ -45,8 +44,6 @@ class Regions(nn.Module):
         self, kinds: list[str], temperature: float = 0.02, head: str = "monotone", width: int = 32, n_hidden: int = 1
     ) -> None:
         super().__init__()
-        if head not in ("monotone", "free"):
-            raise ValueError(f"head must be 'monotone' or 'free', got {head!r}")
         unknown = [kind for kind in kinds if kind not in KINDS]
         if unknown:
             raise ValueError(f"kinds must be some of {', '.join(KINDS)}, got {unknown[0]!r}")
@@ -55,11 +52,7 @@ class Regions(nn.Module):
         self.radii, self.quantiles = list(RADII), list(QUANTILES)
         n_context = 1 + sum(len(KINDS[kind][1]) for kind in kinds)
         n_qualities = sum(len(KINDS[kind][0]) for kind in kinds)
-        self.layers: nn.Module = (
-            MonotoneMLP(n_qualities, n_context, width, n_hidden)
-            if head == "monotone"
-            else Perceptron(n_qualities + n_context, width, n_hidden, 1)
-        )
+        self.layers = build_head(head, n_qualities, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""

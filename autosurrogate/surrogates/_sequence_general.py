@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _sequence_edits, _sequence_order, _sequence_repetition
-from autosurrogate.surrogates._layers import Perceptron
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._heads import build_head
 from autosurrogate.surrogates._sequence_batch import SequenceBatch
 from autosurrogate.surrogates._sequence_edits import edits
 from autosurrogate.surrogates._sequence_margins import sharpest
@@ -64,13 +63,8 @@ class General(nn.Module):
         self.sharpest = sharpest(self.temperatures, self.relative_temperatures)
         self.register_buffer("heats", torch.tensor(self.temperatures), persistent=False)
         self.register_buffer("relative_heats", torch.tensor(self.relative_temperatures), persistent=False)
-        if head not in ("monotone", "free"):
-            raise ValueError(f"head must be 'monotone' or 'free', got {head!r}")
         n_qualities, n_features = len(self._names(0)), len(self.feature_names())
-        if head == "monotone":
-            self.layers: nn.Module = MonotoneMLP(n_qualities, n_features - n_qualities, width, n_hidden)
-        else:
-            self.layers = Perceptron(n_features, width, n_hidden, 1)
+        self.layers = build_head(head, n_qualities, n_features - n_qualities, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point: the means over its examples."""

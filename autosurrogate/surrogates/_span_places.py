@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from autosurrogate.surrogates._layers import Perceptron
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._heads import build_head
 from autosurrogate.surrogates._span_distributions import (
     cumsum_from_end,
     not_masked,
@@ -40,26 +39,20 @@ class Places(nn.Module):
 
     Args:
         temperatures: of the softmax, in standard deviations of the logits; small ones see the predicted span alone.
-        score: "monotone", which falls as any quality rises, or "free".
+        head: "monotone" or "free", see `build_head`.
         width: hidden units.
         n_hidden: hidden layers.
     """
 
     FEATURE_SETTINGS = ("temperatures",)
 
-    def __init__(self, temperatures: list[float], score: str = "monotone", width: int = 32, n_hidden: int = 2) -> None:
+    def __init__(self, temperatures: list[float], head: str = "monotone", width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
-        if score not in ("monotone", "free"):
-            raise ValueError(f"no such score: {score}")
         self.temperatures = [float(t) for t in temperatures]
         self.bounds, self.overlaps, self.lengths = list(BOUNDS), list(OVERLAPS), list(LENGTHS)
         n_qualities = len(QUALITIES) * len(temperatures)
         n_context = len(CONTEXT) * len(temperatures) + len(OF_SET)
-        self.layers: nn.Module = (
-            MonotoneMLP(n_qualities, n_context, width, n_hidden)
-            if score == "monotone"
-            else Perceptron(n_qualities + n_context, width, n_hidden, 1)
-        )
+        self.layers = build_head(head, n_qualities, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""

@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates import _values_features as _features
-from autosurrogate.surrogates._layers import Perceptron
-from autosurrogate.surrogates._monotone_mlp import MonotoneMLP
+from autosurrogate.surrogates._heads import build_head
 
 
 class Statistics(nn.Module):
@@ -21,7 +20,7 @@ class Statistics(nn.Module):
 
     Args:
         groups: which of these, and "columns".
-        score: "monotone", which falls as any quality rises, or "free".
+        head: "monotone" or "free", see `build_head`.
         width: hidden units.
         n_hidden: hidden layers.
     """
@@ -30,11 +29,11 @@ class Statistics(nn.Module):
     quantiles: Tensor
     signed_quantiles: Tensor
 
-    def __init__(self, groups: list[str], score: str = "monotone", width: int = 32, n_hidden: int = 2) -> None:
+    def __init__(self, groups: list[str], head: str = "monotone", width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()
         unknown = set(groups) - set(_features.QUALITIES)
-        if unknown or score not in ("monotone", "free"):
-            raise ValueError(f"no such group or score: {sorted(unknown) or score}")
+        if unknown:
+            raise ValueError(f"no such group: {', '.join(sorted(unknown))}; there are {', '.join(_features.QUALITIES)}")
         self.groups = list(groups)
         self.bounds = list(_features.BOUNDS)
         self.relative_bounds = list(_features.RELATIVE_BOUNDS)
@@ -42,11 +41,7 @@ class Statistics(nn.Module):
         self.register_buffer("signed_quantiles", torch.tensor(_features.SIGNED_QUANTILES), persistent=False)
         n_qualities = sum(len(_features.QUALITIES[group]) for group in groups)
         n_context = len(self.feature_names()) - n_qualities
-        self.layers: nn.Module = (
-            MonotoneMLP(n_qualities, n_context, width, n_hidden)
-            if score == "monotone"
-            else Perceptron(n_qualities + n_context, width, n_hidden, 1)
-        )
+        self.layers = build_head(head, n_qualities, n_context, width, n_hidden)
 
     def n_rows(self, set_size: int) -> int:
         """Rows of `features` for each point."""

@@ -102,6 +102,20 @@ def test_a_value_is_fixed_a_choice_or_a_range() -> None:
     assert space.networks["margin"]["n_competitors"] == Range(2, 5)
 
 
+def test_a_network_may_have_a_penalty_of_its_own() -> None:
+    own = NETWORK + "penalty = 3\n[networks.target_probability]\nwidth = 8\n"
+    space = parse(TRAINING + own, CLASSIFICATION, "space.toml")
+    assert "penalty" not in space.networks["margin"]
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    penalties: dict[str, set[float]] = {"margin": set(), "target_probability": set()}
+    for _ in range(40):
+        chosen = space.suggest(study.ask(), recorded=False)
+        penalties[chosen.network].add(chosen.training_settings["penalty"])
+    assert penalties == {"margin": {3}, "target_probability": {0.1, 1.0, 10.0}}
+    with pytest.raises(SpaceError, match=r"\[networks.margin\] penalty must be at least 0, got -1"):
+        parse(TRAINING + NETWORK + "penalty = -1\n", CLASSIFICATION, "space.toml")
+
+
 def test_ranges_of_whole_numbers_give_whole_numbers() -> None:
     space = parse(TRAINING + NETWORK, CLASSIFICATION, "space.toml")
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))

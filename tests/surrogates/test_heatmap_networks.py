@@ -393,6 +393,6 @@ def test_limbs_connect_annotated_keypoints() -> None:
     assert geometry(off, [1.0, 0.0, 1.0, 1.0])["limb within 0.5 at 0.03"] == pytest.approx(1.0, abs=0.02)
 
 
-def test_an_unknown_score_of_geometry_is_refused() -> None:
-    with pytest.raises(ValueError, match="no such score"):
-        built("geometry", "set", score="unknown")
+def test_an_unknown_head_of_geometry_is_refused() -> None:
+    with pytest.raises(ValueError, match="head must be 'monotone' or 'free', got 'unknown'"):
+        built("geometry", "set", head="unknown")

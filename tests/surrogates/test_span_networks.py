@@ -310,6 +310,6 @@ def test_places_see_the_order_of_logits_at_any_scale(scale: float) -> None:
     same(loss.features(scale * preds, target, 12), loss.features(preds, target, 12))
 
 
-def test_an_unknown_score_of_places_is_refused() -> None:
-    with pytest.raises(ValueError, match="no such score"):
-        built("places", "set", score="unknown")
+def test_an_unknown_head_of_places_is_refused() -> None:
+    with pytest.raises(ValueError, match="head must be 'monotone' or 'free', got 'unknown'"):
+        built("places", "set", head="unknown")

@@ -225,20 +225,20 @@ def test_a_single_example_counts_as_a_set_of_its_values() -> None:
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_the_monotone_score_falls_as_any_quality_rises_and_the_free_one_need_not() -> None:
+def test_the_monotone_head_falls_as_any_quality_rises_and_the_free_one_need_not() -> None:
     names = built("statistics", "set").network.feature_names()
     n_qualities = built("statistics", "set").network.layers.n_qualities
     assert names[n_qualities] == "signed: mean signed error"
     falls = {}
-    for score in ("monotone", "free"):
+    for head in ("monotone", "free"):
         features = torch.randn(16, len(names), generator=torch.Generator().manual_seed(0)).requires_grad_()
-        built("statistics", "set", score=score).network.score(features, 1).sum().backward()
+        built("statistics", "set", head=head).network.score(features, 1).sum().backward()
         assert features.grad is not None
-        falls[score] = bool((features.grad[:, :n_qualities] <= 0).all())
+        falls[head] = bool((features.grad[:, :n_qualities] <= 0).all())
     assert falls == {"monotone": True, "free": False}
 
 
-@pytest.mark.parametrize("changed", [{"groups": ["errors", "unknown"]}, {"score": "unknown"}])
-def test_an_unknown_group_or_score_is_refused(changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changed", [{"groups": ["errors", "unknown"]}, {"head": "unknown"}])
+def test_an_unknown_group_or_head_is_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="unknown"):
         built("statistics", "set", **changed)
