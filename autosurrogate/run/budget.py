@@ -12,11 +12,11 @@ How five minutes are spent (`table()` prints the shares of any budget):
    and recorded ones have 15 s each. These seconds, and those of features and descent checks, are of a reference
    machine: operations are counted, not timed. So the same seed and number of trials give the same loss on a busy one.
 3. Searching. Trials train, and the points for the test are labelled meanwhile. The first trial of each network computes
-   the features of the training points, for all trials of the network, until an equal part of 75 s has passed; generated
-   and recorded points have such a part each. After its training, a trial moves as many points of the descent check as
-   the most expensive network takes 6 s for. Trials start and train as long as more than 20 s are left. At least one
-   trial is completed, however long it takes. Without a number of trials, the search ends earlier if the later half of
-   its trials has gained next to nothing.
+   the features of the training points, for all trials of the network, until its part of 75 s has passed: an equal part,
+   but what a cheap network needs less is for the others. Generated and recorded points have such a part each. After its
+   training, a trial moves as many points of the descent check as the most expensive network takes 6 s for. Trials start
+   and train as long as more than 20 s are left. At least one trial is completed, however long it takes. Without a
+   number of trials, the search ends earlier if the later half of its trials has gained next to nothing.
 4. Finishing. The last 20 s are for the evaluation on test points and for the export. Nothing is cut short there.
 """
 
@@ -84,7 +84,11 @@ VALIDATION = Share(
     "on",
     0.05,
 )
-TABLES = Share("searching", "the features of the training points, an equal part for each network", 0.25)
+TABLES = Share(
+    "searching",
+    "the features of the training points; what a network needs less than an equal part is for the others",
+    0.25,
+)
 DESCENT = Share(
     "searching",
     "the points of one descent check, moved by the most expensive network; decides how many points are moved",

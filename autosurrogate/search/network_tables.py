@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class NetworkTables:
         space: whose networks they are.
         points: labelled chunks.
         device: where to compute and keep the tables.
-        within_s: seconds of a reference machine after which a network's table takes no further points.
+        within_s: seconds of a reference machine after which each network's table takes no further points.
         folder: of the tables' files, which several processes share; None keeps the tables in memory.
     """
 
@@ -43,7 +43,7 @@ class NetworkTables:
         space: Space,
         points: Points,
         device: torch.device,
-        within_s: float,
+        within_s: Mapping[str, float],
         folder: Path | None = None,
     ) -> None:
         self._task, self._metric, self._space, self._points = task, metric, space, points
@@ -72,13 +72,13 @@ class NetworkTables:
         return _read(file, self._device)
 
     def _compute(self, network: str) -> Tables:
-        widest, *parts = self._with_all_features(network)
+        widest, *parts = with_all_features(self._task, self._metric, self._space, network, self._device)
         points = self._points
 
         def for_training(chunks: list[Chunk]) -> tuple[FeatureTable, ...]:
             size = metric_calls.set_size_of(self._metric)
             return tabulate(
-                widest, self._task, chunks, self._device, parts=parts, of_size=size, within_s=self._within_s
+                widest, self._task, chunks, self._device, parts=parts, of_size=size, within_s=self._within_s[network]
             )  # fmt: skip
 
         def for_evaluation(chunks: list[Chunk]) -> tuple[FeatureTable, ...]:  # the same points for every network
@@ -91,14 +91,13 @@ class NetworkTables:
             for_evaluation(points.recorded_validation),
         )
 
-    def _with_all_features(self, network: str) -> list[Loss]:
-        """A loss with every feature that a trial may have; then losses that have these features together, if any do."""
-        settings = [self._space.widest(self._task, network), *self._space.feature_parts(self._task, network)]
-        widest, *parts = (
-            surrogates.build(self._task, self._metric.level, network, **each).to(self._device) for each in settings
-        )
-        names = {name for loss in parts for name in loss.network.feature_names()}
-        return [widest, *parts] if names >= set(widest.network.feature_names()) else [widest]
+
+def with_all_features(task: Task, metric: Metric, space: Space, network: str, device: torch.device) -> list[Loss]:
+    """A loss with every feature that a trial may have; then losses that have these features together, if any do."""
+    settings = [space.widest(task, network), *space.feature_parts(task, network)]
+    widest, *parts = (surrogates.build(task, metric.level, network, **each).to(device) for each in settings)
+    names = {name for loss in parts for name in loss.network.feature_names()}
+    return [widest, *parts] if names >= set(widest.network.feature_names()) else [widest]
 
 
 def _plain(tables: Tables) -> dict[str, list[dict[str, Any]]]:

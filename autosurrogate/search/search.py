@@ -26,6 +26,7 @@ from autosurrogate.run.run_dir import RunDir
 from autosurrogate.search import pruning, selection, study, trial_record
 from autosurrogate.search.space import Space
 from autosurrogate.search.stagnation import has_stagnated, late_rise
+from autosurrogate.search.table_seconds import table_seconds
 from autosurrogate.search.trainer_worker import Setup
 from autosurrogate.search.trainers import SetupNotShared, Trainers
 from autosurrogate.search.trial import Fitted, Job
@@ -111,7 +112,9 @@ class Search:
             return  # the search of a resumed run may be complete
         setup = Setup(
             self._task, self._metric, self._space, self._points, self._evaluator.descent_path, self._device,
-            TABLES.of(self._clock.budget_s) / len(self._space.networks),
+            table_seconds(
+                self._task, self._metric, self._space, self._points, self._device, TABLES.of(self._clock.budget_s)
+            ),
         )  # fmt: skip
         try:
             with self._trainers(setup, progress) as trainers:

@@ -8,6 +8,7 @@ import pickle
 import queue
 import threading
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -40,7 +41,7 @@ class Setup:
         points: labelled chunks.
         way: of the descent check.
         device: where to train.
-        within_s: seconds of a reference machine after which a network's table takes no further points.
+        within_s: seconds of a reference machine after which each network's table takes no further points.
     """
 
     task: Task
@@ -49,7 +50,7 @@ class Setup:
     points: Points
     descent_path: DescentPath
     device: torch.device
-    within_s: float
+    within_s: Mapping[str, float]
 
     def runner(self, folder: Path | None = None) -> Runner:
         """What runs the trials; the feature tables are files in `folder` if there is one."""
@@ -92,9 +93,13 @@ def serve(requests: IO[bytes]) -> None:
 
 
 def _runner(
-    task: str | tuple[Path | None, bytes], metric: Metric, space: Space, device: torch.device, within_s: float,
+    task: str | tuple[Path | None, bytes],
+    metric: Metric,
+    space: Space,
+    device: torch.device,
+    within_s: Mapping[str, float],
     folder: Path,
-) -> Runner:  # fmt: skip
+) -> Runner:
     if not isinstance(task, str):
         file, pickled = task
         with registration.unchecked():

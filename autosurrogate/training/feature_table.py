@@ -115,6 +115,30 @@ def tabulate(
     return tuple(_join(blocks_of_size, feature_names) for blocks_of_size in blocks.values())
 
 
+def seconds_of_tables(
+    loss: Loss, task: Task, chunks: Sequence[Chunk], device: torch.device, *, parts: Sequence[Loss] = ()
+) -> float:
+    """What features and Gram matrices of all points cost: seconds of a reference machine, see `tabulate`.
+
+    They are counted on one point, and taken to grow with the number of examples.
+
+    Args:
+        loss: see `tabulate`.
+        task: the task.
+        chunks: labelled points.
+        device: where to compute.
+        parts: see `tabulate`.
+    """
+    if not chunks:
+        return 0.0
+    middle = sorted(chunks, key=lambda chunk: chunk.set_size)[len(chunks) // 2]
+    point = middle.examples[slice(0, middle.set_size)].to(device)
+    for each in [loss, *parts]:
+        task.configure(each, point)
+    _, seconds = _JacobianCosts(task, [[loss], *([parts] if parts else [])]).cheapest(point, middle.set_size)
+    return seconds * sum(len(chunk.examples) for chunk in chunks) / len(point)
+
+
 class _JacobianCosts:
     """What the Jacobians of blocks cost, and which of several ways to compute them costs least.
 

@@ -55,7 +55,7 @@ n_hidden = 1
 def setup() -> Setup:
     points = Points([labelled(0, 40), labelled(1, 40)], [labelled(2, 40)], [], [])
     descent_path = DescentPath([labelled(3)], 1.0, 1.0)
-    return Setup(TASK, ACCURACY, SPACE, points, descent_path, CPU, 60.0)
+    return Setup(TASK, ACCURACY, SPACE, points, descent_path, CPU, dict.fromkeys(SPACE.networks, 60.0))
 
 
 def job(seed: int, **changed: Any) -> Job:
