@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from autosurrogate.surrogates._layers import calmed, matmul
+from autosurrogate.surrogates._values_errors import angle, in_units, shares_within, symmetric_log, units
 from autosurrogate.surrogates._values_order import (
+    N_ZONES,
     about_quantiles,
     correlation,
     distribution,
@@ -22,7 +24,6 @@ QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9, 0.97)  # of absolute errors
 SIGNED_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BOUNDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)  # of absolute errors, in spreads of the target
 RELATIVE_BOUNDS = (0.05, 0.1, 0.2, 0.5)  # of absolute errors, relative to the size of the target
-N_ZONES = 4  # parts of equal size, from the smallest targets to the largest
 
 _CORE = ("mean error", "squared error", "largest error", "correlation", "within 0.25")
 _ZONES = [f"error in quarter {i + 1}" for i in range(N_ZONES)]
@@ -65,13 +66,6 @@ CONTEXT: dict[str, list[str]] = {
 }  # fmt: skip
 
 
-def units(target: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and spread of each column, (n_points, D, 1); the spread is 1 where it is 0 up to rounding."""
-    mean = target.mean(2, keepdim=True)
-    spread = (target - mean).square().mean(2, keepdim=True).sqrt()
-    return mean, torch.where(spread <= 1e-6 * mean.abs(), torch.ones_like(spread), spread)
-
-
 def errors(preds: Tensor, target: Tensor, quantiles: Tensor, bounds: list[float]) -> Tensor:
     """The qualities "errors"."""
     error = (preds - target) / units(target)[1]
@@ -91,7 +85,7 @@ def errors(preds: Tensor, target: Tensor, quantiles: Tensor, bounds: list[float]
         (offset.square() + 1e-4).sqrt(),
         ordered[:, :, -1] + 1e-3,
     ]
-    return torch.cat([-torch.stack(logs, 2).log(), -(about + 1e-3).log(), _shares_within(size, bounds)], 2)
+    return torch.cat([-torch.stack(logs, 2).log(), -(about + 1e-3).log(), shares_within(size, bounds)], 2)
 
 
 def signed(preds: Tensor, target: Tensor, quantiles: Tensor, n_zones: int = N_ZONES) -> tuple[Tensor, Tensor]:
@@ -124,27 +118,27 @@ def relative(preds: Tensor, target: Tensor, bounds: list[float]) -> tuple[Tensor
         to_target.mean(2) + 1e-3,
         (size / (of_truth + 0.1)).mean(2) + 1e-3,
         (size / (guess.abs() + of_truth + 1e-4)).mean(2) + 1e-3,
-        ((_symmetric_log(preds) - _symmetric_log(target)).square().mean(2) + 1e-8).sqrt(),
+        ((symmetric_log(preds) - symmetric_log(target)).square().mean(2) + 1e-8).sqrt(),
         (ratio.square().mean(2) + 1e-6).sqrt(),
         size.mean(2) / (of_truth.mean(2) + 1e-4) + 1e-3,
-        _angle(guess, truth),
+        angle(guess, truth),
         (of_means.square() + 1e-4).sqrt(),
     ]
-    in_units = _in_units(absolute, spread)
+    of_units, within_units = in_units(absolute, spread), shares_within(absolute.abs(), [0.1, 1.0])
     shares = [
         torch.sigmoid(truth.sign() * guess / 0.1).mean(2),
         torch.sigmoid((target - mean).sign() * (guess - mean / spread) / 0.1).mean(2),
         absolute.cos().mean(2),
-        in_units[0],
-        in_units[1],
-        in_units[2],
-        _shares_within(absolute.abs(), [0.1, 1.0])[:, :, 0],
-        _shares_within(absolute.abs(), [0.1, 1.0])[:, :, 1],
+        of_units[0],
+        of_units[1],
+        of_units[2],
+        within_units[:, :, 0],
+        within_units[:, :, 1],
         -(quantile(ordered, 0.5) + 1e-3).log(),
         -(quantile(ordered, 0.9) + 1e-3).log(),
     ]
     return (
-        torch.cat([-torch.stack(logs, 2).log(), torch.stack(shares, 2), _shares_within(to_target, bounds)], 2),
+        torch.cat([-torch.stack(logs, 2).log(), torch.stack(shares, 2), shares_within(to_target, bounds)], 2),
         torch.stack([torch.asinh(of_means), ratio.mean(2)], 2),
     )
 
@@ -173,31 +167,6 @@ def order(preds: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return torch.stack(qualities, 2), ratio.unsqueeze(2)
 
 
-def columns(preds: Tensor, target: Tensor, n_zones: int = N_ZONES) -> Tensor:
-    """The qualities "columns", shape (n_points, 1, n_features)."""
-    core = _core(preds, target)
-    error = (preds - target) / units(target)[1]
-    first = matmul(zones(target[:, :1], n_zones), error[:, :1].abs().unsqueeze(3)).squeeze(3)
-    preds, target = preds.flatten(1).unsqueeze(1), target.flatten(1).unsqueeze(1)
-    size = preds - target
-    spread = units(target)[1]
-    of_all = _in_units(size, spread)
-    of_all += [
-        _core(preds, target)[:, :, 3],
-        -_angle(preds / spread, target / spread).log(),
-    ]
-    return torch.cat(
-        [
-            core.amin(1, keepdim=True),
-            core.amax(1, keepdim=True),
-            core[:, :1],
-            -(first.amax(2, keepdim=True) + 1e-3).log(),
-            torch.stack(of_all, 2),
-        ],
-        2,
-    )
-
-
 def of_target(target: Tensor) -> Tensor:
     """The context "target"."""
     mean, spread = units(target)
@@ -214,52 +183,3 @@ def of_target(target: Tensor) -> Tensor:
         ],
         2,
     )
-
-
-def _core(preds: Tensor, target: Tensor) -> Tensor:
-    mean, spread = units(target)
-    error, truth = (preds - target) / spread, (target - mean) / spread
-    centred = error + truth
-    centred = centred - centred.mean(2, keepdim=True)
-    own_spread = (centred.square().mean(2, keepdim=True) + 1e-12).sqrt()
-    normalised = calmed(centred / own_spread, own_spread)
-    size = error.abs()
-    return torch.stack(
-        [
-            -(size.mean(2) + 1e-3).log(),
-            -(error.square().mean(2) + 1e-6).log() / 2,
-            -(size.amax(2) + 1e-3).log(),
-            (normalised * truth).mean(2) / (truth.square().mean(2) + 1e-5).sqrt(),
-            _shares_within(size, [0.25])[:, :, 0],
-        ],
-        2,
-    )
-
-
-def _in_units(error: Tensor, spread: Tensor) -> list[Tensor]:
-    """The mean, the root mean square and the largest of errors as they are, as -log, each (n_points, D)."""
-    size, log_spread = error.abs() / spread, spread.squeeze(2).log()
-    means = [size.mean(2) + 1e-3, (size.square().mean(2) + 1e-6).sqrt(), size.amax(2) + 1e-3]
-    return [-(mean.log() + log_spread) for mean in means]
-
-
-def _shares_within(size: Tensor, bounds: list[float]) -> Tensor:
-    """Soft shares of sizes (n_points, D, n) below each bound, shape (n_points, D, n_bounds)."""
-    return torch.stack([(1 / (1 + (size / bound).clamp(max=10.0).pow(8))).mean(2) for bound in bounds], 2)
-
-
-def _symmetric_log(values: Tensor) -> Tensor:
-    """log(1 + x) of positive values and -log(1 - x) of negative ones."""
-    return values.sign() * (1 + values.abs()).log()
-
-
-def _angle(preds: Tensor, target: Tensor) -> Tensor:
-    """The angle between rows as vectors, about, shape (n_points, D): the distance of the vectors at length 1.
-
-    It sees the direction alone, also that of short vectors; both are in units of the target's spread.
-    """
-    length = (preds.square().sum(2, keepdim=True) + 1e-12).sqrt()
-    size = (preds.square().mean(2, keepdim=True) + 1e-12).sqrt()
-    direction = calmed(preds / length, size)
-    true_direction = target / (target.square().sum(2, keepdim=True) + 1e-12).sqrt()
-    return ((direction - true_direction).square().sum(2) + 1e-6).sqrt()

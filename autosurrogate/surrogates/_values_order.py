@@ -5,6 +5,8 @@ from torch import Tensor
 
 from autosurrogate.surrogates._layers import matmul
 
+N_ZONES = 4  # parts of equal size, from the smallest targets to the largest
+
 
 def about_quantiles(ordered: Tensor, places: Tensor, bandwidth: float) -> Tensor:
     """Means of sorted values about quantiles, by a normal kernel.

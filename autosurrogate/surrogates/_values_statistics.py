@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from autosurrogate.surrogates import _values_features as _features
 from autosurrogate.surrogates._heads import build_head
+from autosurrogate.surrogates._values_columns import columns
 
 
 class Statistics(nn.Module):
@@ -65,7 +66,7 @@ class Statistics(nn.Module):
             if group == "errors":
                 qualities.append(_features.errors(preds, target, self.quantiles, self.bounds).mean(1))
             elif group == "columns":
-                qualities.append(_features.columns(preds, target).mean(1))
+                qualities.append(columns(preds, target).mean(1))
             else:
                 if group == "signed":
                     of_group = _features.signed(preds, target, self.signed_quantiles)
