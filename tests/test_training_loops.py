@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,9 @@ def space(task: str) -> str:
     return (
         training
         + f"[networks.{name}]\n"
-        + "".join(f"{key} = {[value] if isinstance(value, list) else value}\n" for key, value in entries.items())
+        + "".join(
+            f"{key} = {json.dumps([value] if isinstance(value, list) else value)}\n" for key, value in entries.items()
+        )
     )
 
 

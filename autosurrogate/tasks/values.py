@@ -118,8 +118,15 @@ def _generate(severity: Tensor, draw: Draw, set_size: int) -> Examples:
         spread = draw.log_uniform(1.0, 30.0, 1) * spread
     preds, target = spread * preds, spread * target
     if whole:
-        target = target.round()
+        target = _whole(target)
     return Examples(preds[:, :set_size].flatten(0, 1), target[:, :set_size].flatten(0, 1))
+
+
+def _whole(target: Tensor) -> Tensor:
+    """Whole numbers, but in sets and columns that would lose much of their spread by it."""
+    rounded = target.round()
+    keeps_spread = rounded.std(1, correction=0, keepdim=True) > 0.7 * target.std(1, correction=0, keepdim=True)
+    return torch.where(keeps_spread, rounded, target)
 
 
 def _positive(preds: Tensor, target: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:

@@ -443,8 +443,8 @@ def test_ctrl_c_exports_the_best_so_far_and_a_second_one_ends_at_once(start: Sta
     assert not list(tmp_path.glob(".*"))
 
     process = subprocess.Popen(
-        program.command("fit", "--resume", "run"), cwd=tmp_path, env=program.ENVIRONMENT, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+        program.command("fit", "--resume", "run", "--force"), cwd=tmp_path, env=program.ENVIRONMENT,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     until(process, "trial ")
     process.send_signal(signal.SIGINT)

@@ -168,9 +168,9 @@ def test_what_changes_all_values_alike_does_not_matter() -> None:
 def test_only_networks_that_see_what_matters_are_searched_and_those_built_for_it_only_then(file: Path) -> None:
     space = search_space.load(CLASSIFICATION)
     for spec, expected in {
-        f"{file}:distance": {"ordinal"},
-        "sklearn:cohen_kappa_score?weights=quadratic": {"ordinal"},
-        "accuracy": {"margin", "confusion", "target_probability"},
+        f"{file}:distance": {"ordinal", "general_ordinal"},
+        "sklearn:cohen_kappa_score?weights=quadratic": {"ordinal", "general_ordinal"},
+        "accuracy": {"margin", "confusion", "general", "target_probability"},
     }.items():
         found = list(dependences(spec).values())
         assert invariances.refusal(found, CLASSIFICATION) is None
@@ -198,7 +198,7 @@ def test_many_thresholds_are_searched_only_for_what_depends_on_where_between_the
     assert "sweep" in calibration
     assert "order" not in calibration
     assert "sweep" in kept(f"{file}:late_f1")
-    assert kept("f1") == kept("roc_auc") == {"order", "counts", "top"}
+    assert kept("f1") == kept("roc_auc") == {"operating_curve", "label_sets", "order", "counts", "top"}
 
 
 def test_no_network_is_excluded_where_none_would_remain() -> None:

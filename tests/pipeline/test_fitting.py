@@ -224,7 +224,7 @@ def test_a_function_of_a_script_without_a_main_guard_is_fitted(folder: Path) -> 
         def error(preds: np.ndarray, target: np.ndarray) -> float:
             return float((preds != target).mean())
 
-        result = autosurrogate.fit(error, budget="60s", trials=1, space="small.toml", workers=1)
+        result = autosurrogate.fit(error, budget="60s", trials=1, space="small.toml", workers=1, force=True)
         print(result.path.name, result.metadata.metric_spec)
         """,
     )

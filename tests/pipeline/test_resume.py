@@ -32,12 +32,12 @@ from autosurrogate import metric
 CALLS = os.path.join(os.path.dirname(__file__), "calls.txt")
 
 
-@metric("noting", task="classification", set_size=16)
+@metric("noting", task="classification", set_size=16, view="probabilities")  # of which no two sets are alike
 def noting(preds: np.ndarray, target: np.ndarray) -> float:
     line = hashlib.md5(preds.tobytes() + target.tobytes()).hexdigest() + "\\n"
     with open(CALLS, "a") as file:
         file.write(line)
-    return float((preds == target).mean())
+    return float((preds.argmax(1) == target).mean())
 """
 
 # The program, which kills itself with SIGKILL just before it renames a file of that name (or to that name).
@@ -86,7 +86,7 @@ class Run:
         found: set[str] = set()
         for split in ("train",):  # the others serve in the descent check, too
             for chunk in labelled.chunks(split):
-                for preds, target in task.points(chunk.examples, "labels", chunk.set_size):
+                for preds, target in task.points(chunk.examples, "probabilities", chunk.set_size):
                     found.add(hashlib.md5(preds.tobytes() + target.tobytes()).hexdigest())
         return found
 

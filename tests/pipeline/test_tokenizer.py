@@ -53,11 +53,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+SHARED_LETTERS = """
+from autosurrogate import metric
+
+
+@metric("shared_letters", task="sequence", level="sample")
+def shared_letters(preds: str, target: str) -> float:
+    return len(set(preds) & set(target)) / max(1, len(set(preds) | set(target)))
+"""
+
+
 @pytest.mark.slow
 def test_without_a_vocabulary_it_is_refused_and_told_what_helps(tmp_path: Path) -> None:
-    done = program.run("fit", "--metric", "chrf", "--trials", 1, "--workers", 1, cwd=tmp_path)
+    program.write(tmp_path / "mine.py", SHARED_LETTERS)
+    done = program.run("fit", "--metric", "mine.py:shared_letters", "--trials", 1, "--workers", 1, cwd=tmp_path)
     assert done.returncode == 3
-    assert re.search(r"metric 'chrf' depends on how tokens are spelled \(.*\), which a loss does not see", done.stderr)
+    assert re.search(
+        r"metric 'shared_letters' depends on how tokens are spelled \(.*\), which a loss does not see", done.stderr
+    )
     assert "--tokenizer FILE (a tokenizer.json, or a list of tokens) lets it see them" in done.stderr
     assert not list(tmp_path.glob("*.pt"))
 
