@@ -114,7 +114,8 @@ def check(metric: str | Callable[..., Any] | Metric, *, tokenizer: str | Path | 
         coverage, found = 0.0, list[Dependence]()
         if not reasons:
             coverage = _coverage(task, resolved, severity, values, labeller, seed)
-            networks = search_space.load(task).widest_networks(task)
+            space = search_space.load(task).suited(task, resolved.view, resolved.level)
+            networks = space.widest_networks(task)
             found = dependences.find(task, resolved, networks, labeller, seed, CHECK_S)
     of_trained = values[is_trained]
     wrong_direction = (

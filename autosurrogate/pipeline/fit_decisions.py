@@ -40,7 +40,8 @@ def suitable_space(run: RunDir, inputs: FitInputs, labeller: Labeller, say: Call
     Raises:
         QualityError: no network sees what the metric depends on, and the options do not force a fit.
     """
-    file, space, metric = run.labelled / "networks.json", inputs.space, inputs.metric
+    file, metric = run.labelled / "networks.json", inputs.metric
+    space = inputs.space.suited(inputs.task, metric.view, metric.level)
     if not file.exists():
         found = dependences.find(
             inputs.task, metric, space.widest_networks(inputs.task), labeller, inputs.options.seed,
@@ -52,12 +53,17 @@ def suitable_space(run: RunDir, inputs: FitInputs, labeller: Labeller, say: Call
         excluded = invariances.excluded_networks(list(space.networks), inputs.task, found)
         for text in filter(None, (dependences.notice(one, inputs.task) for one in found)):
             say(text)
+        excluded |= {
+            name: f"it is not built for metrics of view {metric.view!r} and level {metric.level!r}"
+            for name in inputs.space.networks
+            if name not in space.networks
+        }
         if inputs.options.space is not None:  # users who wrote the space expect all of its networks
             for name, why in excluded.items():
                 say(f"network {name!r} of --space is not searched: {why}")
         write_json(file, [name for name in space.networks if name not in excluded])
     names = json.loads(file.read_text(encoding="utf-8"))
-    return replace(space, networks={name: space.networks[name] for name in names})
+    return replace(space, networks={name: inputs.space.networks[name] for name in names})
 
 
 def evaluation_costs(run: RunDir, inputs: FitInputs, space: Space, points: Points) -> Costs:

@@ -9,8 +9,9 @@ from autosurrogate.search.trial_record import TrialRecord
 
 ORDER_WEIGHT = 2.0  # of the order in the objective value
 MAX_BEHIND, MAX_BEHIND_RATIO = 0.03, 1.0  # how far leading trials may be behind the best, see `leading`
+MAX_BEHIND_FOR_GAIN = 0.2  # how far a trial may be behind the best that is exported because it gains more
 SMALLER_WEIGHTS = (0.3, 0.1)  # of a loss, tried where no leading trial gains enough, see `select`
-N_SMALLER = 4  # leading trials that they are tried with
+N_SMALLER = 4  # trials that they are tried with
 
 GainFraction = Callable[[TrialRecord, float], tuple[float, float]]  # of a trial's loss with a weight, and its error
 
@@ -21,24 +22,27 @@ def select(records: Sequence[TrialRecord], regular_gain_fraction: float, gain_fr
     A trial gains enough if its gain fraction plus its standard error is at least the regular loss's gain fraction.
 
     1. Among the leading trials, see `leading`, that gain enough: the one of `_largest_gain`.
-    2. If there are none: the one of `_largest_gain` among the leading of all trials that gain enough; of all trials,
-       if none does.
+    2. If there are none: the one of `_largest_gain` among the leading of those that gain enough and whose order is
+       behind the best by at most `MAX_BEHIND_FOR_GAIN`; of all trials, if there are none.
     3. Instead of 2, a leading trial that is not surely worse than the regular loss with a smaller weight, see
-       `_with_smaller_weight`; unless the trial of 2 gains enough and its objective value, less the standard error, is
-       larger.
+       `_with_smaller_weight`; if there is none, another one that is as little behind as in 2. Unless the trial of 2
+       gains enough and its objective value, less the standard error, is larger.
 
     Args:
         records: the completed trials, at least one.
         regular_gain_fraction: of the regular loss on validation points.
         gain_fraction: of a trial's loss with a given weight on validation points, with its standard error.
     """
-    enough = [r for r in records if r.gain_fraction + r.gain_fraction_error >= regular_gain_fraction]
+    lowest = max(r.order for r in records) - MAX_BEHIND_FOR_GAIN
+    near = [r for r in records if r.order >= lowest]
+    enough = [r for r in near if r.gain_fraction + r.gain_fraction_error >= regular_gain_fraction]
     numbers = {r.number for r in leading(records)}
     leading_enough = [r for r in enough if r.number in numbers]
     if leading_enough:
         return _largest_gain(leading_enough, regular_gain_fraction)
     other = _largest_gain(leading(enough or records), regular_gain_fraction)
-    lighter = _with_smaller_weight(records, regular_gain_fraction, gain_fraction)
+    lighter = _with_smaller_weight(leading(records), regular_gain_fraction, gain_fraction)
+    lighter = lighter or _with_smaller_weight(near, regular_gain_fraction, gain_fraction)
     if lighter is None:
         return other
     gain, record = lighter
@@ -81,9 +85,12 @@ def _largest_gain(records: Sequence[TrialRecord], regular_gain_fraction: float) 
 def _with_smaller_weight(
     records: Sequence[TrialRecord], regular_gain_fraction: float, gain_fraction: GainFraction
 ) -> tuple[float, TrialRecord] | None:
-    """The largest gain fraction of leading trials with a smaller weight, and its trial; None if all are too low."""
+    """The largest gain fraction of some trials with a smaller weight, and its trial; None if all are too low.
+
+    Only the `N_SMALLER` trials with the largest gains are tried.
+    """
     candidates: list[tuple[float, TrialRecord]] = []
-    for record in sorted(leading(records), key=lambda r: r.gain_fraction, reverse=True)[:N_SMALLER]:
+    for record in sorted(records, key=lambda r: r.gain_fraction, reverse=True)[:N_SMALLER]:
         for weight in SMALLER_WEIGHTS:
             gain, error = gain_fraction(record, weight)
             if gain + BEYOND_NOISE * error >= regular_gain_fraction:

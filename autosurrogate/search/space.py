@@ -62,6 +62,16 @@ class Space:
     networks: Mapping[str, Mapping[str, Any]]
     penalties: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    def suited(self, task: Task, view: str, level: str) -> Space:
+        """The space without networks that are built for metrics of other views or levels; as it is, if all are."""
+        classes = surrogates.networks(task)
+        suited = {
+            name: entries
+            for name, entries in self.networks.items()
+            if level in getattr(classes[name], "VIEWS", {view: (level,)}).get(view, ())
+        }
+        return dataclasses.replace(self, networks=suited or self.networks)
+
     def widest(self, task: Task, network: str) -> dict[str, Any]:
         """The settings of a network with which it has the features of every choice; of other settings, the first."""
         wide: dict[str, Any] = {name: ends(entry)[0] for name, entry in self.networks[network].items()}

@@ -12,9 +12,10 @@ from autosurrogate.surrogates._calibration import Calibration
 class Network(Protocol):
     """A network of a task: any `nn.Module` with these methods, all of which `torch.jit.script` must accept.
 
-    Two class attributes are optional. `FEATURE_SETTINGS`: names of the constructor's settings that decide which
+    Three class attributes are optional. `FEATURE_SETTINGS`: names of the constructor's settings that decide which
     features a network has, see `feature_settings`. `NEEDED_FOR`: the name in `Task.perturbations` of what this network
-    is built to see; the search leaves it out for a metric that does not depend on that.
+    is built to see; the search leaves it out for a metric that does not depend on that. `VIEWS`: view to the levels of
+    the metrics that this network is built for, see `Task.views`; the search leaves it out for others.
     """
 
     @property

@@ -7,7 +7,7 @@ from autosurrogate.surrogates import _heatmap_shapes as _shapes
 from autosurrogate.surrogates._heads import build_head
 from autosurrogate.surrogates._heatmap_cells import extent, place_of_peak, relative_to_peak
 from autosurrogate.surrogates._heatmap_shapes import of_shapes
-from autosurrogate.surrogates._layers import matmul
+from autosurrogate.surrogates._layers import matmul, within
 
 BOUNDS = (0.02, 0.05, 0.08, 0.12, 0.2, 0.35)  # of distances, as fractions of the map's longer side
 OF_PERSON = (0.1, 0.2, 0.5)  # as fractions of the size of the person
@@ -105,9 +105,9 @@ class Geometry(nn.Module):
         error = places - true
         distance = (error.square().sum(2) + 1e-8).sqrt()
         of_size = distance / size.unsqueeze(1)
-        shares = [_within(distance, bound) for bound in self.bounds]
-        shares_of_size = [_within(of_size, bound) for bound in self.of_person]
-        shares_of_cells = [_within(distance * side, bound) for bound in self.of_cells]
+        shares = [within(distance, bound) for bound in self.bounds]
+        shares_of_size = [within(of_size, bound) for bound in self.of_person]
+        shares_of_cells = [within(distance * side, bound) for bound in self.of_cells]
         logs = [distance, distance.square(), (distance + 0.01).log()]
         of_keypoints = [_mean(each, weight, set_size) for each in logs + shares]
         of_keypoints[0] = -(of_keypoints[0] + 3e-3).log()
@@ -124,8 +124,8 @@ class Geometry(nn.Module):
             there = weight[:, end : end + 1]
             of_keypoints.append(-(_mean(distance[:, end : end + 1], there, set_size) + 3e-3).log())
         of_keypoints.append(-((mean * valid).view(-1, set_size).amax(1) + 3e-3).log())
-        of_keypoints += [_mean(_within(mean, bound), valid, set_size) for bound in self.of_example]
-        of_keypoints += [_mean(_within(worst, bound), valid, set_size) for bound in self.of_example]
+        of_keypoints += [_mean(within(mean, bound), valid, set_size) for bound in self.of_example]
+        of_keypoints += [_mean(within(worst, bound), valid, set_size) for bound in self.of_example]
         of_keypoints.append(-(_mean(worst, valid, set_size) + 3e-3).log())
         shift = (error * weight.unsqueeze(2)).sum(1) / n_annotated
         off_centre = (shift.square().sum(1, keepdim=True) + 1e-8).sqrt()
@@ -147,11 +147,6 @@ def _mean(values: Tensor, weight: Tensor, set_size: int) -> Tensor:
     n_points = values.size(0) // set_size
     total = (values * weight).reshape(n_points, -1).sum(1)
     return total / weight.reshape(n_points, -1).sum(1).clamp_min(1)
-
-
-def _within(distance: Tensor, bound: float) -> Tensor:
-    """About 1 where a distance is within a bound, 0 beyond."""
-    return 1 / (1 + (distance / bound).clamp(max=10.0).pow(8))
 
 
 def _order_of_heights(heights: Tensor, distance: Tensor, weight: Tensor, set_size: int) -> Tensor:

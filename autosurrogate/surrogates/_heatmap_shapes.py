@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from autosurrogate.surrogates._layers import within
+
 LIMB_BOUNDS = (0.25, 0.5, 1.0)  # of the farther end of a limb, in lengths of the true limb
 ANGLE_BOUNDS = (0.2, 0.6)  # of a limb, in radians, about
 QUALITIES = [
@@ -54,9 +56,9 @@ def _limbs(
     means = [_mean(each, weight) for each in values]
     qualities = [-(means[0] + 3e-3).log(), -(means[1] + 1e-3).log() / 2, -(means[2] + 0.01).log()]
     for bound in angles:
-        qualities.append(_mean(1 / (1 + (turned / bound).clamp(max=10.0).pow(8)), weight))
+        qualities.append(_mean(within(turned, bound), weight))
     for bound in bounds:
-        qualities.append(_mean(1 / (1 + (farther / bound).clamp(max=10.0).pow(8)), weight))
+        qualities.append(_mean(within(farther, bound), weight))
     return qualities
 
 

@@ -33,6 +33,11 @@ def calmed(normalised: Tensor, spread: Tensor) -> Tensor:
     return fixed + spread.detach().clamp(max=1.0) * (normalised - fixed)
 
 
+def within(size: Tensor, bound: float) -> Tensor:
+    """About 1 where a size, 0 or more, is below a bound, and 0 beyond, with a gradient about the bound."""
+    return 1 / (1 + (size / bound).clamp(max=10.0).pow(8))
+
+
 def matmul(a: Tensor, b: Tensor) -> Tensor:
     """`a @ b` in the dtype of `a`, under autocast too.
 

@@ -1,5 +1,8 @@
 """A network for metrics of examples with several labels: which labels each example is given, and in which order."""
 
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -29,6 +32,7 @@ class LabelSets(nn.Module):
     """
 
     FEATURE_SETTINGS = ("temperatures",)
+    VIEWS: ClassVar[Mapping[str, Sequence[str]]] = {"multilabel": ("set",)}
 
     def __init__(self, temperatures: list[float], head: str = "monotone", width: int = 32, n_hidden: int = 2) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from autosurrogate.surrogates._heads import build_head
+from autosurrogate.surrogates._layers import within
 from autosurrogate.surrogates._span_distributions import (
     cumsum_from_end,
     not_masked,
@@ -96,7 +97,7 @@ class Places(nn.Module):
         union = length + true_length - common
         overlap = common / union
         outer = torch.maximum(span[:, 1], true[:, 1]) - torch.minimum(span[:, 0], true[:, 0]) + 1
-        right = _within(size, 0.5)
+        right = within(size, 0.5)
         farther = size.amax(1)
         starts_before, ends_behind = torch.sigmoid((0.5 - error[:, 0]) / 0.1), torch.sigmoid((0.5 + error[:, 1]) / 0.1)
         starts_behind, ends_before = torch.sigmoid((0.5 + error[:, 0]) / 0.1), torch.sigmoid((0.5 - error[:, 1]) / 0.1)
@@ -115,9 +116,9 @@ class Places(nn.Module):
         for bound in self.lengths:
             each.append(contains * torch.sigmoid((bound * true_length + 0.3 - length) / 0.1))
         each += [-centre.sqrt().log1p(), -(ratio.square() + 1e-4).sqrt()]
-        within = torch.stack([_within(farther, bound) for bound in self.bounds], 1)
+        both_within = torch.stack([within(farther, bound) for bound in self.bounds], 1)
         log_errors = torch.cat([-size.log1p(), -size.clamp(max=limit) / limit, -expected.log1p()], 1)
-        of_examples = _mean(torch.cat([log_errors, right, within, torch.stack(each, 1)], 1), set_size)
+        of_examples = _mean(torch.cat([log_errors, right, both_within, torch.stack(each, 1)], 1), set_size)
         qualities = torch.cat([logs[:, :2], of_examples[:, :6], logs[:, 2:], of_examples[:, 6:]], 1)
         signed = torch.stack(
             [torch.asinh(error[:, 0]), torch.asinh(error[:, 1]), length.clamp_min(0.1).log(), ratio], 1
@@ -132,8 +133,3 @@ class Places(nn.Module):
 def _mean(values: Tensor, set_size: int) -> Tensor:
     """Means over the examples of each set: (n, d) to (n // set_size, d)."""
     return values.view(-1, set_size, values.size(1)).mean(1)
-
-
-def _within(size: Tensor, bound: float) -> Tensor:
-    """About 1 where an error is below a bound, 0 beyond."""
-    return 1 / (1 + (size / bound).clamp(max=10.0).pow(8))

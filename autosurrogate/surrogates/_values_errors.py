@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from autosurrogate.surrogates._layers import calmed
+from autosurrogate.surrogates._layers import calmed, within
 
 
 def units(target: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,7 +22,7 @@ def in_units(error: Tensor, spread: Tensor) -> list[Tensor]:
 
 def shares_within(size: Tensor, bounds: list[float]) -> Tensor:
     """Soft shares of sizes (n_points, D, n) below each bound, shape (n_points, D, n_bounds)."""
-    return torch.stack([(1 / (1 + (size / bound).clamp(max=10.0).pow(8))).mean(2) for bound in bounds], 2)
+    return torch.stack([within(size, bound).mean(2) for bound in bounds], 2)
 
 
 def symmetric_log(values: Tensor) -> Tensor:

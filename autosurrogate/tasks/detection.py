@@ -69,6 +69,12 @@ class Detection(Task):
         true_boxes = [{"boxes": t[k >= 0, :4], "labels": k[k >= 0]} for t, k in zip(target, classes, strict=True)]
         return detections, true_boxes
 
+    def traits(self, examples: Examples, set_size: int) -> Mapping[str, Tensor]:
+        """The sharpness of the scores: boxes are in pixels, and padding has none."""
+        scores = examples.preds[..., 4:].amax(-1, keepdim=True)
+        of_queries = torch.where(scores > MIN_LOGIT, scores, -torch.inf)
+        return super().traits(examples.with_preds(of_queries), set_size)
+
     def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Other numbers for the classes."""
         classes = Examples(examples.preds[..., 4:].flatten(0, 1), examples.target[..., 4])

@@ -65,6 +65,11 @@ class Ranking(Task):
         preds, (_, valid) = examples.preds.detach().float(), _relevance(examples)
         return _deviation(preds.masked_fill(~valid, 0.0), valid.float()).clamp_min(1e-3)
 
+    def traits(self, examples: Examples, set_size: int) -> Mapping[str, Tensor]:
+        """The sharpness of the scores of the items, without padding."""
+        of_items = examples.preds.float().masked_fill(examples.target < 0, -torch.inf)
+        return super().traits(examples.with_preds(of_items), set_size)
+
     def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Another order of the items, and another scale and zero of the scores."""
         valid = examples.target >= 0

@@ -61,6 +61,10 @@ class Values(Task):
         spread = target.var(0, correction=0).sqrt()
         return torch.where(spread > 1e-6 * target.mean(0).abs(), spread, 1.0).float()
 
+    def traits(self, examples: Examples, set_size: int) -> Mapping[str, Tensor]:
+        """None: how far values spread is a matter of their unit."""
+        return {}
+
     def perturbations(self, examples: Examples, generator: torch.Generator) -> Mapping[str, Examples]:
         """Another unit and another zero of the values, and another order of the columns.
 

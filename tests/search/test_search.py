@@ -215,6 +215,32 @@ def test_a_trial_that_hardly_ranks_is_not_chosen_for_gaining_a_little_more(
     assert one.best(1.2)[1].number - 3 == chosen
 
 
+def test_a_trial_that_hardly_ranks_is_not_chosen_where_no_leading_one_gains_enough(
+    tmp_path: Path, points: Points
+) -> None:
+    # As of a character error rate: one that ranks at 99 gains little, one at 95 about enough, one at 43 most.
+    trials = [(0.99, 0.5), (0.95, 1.0), (0.43, 1.4)]
+    one = search(tmp_path / "run", points, Evaluator({0.3: 0.8, 0.1: 0.8}))
+    add_trials(one, tmp_path / "run", trials)
+    assert one.best(1.05)[1].number - 3 == 1  # gains enough, but for its error
+    assert one.best(1.3)[1].number - 3 == 0  # none that ranks does: it will be refused for its gain
+
+
+def test_a_trial_that_is_little_behind_may_be_saved_by_a_smaller_weight(tmp_path: Path, points: Points) -> None:
+    class OfTrial(Evaluator):
+        """With less weight, losses whose sign is turned gain enough."""
+
+        def gain_fraction(self, loss: Any, weight: float) -> tuple[float, float]:
+            return (1.3 if float(loss.sign) < 0 else 0.5), 0.1
+
+    one = search(tmp_path / "run", points, OfTrial())
+    add_trials(one, tmp_path / "run", [(0.99, 0.5), (0.95, 1.0)])
+    path = RunDir(tmp_path / "run").trial(4)
+    state = torch.load(path)
+    torch.save({**state, "sign": -state["sign"]}, path)
+    assert one.best(1.3)[1].number - 3 == 1
+
+
 def test_a_pruned_trial_says_why(tmp_path: Path, points: Points) -> None:
     one = search(tmp_path / "run", points)
     pending = one._ask()

@@ -235,3 +235,12 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SpaceError, match=r"binary\.toml: is not a text file in UTF-8"):
         load(CLASSIFICATION, tmp_path / "binary.toml")
+
+
+def test_networks_for_other_views_or_levels_are_left_out_unless_none_would_be_left() -> None:
+    space, task = load(tasks.get("scores")), tasks.get("scores")
+    assert set(space.networks) - set(space.suited(task, "binary", "set").networks) == {"label_sets"}
+    assert set(space.networks) - set(space.suited(task, "multilabel", "sample").networks) == {"label_sets"}
+    assert space.suited(task, "multilabel", "set") == space
+    alone = parse(TRAINING + "[networks.label_sets]\ntemperatures = [[0.1]]\nwidth = 8\n", task, "space.toml")
+    assert set(alone.suited(task, "binary", "set").networks) == {"label_sets"}

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from autosurrogate import tasks
 from autosurrogate.examples import Examples
+from autosurrogate.tasks._detection_generator import ABSENT
 
 TASK = tasks.get("detection")
 SET_SIZE, N_SETS = 8, 200
@@ -93,3 +94,11 @@ def test_in_some_sets_most_images_have_no_true_box_and_one_has() -> None:
     empty = 1 - has_true.float().mean(1)
     assert 0.01 < (empty > 0.5).float().mean() < 0.1
     assert has_true.any(1).all()
+
+
+def test_the_sharpness_of_a_set_is_that_of_its_scores_not_of_boxes_and_padding() -> None:
+    preds = torch.tensor(
+        [[[0.0, 0.0, 900.0, 900.0, 2.0, -5.0], [5.0, 5.0, 6.0, 6.0, -7.0, 0.0], [0.0] * 4 + [ABSENT] * 2]]
+    )
+    sharpness = tasks.get("detection").traits(Examples(preds, torch.zeros(1, 1, 5)), 1)["sharpness"]
+    assert sharpness.tolist() == pytest.approx([1.0])

@@ -214,3 +214,10 @@ def test_collapsed_scores_are_tied_or_in_the_order_given() -> None:
     assert constant[::2] == constant[1::2]  # all lists of a point are alike
     for kind in (constant, as_given, few):
         assert sum(kind) > 0.15 * len(changed)
+
+
+def test_the_sharpness_of_a_list_is_that_of_its_items_not_of_padding() -> None:
+    preds = torch.tensor([[2.0, 0.0, 99.0], [1.0, 0.0, 2.0]])
+    target = torch.tensor([[1, 0, -1], [1, 0, 0]])
+    sharpness = tasks.get("ranking").traits(Examples(preds, target), 1)["sharpness"]
+    assert sharpness.tolist() == pytest.approx([1.0, 2 / 3])
