@@ -211,7 +211,8 @@ def _networks() -> Iterator[tuple[str, str, type]]:
 
 
 def _task_names() -> list[str]:
-    return sorted(tasks.names())
+    """The built-in tasks: users' own have their networks in themselves, see `Task.networks`."""
+    return [name for name in tasks.names() if not tasks.get(name).networks]
 
 
 def _summary(thing: Any) -> str:

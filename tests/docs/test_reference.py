@@ -110,7 +110,7 @@ def test_every_key_of_a_search_space_is_shown() -> None:
     page = built("search-space.md")
     for setting in search_space.TRAINING:
         assert f"| `{setting}` |" in page
-    for name in tasks.names():
+    for name in (name for name in tasks.names() if not tasks.get(name).networks):  # built-in ones
         for network, settings in search_space.load(tasks.get(name)).networks.items():
             (row,) = re.findall(rf"^\| {name} \| `{network}` \|.*$", page, re.MULTILINE)
             assert all(f"`{setting}`" in row for setting in settings)
