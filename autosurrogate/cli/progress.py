@@ -43,7 +43,7 @@ class ConsoleProgress(Progress):
 
     def trial(self, number: int, best: float, regular: float, left_s: float, late_rise: float | None = None) -> None:
         """Show how many trials have ended, and the best correlation so far."""
-        rise = "" if late_rise is None else f"  later half +{late_rise:.2f} of objective value"
+        rise = "" if late_rise is None else f"  objective value +{late_rise:.2f} in the later half of the trials"
         so_far = "none yet" if math.isnan(best) else f"{100 * best:.1f}"
         self._show(
             "trial",

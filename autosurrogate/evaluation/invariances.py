@@ -21,7 +21,7 @@ from autosurrogate import surrogates
 from autosurrogate.evaluation import changed_points
 from autosurrogate.examples import Examples
 from autosurrogate.labelling.outcomes import Point
-from autosurrogate.labelling.shown_calls import ShownCall, shown_call
+from autosurrogate.labelling.shown_calls import ShownCall, shown_change
 from autosurrogate.points import metric_calls
 from autosurrogate.rank_correlation.statistics import spearman
 from autosurrogate.registry.metric_type import Metric
@@ -146,7 +146,7 @@ def _example(
     if not np.isfinite(change).any():
         return None
     i = int(np.nanargmax(change))
-    return shown_call(points[i], f"{before[i]:.6g}"), shown_call(changed[i], f"{after[i]:.6g}")
+    return shown_change(points[i], changed[i], (f"{before[i]:.6g}", f"{after[i]:.6g}"))
 
 
 def excluded_networks(networks: Collection[str], task: Task, dependences: Sequence[Dependence]) -> dict[str, str]:

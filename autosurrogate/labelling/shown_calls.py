@@ -31,15 +31,20 @@ class ShownCall:
     returned: str
 
 
-def shown_call(point: Point, returned: str) -> ShownCall:
-    """One call.
+def shown_change(before: Point, after: Point, returned: tuple[str, str]) -> tuple[ShownCall, ShownCall]:
+    """Two calls of which one argument or both were changed: arrays are shown from the first entry that differs.
 
     Args:
-        point: what the metric is called with.
-        returned: the returned number, or what happened instead.
+        before: what the metric is called with.
+        after: the same, changed.
+        returned: what it returned for each.
     """
-    preds, target = point
-    return ShownCall(_short(preds), _short(target), returned)
+    of_preds, of_target = (_first_difference(one, other) for one, other in zip(before, after, strict=True))
+    one, other = (
+        ShownCall(_short(preds, of_preds), _short(target, of_target), text)
+        for (preds, target), text in zip((before, after), returned, strict=True)
+    )
+    return one, other
 
 
 def shown_calls(points: Sequence[Point], labels: Labels) -> tuple[ShownCall, ...]:
@@ -49,16 +54,23 @@ def shown_calls(points: Sequence[Point], labels: Labels) -> tuple[ShownCall, ...
     calls = [(points[i], f"{labels.values[i]:.6g}") for i in index]
     if labels.problems:
         calls.append((points[int(np.isnan(labels.values).argmax())], labels.problems[0].message))
-    return tuple(shown_call(point, returned) for point, returned in calls)
+    return tuple(ShownCall(_short(preds), _short(target), returned) for (preds, target), returned in calls)
 
 
-def _short(argument: Any) -> str:
-    """An argument in one line."""
+def _first_difference(one: Any, other: Any) -> int:
+    """The place of the first entry in which two arrays of one shape differ; 0 for anything else."""
+    if not isinstance(one, np.ndarray) or not isinstance(other, np.ndarray) or one.shape != other.shape:
+        return 0
+    return int((one != other).argmax()) if one.size else 0
+
+
+def _short(argument: Any, start: int = 0) -> str:
+    """An argument in one line; an array from one of its entries on."""
     short = reprlib.Repr()
     short.maxother = short.maxstring = short.maxlong = MAX_CHARACTERS
     are_integers = isinstance(argument, list) and argument and isinstance(argument[0], int)
     short.maxlist = MAX_NUMBERS if are_integers else MAX_ITEMS
-    return short.repr(_with_short_arrays(argument))
+    return short.repr(_ShortArray(argument, start) if start else _with_short_arrays(argument))
 
 
 def _with_short_arrays(argument: Any) -> Any:
@@ -72,15 +84,16 @@ def _with_short_arrays(argument: Any) -> Any:
 
 
 class _ShortArray:
-    """An array whose text is its first entries and its shape."""
+    """An array whose text is some of its entries and its shape."""
 
-    def __init__(self, array: np.ndarray) -> None:
-        self._array = array
+    def __init__(self, array: np.ndarray, start: int = 0) -> None:
+        self._array, self._start = array, start
 
     def __repr__(self) -> str:
-        first = self._array.ravel()[:4].tolist()
-        entries = [f"{entry:.3g}" if isinstance(entry, float) else str(entry) for entry in first]
+        end = self._start + 4
+        shown = self._array.ravel()[self._start : end].tolist()
+        entries = [f"{entry:.3g}" if isinstance(entry, float) else str(entry) for entry in shown]
         if not self._array.ndim:
             return entries[0]
-        more = ", ..." if self._array.size > 4 else ""
-        return f"array({', '.join(entries)}{more}; shape {'x'.join(map(str, self._array.shape))})"
+        before, more = "..., " if self._start else "", ", ..." if self._array.size > end else ""
+        return f"array({before}{', '.join(entries)}{more}; shape {'x'.join(map(str, self._array.shape))})"

@@ -137,6 +137,7 @@ def test_what_a_metric_depends_on_and_no_network_sees_is_found(
     assert example is not None
     before, after = example
     assert before.returned != after.returned
+    assert (before.preds, before.target) != (after.preds, after.target)  # what differs is shown
     assert f"it returns {before.returned} for preds {before.preds} and target {before.target}, and" in reason
     assert ("--tokenizer FILE" in reason) == (name == "shared_letters")
 
